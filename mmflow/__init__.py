@@ -1,0 +1,5 @@
+"""mmflow: report automation for MachineMetrics."""
+
+from __future__ import annotations
+
+__version__ = "0.1.0"

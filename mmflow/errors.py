@@ -1,0 +1,149 @@
+"""Every error of mmflow, in a tree by what to do next.
+
+::
+
+    MmflowError                     exit code
+    ├── UserError                   2    the user's files or command line are wrong: say what and how to mend it
+    │   └── ProblemsError           2    many problems found at once, each with file, line and column
+    ├── RunError                    1    a run or a delivery did not work
+    │   ├── TryLater                1    the same call may work in a while (``after`` seconds, when known)
+    │   ├── GiveUp                  1    trying again cannot help: key revoked, disk read-only, answer unusable
+    │   ├── Unknown                 1    it may or may not have happened (the connection died after the last byte)
+    │   └── Held                    1    the gate stopped the report; the owner is told, the readers are not
+    └── StateError                  4    the ledger is locked, damaged or from a newer version
+
+Anything else that escapes is our bug (exit code 3) and leaves a log worth pasting. Messages say what was found, what was
+expected and what to do, start in lower case, and never contain a secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+EXIT_OK = 0
+EXIT_RUN = 1
+EXIT_USER = 2
+EXIT_BUG = 3
+EXIT_STATE = 4
+EXIT_INTERRUPTED = 130
+
+Severity = Literal["error", "warning"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One thing wrong in one file. Ordered by file, line, column.
+
+    ``line`` and ``column`` count from 1; 0 means that the whole file is meant. ``path`` is the YAML path
+    (``report.metrics[1]``), ``id`` a stable word for suppressing (``unknown-metric``), ``hint`` what to do.
+    """
+
+    file: str
+    line: int
+    column: int
+    path: str = ""
+    message: str = ""
+    hint: str = ""
+    severity: Severity = "error"
+    id: str = ""
+
+    def __str__(self) -> str:
+        where = self.file + (f":{self.line}:{self.column}" if self.line else "")
+        what = f"{self.path}: {self.message}" if self.path else self.message
+        kind = "warning: " if self.severity == "warning" else ""
+        tail = f" [{self.id}]" if self.severity == "warning" and self.id else ""
+        return f"{where}: {kind}{what}" + (f"; {self.hint}" if self.hint else "") + tail
+
+
+class MmflowError(Exception):
+    """Root of all expected errors. ``exit_code`` is what the command line ends with."""
+
+    exit_code = EXIT_RUN
+
+
+class UserError(MmflowError):
+    """What the user wrote, in a file or on the command line, cannot be used as it stands."""
+
+    exit_code = EXIT_USER
+
+
+class ProblemsError(UserError):
+    """All problems of the files that were read, sorted by file, line and column."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems: tuple[Problem, ...] = tuple(sorted(problems))
+        super().__init__(describe_problems(self.problems))
+
+
+class RunError(MmflowError):
+    """A run or a delivery did not reach its end."""
+
+
+class TryLater(RunError):
+    """The same call may work in a while: ``after`` seconds when the other side said so, else by the rule."""
+
+    def __init__(self, message: str, *, after: float | None = None) -> None:
+        super().__init__(message)
+        self.after = after
+
+
+class GiveUp(RunError):
+    """Trying again cannot help; somebody has to change something first."""
+
+
+class Unknown(RunError):
+    """The effect may or may not have taken place, and nobody can tell from here."""
+
+
+class Held(RunError):
+    """The gate stopped the report. ``reasons`` are sentences for the owner."""
+
+    def __init__(self, reasons: Iterable[str]) -> None:
+        self.reasons: tuple[str, ...] = tuple(reasons)
+        super().__init__("held: " + "; ".join(self.reasons))
+
+
+class StateError(MmflowError):
+    """The ledger cannot be used: locked by another process, damaged, or written by a newer version."""
+
+    exit_code = EXIT_STATE
+
+
+@dataclass(slots=True)
+class Problems:
+    """Collects problems while a file is checked, so that the user sees all of them at once."""
+
+    found: list[Problem] = field(default_factory=list)
+
+    def add(self, problem: Problem) -> None:
+        """Keep one more."""
+        self.found.append(problem)
+
+    def extend(self, problems: Iterable[Problem]) -> None:
+        """Keep several more."""
+        self.found.extend(problems)
+
+    @property
+    def errors(self) -> list[Problem]:
+        """Those that stop the job, sorted."""
+        return sorted(p for p in self.found if p.severity == "error")
+
+    @property
+    def warnings(self) -> list[Problem]:
+        """Those that do not, sorted."""
+        return sorted(p for p in self.found if p.severity == "warning")
+
+    def raise_errors(self) -> None:
+        """Raise :class:`ProblemsError` with every problem when at least one of them is an error."""
+        if self.errors:
+            raise ProblemsError(self.found)
+
+
+def describe_problems(problems: Iterable[Problem]) -> str:
+    """Give the text a terminal shows: one line a problem, then ``2 problems in 1 file``."""
+    listed = sorted(problems)
+    files = len({p.file for p in listed})
+    count = f"{len(listed)} problem{'s' * (len(listed) != 1)} in {files} file{'s' * (files != 1)}"
+    return "\n".join([*map(str, listed), count])
