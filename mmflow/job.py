@@ -1,0 +1,162 @@
+"""A job as the user writes it: what is asked, for when, how it is shaped and where it goes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, field
+
+from mmflow.options import Options
+
+Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$", description="Small letters, digits, - and _.")]
+Count = Annotated[int, Meta(ge=1)]
+
+
+class MetricUse(Options):
+    """A metric with its own unit, label or rounding."""
+
+    metric: Annotated[str, Meta(description="The service's name of the metric.", examples=["downtime"])]
+    unit: Annotated[str, Meta(description="Unit to show it in.", examples=["min", "h", "%"])] = ""
+    label: Annotated[str, Meta(description="Heading of the column.", examples=["Down (min)"])] = ""
+    decimals: Annotated[int, Meta(ge=0, le=9, description="Round to this many decimals.")] | None = None
+
+
+class Report(Options):
+    """What is asked of the service."""
+
+    source: Annotated[str, Meta(description="What is asked: production.", examples=["production"])] = "production"
+    metrics: Annotated[
+        tuple[str | MetricUse, ...], Meta(min_length=1, description="The numbers, in the order of the columns.")
+    ]
+    group_by: Annotated[
+        tuple[str, ...],
+        Meta(description="One row for each combination; empty is one row for all.", examples=[["machine", "day"]]),
+    ] = ()
+    filter: Annotated[
+        dict[str, tuple[str, ...]],
+        Meta(description="Only these, by name; * stands for any text.", examples=[{"machineGroup": ["Mills"]}]),
+    ] = field(default_factory=dict)
+    exclude: Annotated[
+        dict[str, tuple[str, ...]], Meta(description="Not these, by name; * stands for any text.")
+    ] = field(default_factory=dict)
+    no_shift: Annotated[
+        Literal["keep", "drop"], Meta(description="Rows of time outside every shift: keep or drop them.")
+    ] = "keep"
+
+
+class WindowSpec(Options):
+    """A date range that needs more than one word; which keys go together is in :data:`WINDOW_FORMS`."""
+
+    last: Annotated[str, Meta(description="The last complete units.", examples=["7 days", "8 hours"])] = ""
+    to_now: Annotated[bool, Meta(description="End at this moment, not at the last complete unit.")] = False
+    shift: Annotated[str, Meta(description="A shift by name, or: current, last.", examples=["Third"])] = ""
+    schedule: Annotated[str, Meta(description="Which machine schedule the shift belongs to.")] = ""
+    on: Annotated[
+        str, Meta(description="The production day: today, yesterday, a weekday or a date.", examples=["yesterday"])
+    ] = ""
+    from_: Annotated[
+        str, Meta(description="First day, or a date-time with its zone.", examples=["2026-11-01"])
+    ] = field(default="", name="from")
+    to: Annotated[
+        str, Meta(description="Last day, included; or a date-time with its zone.", examples=["2026-11-08"])
+    ] = ""
+
+
+# Each row: the keys that must be there, the keys that may be there.
+WINDOW_FORMS: tuple[tuple[frozenset[str], frozenset[str]], ...] = (
+    (frozenset({"last"}), frozenset({"to_now"})),
+    (frozenset({"shift"}), frozenset({"on", "schedule"})),
+    (frozenset({"from", "to"}), frozenset()),
+)
+
+Window = Annotated[str, Meta(description="A word such as yesterday.", examples=["yesterday", "last_week"])] | WindowSpec
+
+
+class Schedule(Options):
+    """When the job runs."""
+
+    cron: Annotated[str, Meta(description="Five cron fields.", examples=["40 6 * * mon-fri"])]
+    timezone: Annotated[str, Meta(description="Zone of the schedule; the site's zone unless given.")] = ""
+    catch_up: Annotated[
+        Literal["latest", "all", "none"], Meta(description="What to do about times missed while off.")
+    ] = "latest"
+
+
+class ColumnSpec(Options):
+    """A column computed from others."""
+
+    expr: Annotated[str, Meta(description="One expression over metrics and groups, in base units (ms, 0 to 1).")]
+    label: Annotated[str, Meta(description="Heading of the column.")] = ""
+    unit: Annotated[str, Meta(description="Unit of the result; % turns a ratio into percent.")] = ""
+    decimals: Annotated[int, Meta(ge=0, le=9, description="Round to this many decimals.")] | None = None
+
+
+class Compare(Options):
+    """A second window beside the first."""
+
+    to: Annotated[
+        Literal["previous", "same_weekday", "last_year"],
+        Meta(description="previous: the same words one unit earlier; same_weekday: a week before; last_year."),
+    ] = "previous"
+
+
+class Shape(Options):
+    """What happens to the rows, always in this order: columns, where, (checks), compare, totals, sort, limit."""
+
+    columns: Annotated[
+        dict[str, str | ColumnSpec],
+        Meta(description="New columns.", examples=[{"scrap_rate": "rejectedParts / nullif(totalParts, 0)"}]),
+    ] = field(default_factory=dict)
+    where: Annotated[str, Meta(description="Keep rows for which this holds.", examples=["downtime > 0"])] = ""
+    compare: Compare | None = None
+    totals: Annotated[bool, Meta(description="Add a row for all rows after where, before limit.")] = False
+    sort: Annotated[
+        tuple[str, ...], Meta(description="Columns; a leading - is largest first.", examples=[["-downtime"]])
+    ] = ()
+    limit: Annotated[int, Meta(ge=1, description="Keep this many rows.")] | None = None
+    rest: Annotated[bool, Meta(description="Add one row for what the limit cut off.")] = False
+
+
+class CheckSpec(Options):
+    """One thing that must hold before anybody gets the report; key sets in :data:`CHECK_FORMS`."""
+
+    rows: Annotated[str, Meta(description="How many rows.", examples=[">= 1", "<= 500"])] = ""
+    column: Annotated[str, Meta(description="The column that min and max are about.")] = ""
+    min: Annotated[float | str, Meta(description="Smallest value: a number or a column.")] | None = None
+    max: Annotated[float | str, Meta(description="Largest value: a number or a column.")] | None = None
+    sites: Annotated[Literal["all"], Meta(description="all: every site must have answered.")] | None = None
+
+
+CHECK_FORMS: tuple[tuple[frozenset[str], frozenset[str]], ...] = (
+    (frozenset({"rows"}), frozenset()),
+    (frozenset({"column", "min"}), frozenset({"max"})),
+    (frozenset({"column", "max"}), frozenset({"min"})),
+    (frozenset({"sites"}), frozenset()),
+)
+
+
+class Job(Options):
+    """One YAML file."""
+
+    job: Annotated[Name, Meta(description="Name of the job, unique under the root.", examples=["morning-oee"])]
+    description: Annotated[str, Meta(description="What the report is for.")] = ""
+    owner: Annotated[str, Meta(description="Who is told when it fails.", examples=["ops@example.com"])] = ""
+    sites: Annotated[
+        tuple[str, ...], Meta(description="Names of sites in mmflow.yaml; all of them unless given.")
+    ] = ()
+    report: Report
+    window: Window
+    schedule: Schedule | None = None
+    shape: Shape = Shape()
+    checks: Annotated[tuple[CheckSpec, ...], Meta(description="The gate: what must hold before delivery.")] = ()
+    on_empty: Annotated[
+        Literal["deliver", "skip", "fail"], Meta(description="No rows: deliver the header, skip, or fail.")
+    ] = "deliver"
+    on_partial: Annotated[
+        Literal["deliver", "wait", "fail"], Meta(description="A site is missing: deliver with a notice, or not.")
+    ] = "deliver"
+    slice: Annotated[
+        str, Meta(description="Longest piece asked in one request.", examples=["7 days", "1 day"])
+    ] = "7 days"
+    # Options of a sink are checked against its own type, see check.py; here they are plain data.
+    sinks: Annotated[tuple[dict[str, Any], ...], Meta(min_length=1, description="Where the finished table goes.")]

@@ -1,0 +1,99 @@
+"""The installation as the user writes it in ``mmflow.yaml``: sites, connections, defaults, where output goes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, field
+
+from mmflow.options import Options
+from mmflow.refs import Secret
+
+TimeOfDay = Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", examples=["06:00"])]
+Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+Environment = Literal["standard", "govcloud", "demo", "simulator"]
+
+
+class Shift(Options):
+    """One shift of a weekly schedule; ``to`` not after ``from`` means that it ends the next day."""
+
+    name: Annotated[str, Meta(description="Its name in MachineMetrics.", examples=["First"])]
+    days: Annotated[
+        str | tuple[str, ...],
+        Meta(description="Days on which it starts: mon-fri, sat, or a list.", examples=["mon-fri"]),
+    ] = "mon-sun"
+    from_: Annotated[TimeOfDay, Meta(description="Local start.", examples=["22:00"])] = field(name="from")
+    to: Annotated[TimeOfDay, Meta(description="Local end, excluded.", examples=["06:00"])]
+
+
+class MachineSchedule(Options):
+    """Shifts that only some machines follow."""
+
+    name: Annotated[str, Meta(description="Name of the schedule.", examples=["Weekend"])]
+    machine_groups: Annotated[tuple[str, ...], Meta(description="Machine groups that follow it.")] = ()
+    shifts: tuple[Shift, ...]
+
+
+class Site(Options):
+    """One MachineMetrics company or location: where it answers, its key, and its plant calendar."""
+
+    environment: Annotated[
+        Environment | None, Meta(description="standard, govcloud, demo, or simulator (a plant on this machine).")
+    ] = None
+    base_url: Annotated[
+        str, Meta(description="Another address: https, or http on this machine.", examples=["http://127.0.0.1:8765"])
+    ] = ""
+    api_key: Annotated[Secret | None, Meta(description="A reference: ${env:NAME} or ${file:path}.")] = None
+    timezone: Annotated[str, Meta(description="IANA zone of the plant.", examples=["America/New_York"])]
+    start_of_day: Annotated[TimeOfDay, Meta(description="When the production day starts.")] = "00:00"
+    week_starts: Annotated[Weekday, Meta(description="First day of the production week.")] = "monday"
+    shifts: Annotated[tuple[Shift, ...], Meta(description="The schedule most machines follow.")] = ()
+    schedules: Annotated[tuple[MachineSchedule, ...], Meta(description="Other schedules, by machine group.")] = ()
+    holidays: Annotated[
+        str | tuple[str, ...], Meta(description="Dates, or the path of an ICS file.", examples=[["2026-12-25"]])
+    ] = ()
+
+
+class Network(Options):
+    """How the service is reached."""
+
+    proxy: Annotated[str, Meta(description="Proxy address.", examples=["http://proxy.example.com:3128"])] = ""
+    ca_bundle: Annotated[str, Meta(description="PEM file of a company CA.")] = ""
+    in_flight: Annotated[int, Meta(ge=1, le=16, description="Requests at a time for each key.")] = 2
+    deadline: Annotated[str, Meta(description="Longest time for one request with its retries.")] = "5 minutes"
+    max_answer_mb: Annotated[int, Meta(ge=1, description="Largest answer accepted, unpacked, in MB.")] = 256
+
+
+class PluginRules(Options):
+    """Which installed plugins may load."""
+
+    allow: Annotated[tuple[str, ...], Meta(description="Only these distributions; all unless given.")] | None = None
+    block: Annotated[tuple[str, ...], Meta(description="Never these plugins.")] = ()
+
+
+class Retention(Options):
+    """How long things are kept."""
+
+    runs: Annotated[str, Meta(description="Ledger rows.", examples=["400 days"])] = "400 days"
+    snapshots: Annotated[str, Meta(description="Stored tables, which resend needs.")] = "30 days"
+
+
+class Settings(Options):
+    """``mmflow.yaml``."""
+
+    version: Annotated[Literal[1], Meta(description="Version of this file's form.")]
+    sites: Annotated[dict[str, Site], Meta(min_length=1, description="The plants, by the name jobs use.")]
+    # Options of a connection belong to its sink type, see check.py; here they are plain data.
+    connections: Annotated[dict[str, dict[str, Any]], Meta(description="Named, so that jobs hold no secrets.")] = (
+        field(default_factory=dict)
+    )
+    defaults: Annotated[dict[str, Any], Meta(description="Any job key, for jobs that do not say.")] = field(
+        default_factory=dict
+    )
+    output: Annotated[str, Meta(description="Folder that every written file stays under.")] = "out"
+    output_mode: Annotated[
+        str, Meta(pattern=r"^0?[0-7]{3}$", description="Permissions of written files, in octal and quotes.")
+    ] = "0644"
+    network: Network = Network()
+    plugins: PluginRules = PluginRules()
+    retention: Retention = Retention()
