@@ -1,0 +1,66 @@
+"""What commands print: text in aligned columns for people, JSON for programs, both without secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TextIO
+
+import msgspec
+
+from mmflow.refs import Redactor
+
+
+class Output:
+    """The one place where a command writes; what it prints carries no secret."""
+
+    def __init__(self, stdout: TextIO, stderr: TextIO, redactor: Redactor, *, as_json: bool) -> None:
+        self.as_json = as_json
+        self._stdout = stdout
+        self._stderr = stderr
+        self._redactor = redactor
+
+    def line(self, text: str = "") -> None:
+        """Print a line for a person."""
+        self._stdout.write(self._redactor.redact(text) + "\n")
+
+    def note(self, text: str) -> None:
+        """Print a line to stderr: warnings and what is going on."""
+        self._stderr.write(self._redactor.redact(text) + "\n")
+
+    def data(self, document: object) -> None:
+        """Print one JSON document; times are ISO 8601 with offset."""
+        text = msgspec.json.format(msgspec.json.encode(document), indent=2).decode()
+        self._stdout.write(self._redactor.redact(text) + "\n")
+
+    def table(self, headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        """Print aligned columns; numbers stand right, everything else left."""
+        for text in align_columns(headings, rows):
+            self.line(text)
+
+    def progress(self, text: str) -> None:
+        """Show how far long work is, on a terminal only, overwriting the line before."""
+        if self._stderr.isatty():
+            self._stderr.write("\r\x1b[K" + self._redactor.redact(text))
+            self._stderr.flush()
+
+
+def align_columns(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterable[str]:
+    """Give the lines of a plain table, without trailing blanks."""
+    listed = [list(row) for row in rows]
+    texts = [["" if cell is None else str(cell) for cell in row] for row in listed]
+    widths = [max(map(len, column)) for column in zip(headings, *texts, strict=True)]
+    right = [
+        bool(listed) and all(isinstance(row[place], int | float | None) for row in listed)
+        for place in range(len(headings))
+    ]
+
+    def join(cells: Sequence[str]) -> str:
+        padded = (
+            cell.rjust(width) if number else cell.ljust(width)
+            for cell, width, number in zip(cells, widths, right, strict=True)
+        )
+        return "  ".join(padded).rstrip()
+
+    yield join(headings)
+    yield join(["-" * width for width in widths])
+    yield from map(join, texts)
