@@ -18,6 +18,7 @@ expected and what to do, start in lower case, and never contain a secret.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
@@ -147,3 +148,10 @@ def describe_problems(problems: Iterable[Problem]) -> str:
     files = len({p.file for p in listed})
     count = f"{len(listed)} problem{'s' * (len(listed) != 1)} in {files} file{'s' * (files != 1)}"
     return "\n".join([*map(str, listed), count])
+
+
+def suggest_name(word: str, candidates: Iterable[str]) -> str:
+    """Give the candidate that was most likely meant, or "" when none is near. Letter case does not count."""
+    by_low = {name.lower(): name for name in sorted(candidates, reverse=True)}
+    near = difflib.get_close_matches(word.lower(), by_low, n=1, cutoff=0.6)
+    return by_low[near[0]] if near else ""
