@@ -75,9 +75,7 @@ def report_bug(error: Exception, words: list[str], around: Surroundings) -> int:
     machine = f"Python {platform.python_version()}, {platform.platform()}"
     facts = f"mmflow {__version__}, {machine}\nmmflow {' '.join(words)}\n\n"
     text = around.redactor.redact(facts + "".join(traceback.format_exception(error)))
-    with tempfile.NamedTemporaryFile(
-        "w", encoding="utf-8", prefix="mmflow-bug-", suffix=".log", delete=False
-    ) as log:
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", prefix="mmflow-bug-", suffix=".log", delete=False) as log:
         log.write(text)
     around.stderr.write(
         around.redactor.redact(f"a bug in mmflow: {type(error).__name__}: {error}\n")

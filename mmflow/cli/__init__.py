@@ -80,7 +80,7 @@ def full_parser() -> argparse.ArgumentParser:
     """Build the parser of all commands, for ``--help`` and shell completion."""
     parser = argparse.ArgumentParser(
         prog="mmflow",
-        description="One small YAML file is one report of MachineMetrics numbers, delivered where it is read.",
+        description="One small YAML file is one report: MachineMetrics numbers, where they are read.",
         epilog="'mmflow COMMAND --help' shows a command with examples.",
     )
     parser.add_argument("--version", action="store_true", help="print the version")

@@ -1,0 +1,66 @@
+"""Every statement of the ledger, portable between SQLite and PostgreSQL, by name."""
+
+from __future__ import annotations
+
+CREATE_META = "CREATE TABLE IF NOT EXISTS meta (key TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL)"
+READ_META = "SELECT value FROM meta WHERE key = ?"
+WRITE_META = "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+
+PUT_SLOT = """
+    INSERT INTO slot (job, due, kind, state, reason, updated) VALUES (?, ?, ?, ?, ?, ?)
+    ON CONFLICT (job, due, kind)
+    DO UPDATE SET state = excluded.state, reason = excluded.reason, updated = excluded.updated
+"""
+
+ADD_RUN = """
+    INSERT INTO run (id, job, due, kind, state, started, version) VALUES (?, ?, ?, ?, 'running', ?, ?)
+"""
+NOTE_SPANS = "UPDATE run SET spans = ? WHERE id = ?"
+FINISH_RUN = """
+    UPDATE run SET state = ?, finished = ?, row_count = ?, error = ?, notices = ?, snapshot = ? WHERE id = ?
+"""
+SET_RUN_STATE = "UPDATE run SET state = ?, error = ? WHERE id = ?"
+ABANDON_RUNS = """
+    UPDATE run SET state = 'failed', finished = ?, error = ? WHERE job = ? AND state = 'running'
+"""
+ABANDON_SLOTS = "UPDATE slot SET state = 'failed', reason = ?, updated = ? WHERE job = ? AND state = 'running'"
+ABANDON_DELIVERIES = """
+    UPDATE delivery SET state = CASE WHEN state = 'running' THEN 'unknown' ELSE 'failed' END, error = ?, updated = ?
+    WHERE state IN ('pending', 'running', 'retrying') AND run IN (SELECT id FROM run WHERE job = ?)
+"""
+
+RUN_COLUMNS = "id, job, due, kind, state, started, finished, row_count, error, notices, spans, snapshot, version"
+READ_RUN = f"SELECT {RUN_COLUMNS} FROM run WHERE id = ?"  # noqa: S608  # our own column list, no data
+RECENT_RUNS = f"SELECT {RUN_COLUMNS} FROM run ORDER BY started DESC, id DESC LIMIT ?"  # noqa: S608
+RECENT_RUNS_OF = f"SELECT {RUN_COLUMNS} FROM run WHERE job = ? ORDER BY started DESC, id DESC LIMIT ?"  # noqa: S608
+
+ADD_DELIVERY = """
+    INSERT INTO delivery (run, sink, type, key, generation, fence, state, attempts, updated)
+    VALUES (?, ?, ?, ?, 0, 0, 'pending', 0, ?)
+"""
+TAKE_DELIVERY = """
+    UPDATE delivery SET state = 'running', fence = fence + 1, attempts = attempts + 1, error = '', updated = ?,
+        generation = (SELECT coalesce(max(generation), 0) + 1 FROM delivery AS other WHERE other.key = delivery.key)
+    WHERE run = ? AND sink = ?
+"""
+COMMIT_DELIVERY = """
+    UPDATE delivery SET state = ?, receipt = ?, error = ?, updated = ? WHERE run = ? AND sink = ? AND fence = ?
+"""
+SUPERSEDE = """
+    UPDATE delivery SET state = 'superseded', updated = ?
+    WHERE key = ? AND state IN ('done', 'unknown') AND NOT (run = ? AND sink = ?)
+"""
+DELIVERY_COLUMNS = "run, sink, type, key, generation, fence, state, attempts, receipt, error, updated"
+READ_DELIVERIES = f"SELECT {DELIVERY_COLUMNS} FROM delivery WHERE run = ? ORDER BY sink"  # noqa: S608
+READ_DELIVERY = f"SELECT {DELIVERY_COLUMNS} FROM delivery WHERE run = ? AND sink = ?"  # noqa: S608
+LAST_RECEIPT = """
+    SELECT receipt FROM delivery WHERE key = ? AND receipt <> '' ORDER BY generation DESC LIMIT 1
+"""
+
+OLD_SNAPSHOTS = "SELECT id, snapshot FROM run WHERE snapshot <> '' AND started < ?"
+CLEAR_SNAPSHOT = "UPDATE run SET snapshot = '' WHERE id = ?"
+DROP_OLD_RUNS = "DELETE FROM run WHERE started < ?"
+DROP_BARE_SLOTS = """
+    DELETE FROM slot WHERE updated < ? AND NOT EXISTS
+        (SELECT 1 FROM run WHERE run.job = slot.job AND run.due = slot.due AND run.kind = slot.kind)
+"""

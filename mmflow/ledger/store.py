@@ -1,0 +1,282 @@
+"""The ledger on SQLite: every change is one transaction, and a commit with a stale fence is refused."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from mmflow import __version__
+from mmflow.clock import Clock
+from mmflow.errors import StateError
+from mmflow.ledger import statements as sql
+from mmflow.ledger.migrations import MIGRATIONS
+from mmflow.ledger.records import Delivery, DeliveryState, Run, RunState, SlotKind, SpanRecord
+from mmflow.sinks import Receipt
+
+BUSY_SECONDS = 30
+
+
+class Ledger:
+    """Slots, runs and deliveries in one file. Made by :meth:`open`; use it as a context manager; not for two threads.
+
+    Every method raises :class:`StateError` when the file cannot be used.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, path: Path, clock: Clock) -> None:
+        self._connection = connection
+        self._path = path
+        self._clock = clock
+
+    @classmethod
+    def open(cls, path: Path, clock: Clock) -> Ledger:
+        """Open the file, making or migrating it (after a backup beside it) when needed."""
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+        except sqlite3.Error as error:
+            raise StateError(f"the ledger {path} cannot be opened: {error}") from error
+        ledger = cls(connection, path, clock)
+        try:
+            ledger._prepare()
+        except BaseException:
+            connection.close()
+            raise
+        return ledger
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let the file go."""
+        self._connection.close()
+
+    # -- what happened
+
+    def begin_run(self, run: str, job: str, due: datetime, kind: SlotKind) -> None:
+        """Record that a slot is being executed; what an ended process left open for this job is closed first.
+
+        The caller holds the job's lock, so nothing of this job can be running elsewhere.
+        """
+        now = self._now()
+        left = "the process ended before the run did"
+        with self._transaction():
+            self._do(sql.ABANDON_DELIVERIES, left, now, job)
+            self._do(sql.ABANDON_RUNS, now, left, job)
+            self._do(sql.ABANDON_SLOTS, left, now, job)
+            self._do(sql.PUT_SLOT, job, as_text(due), kind, "running", "", now)
+            self._do(sql.ADD_RUN, run, job, as_text(due), kind, now, __version__)
+
+    def note_plan(self, run: str, spans: Iterable[SpanRecord], deliveries: Iterable[tuple[str, str, str]]) -> None:
+        """Record what will be asked, and each delivery to come as ``(sink, type, key)``."""
+        with self._transaction():
+            self._do(sql.NOTE_SPANS, msgspec.json.encode(list(spans)).decode(), run)
+            for sink, kind, key in deliveries:
+                self._do(sql.ADD_DELIVERY, run, sink, kind, key, self._now())
+
+    def take_delivery(self, run: str, sink: str) -> Delivery:
+        """Start one attempt: a new fence, and the highest generation of its key."""
+        with self._transaction():
+            self._do(sql.TAKE_DELIVERY, self._now(), run, sink)
+        return self.delivery(run, sink)
+
+    def commit_delivery(
+        self, taken: Delivery, state: DeliveryState, *, receipt: Receipt | None = None, error: str = ""
+    ) -> None:
+        """Record how an attempt ended; a delivery that others have taken over meanwhile raises StateError."""
+        proof = msgspec.json.encode(receipt).decode() if receipt else ""
+        now = self._now()
+        with self._transaction():
+            changed = self._do(
+                sql.COMMIT_DELIVERY, state, proof, error, now, taken.run, taken.sink, taken.fence
+            ).rowcount
+            if not changed:
+                raise StateError(f"delivery {taken.sink!r} of run {taken.run} was taken over by another worker")
+            if state == "done":
+                self._do(sql.SUPERSEDE, now, taken.key, taken.run, taken.sink)
+
+    def finish_run(
+        self,
+        run: Run,
+        state: RunState,
+        *,
+        rows: int | None = None,
+        error: str = "",
+        notices: Iterable[str] = (),
+        snapshot: str = "",
+        reason: str = "",
+    ) -> None:
+        """Record the end of a run and of its slot."""
+        now = self._now()
+        slot = "failed" if state == "failed" else "skipped" if reason else "done"
+        texts = msgspec.json.encode(list(notices)).decode()
+        with self._transaction():
+            self._do(sql.FINISH_RUN, state, now, rows, error, texts, snapshot, run.id)
+            self._do(sql.PUT_SLOT, run.job, as_text(run.slot), run.kind, slot, reason or error, now)
+
+    def judge_again(self, run: str, state: RunState, error: str) -> None:
+        """Record what a run has become after some of its deliveries were made again."""
+        with self._transaction():
+            self._do(sql.SET_RUN_STATE, state, error, run)
+
+    def forget_before(self, snapshots: datetime, runs: datetime) -> list[str]:
+        """Drop what retention allows; give the snapshot paths that nobody needs any more."""
+        with self._transaction():
+            old = self._do(sql.OLD_SNAPSHOTS, as_text(max(snapshots, runs))).fetchall()
+            for run, _ in old:
+                self._do(sql.CLEAR_SNAPSHOT, run)
+            self._do(sql.DROP_OLD_RUNS, as_text(runs))
+            self._do(sql.DROP_BARE_SLOTS, as_text(runs))
+        return [path for _, path in old]
+
+    # -- what is known
+
+    def run(self, run: str) -> Run | None:
+        """Give one run, or None when there is none of that id."""
+        row = self._do(sql.READ_RUN, run).fetchone()
+        return as_run(row) if row else None
+
+    def runs(self, job: str = "", limit: int = 20) -> list[Run]:
+        """Give the latest runs, newest first."""
+        rows = self._do(sql.RECENT_RUNS_OF, job, limit) if job else self._do(sql.RECENT_RUNS, limit)
+        return [as_run(row) for row in rows.fetchall()]
+
+    def deliveries(self, run: str) -> list[Delivery]:
+        """Give the deliveries of a run, by sink name."""
+        return [as_delivery(row) for row in self._do(sql.READ_DELIVERIES, run).fetchall()]
+
+    def delivery(self, run: str, sink: str) -> Delivery:
+        """Give one delivery; the caller knows that it exists."""
+        return as_delivery(self._do(sql.READ_DELIVERY, run, sink).fetchone())
+
+    def last_receipt(self, key: str) -> Receipt | None:
+        """Give the receipt of the latest generation delivered under this key."""
+        row = self._do(sql.LAST_RECEIPT, key).fetchone()
+        return msgspec.json.decode(row[0], type=Receipt) if row else None
+
+    # -- ground
+
+    def _prepare(self) -> None:
+        self._do(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
+        if self._do("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+            raise StateError(damaged(self._path))
+        self._do("PRAGMA journal_mode = WAL")
+        self._do("PRAGMA synchronous = FULL")
+        self._do("PRAGMA foreign_keys = ON")
+        self._path.chmod(0o600)
+        self._migrate()
+
+    def _migrate(self) -> None:
+        with self._transaction():
+            self._do(sql.CREATE_META)
+            version = self._version()
+        if version > len(MIGRATIONS):
+            raise StateError(
+                f"the ledger {self._path} was written by a newer mmflow ({self._writer()}); "
+                f"this is {__version__}: install that version or a later one"
+            )
+        if 0 < version < len(MIGRATIONS):
+            self._back_up(version)
+        if version < len(MIGRATIONS):
+            with self._transaction():
+                for step in MIGRATIONS[self._version() :]:
+                    for statement in step:
+                        self._do(statement)
+                self._do(sql.WRITE_META, "schema_version", str(len(MIGRATIONS)))
+                self._do(sql.WRITE_META, "written_by", __version__)
+
+    def _version(self) -> int:
+        row = self._do(sql.READ_META, "schema_version").fetchone()
+        return int(row[0]) if row else 0
+
+    def _writer(self) -> str:
+        row = self._do(sql.READ_META, "written_by").fetchone()
+        return str(row[0]) if row else "unknown version"
+
+    def _back_up(self, version: int) -> None:
+        # A plain copy of a file in WAL mode loses committed rows; SQLite's own backup does not.
+        target = sqlite3.connect(self._path.with_suffix(f".v{version}.backup"))
+        try:
+            self._connection.backup(target)
+        finally:
+            target.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._do("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._connection.rollback()
+            raise
+        self._do("COMMIT")
+
+    def _do(self, statement: str, *values: str | int | None) -> sqlite3.Cursor:
+        try:
+            return self._connection.execute(statement, values)
+        except sqlite3.DatabaseError as error:
+            raise StateError(describe_failure(self._path, error)) from error
+
+    def _now(self) -> str:
+        return as_text(self._clock.now())
+
+
+def describe_failure(path: Path, error: sqlite3.DatabaseError) -> str:
+    """Give the sentence for what SQLite refused."""
+    code = getattr(error, "sqlite_errorcode", None)
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return damaged(path)
+    if code == sqlite3.SQLITE_BUSY:
+        return f"the ledger {path} is locked by another process for more than {BUSY_SECONDS} s; end it and try again"
+    return f"the ledger {path} cannot be used: {error}"
+
+
+def damaged(path: Path) -> str:
+    """Give the sentence for a file that is no longer a ledger."""
+    return f"the ledger {path} is damaged; put a backup in its place, or move it away to begin anew"
+
+
+def as_text(moment: datetime) -> str:
+    """Write an aware instant so that texts sort like instants."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def as_run(row: tuple[object, ...]) -> Run:
+    """Build a run from its columns, in the order of ``RUN_COLUMNS``."""
+    names = ("id", "job", "slot", "kind", "state", "started", "finished", "rows", "error")
+    values = dict(zip(names, row, strict=False))
+    values["notices"] = msgspec.json.decode(str(row[9]))
+    values["spans"] = msgspec.json.decode(str(row[10]))
+    values["snapshot"], values["version"] = row[11], row[12]
+    return msgspec.convert(values, Run)
+
+
+def as_delivery(row: tuple[object, ...]) -> Delivery:
+    """Build a delivery from its columns, in the order of ``DELIVERY_COLUMNS``."""
+    names = (
+        "run",
+        "sink",
+        "type",
+        "key",
+        "generation",
+        "fence",
+        "state",
+        "attempts",
+        "receipt",
+        "error",
+        "updated",
+    )
+    values = dict(zip(names, row, strict=True))
+    values["receipt"] = msgspec.json.decode(str(row[8])) if row[8] else None
+    return msgspec.convert(values, Delivery)
