@@ -1,0 +1,119 @@
+"""Small text files, read with suspicion: regular, bounded, UTF-8, without characters that nobody can see."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import unicodedata
+from pathlib import Path
+from typing import Final, TypeAlias
+
+Position: TypeAlias = tuple[int, int]
+"""Line and column in characters, both counted from 1; (0, 0) means the whole file."""
+
+WHOLE_FILE: Final[Position] = (0, 0)
+LINE_BREAK: Final = re.compile(r"\r\n|\r|\n")
+
+# Controls but for tab and line breaks, bidirectional controls, line and paragraph separators, lone surrogates,
+# and the byte order mark anywhere but at the start: none shows, and each can make a name look like another.
+_UNSEEN: Final = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]"
+)
+_WIDE_MARKS: Final = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
+_NO_BLOCK: Final = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+
+
+class BadText(ValueError):  # noqa: N818  it is a finding about a text, which the reader of the text turns into an error
+    """A text cannot be used: ``message`` says what was found, ``hint`` what to do, ``position`` where."""
+
+    def __init__(self, message: str, hint: str = "", position: Position = WHOLE_FILE) -> None:
+        super().__init__(message)
+        self.message, self.hint, self.position = message, hint, position
+
+
+def read_bytes(path: Path, limit: int) -> bytes:
+    """Read a regular file of at most ``limit`` bytes; never wait for a pipe or a device.
+
+    Symbolic links are followed. Raises :class:`BadText` with a sentence that does not name the path.
+    """
+    if "\0" in str(path):
+        raise BadText("does not exist", "check the path")
+    try:
+        # Opened before it is looked at, so that what was looked at is what is read.
+        with open(path, "rb", opener=_open_quietly) as file:  # Path.open() takes no opener
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise BadText("is not a regular file", "give the path of a file")
+            data = file.read(limit + 1) if status.st_size <= limit else b""
+    except OSError as error:
+        raise BadText(*_explain_failure(error)) from None
+    if max(status.st_size, len(data)) > limit:
+        raise BadText(f"is too large, more than {limit:,} bytes", "split it, or check that it is the right file")
+    return data
+
+
+def check_inside(path: Path, root: Path) -> None:
+    """Raise :class:`BadText` when a path leads out of ``root``, by ``..`` or by a symbolic link."""
+    try:
+        inside = Path(os.path.realpath(path, strict=True)).is_relative_to(os.path.realpath(root))
+    except OSError as error:
+        raise BadText(*_explain_failure(error)) from None
+    if not inside:
+        raise BadText(f"leads out of the folder {root.as_posix()}", "put the file inside that folder")
+
+
+def decode_text(data: str | bytes) -> str:
+    """Give the text without its byte order mark.
+
+    Raises :class:`BadText` for encodings other than UTF-8 and for characters that nobody can see.
+    """
+    text = (data if isinstance(data, str) else _decode_bytes(data)).removeprefix("\ufeff")
+    if unseen := find_unseen(text):
+        index, what = unseen
+        raise BadText(f"the text holds {what}, which nobody can see", "remove it", locate(text, index))
+    return text
+
+
+def find_unseen(text: str) -> tuple[int, str] | None:
+    """Give the index and the name, like ``U+202E (right-to-left override)``, of the first unseen character."""
+    found = _UNSEEN.search(text)
+    if found is None:
+        return None
+    unnamed = "control character" if unicodedata.category(found[0]) == "Cc" else "not a character"
+    return found.start(), f"U+{ord(found[0]):04X} ({unicodedata.name(found[0], unnamed).lower()})"
+
+
+def locate(text: str, index: int) -> Position:
+    """Give the position of a character of the text."""
+    lines = LINE_BREAK.split(text[:index])
+    return len(lines), len(lines[-1]) + 1
+
+
+def _open_quietly(path: str, flags: int) -> int:
+    return os.open(path, flags | _NO_BLOCK)
+
+
+def _decode_bytes(data: bytes) -> str:
+    if data.startswith(_WIDE_MARKS):
+        raise BadText("the text is UTF-16 or UTF-32, expected UTF-8", "save the file as UTF-8", (1, 1))
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        where = locate(data[: error.start].decode("utf-8"), error.start)
+        raise BadText("the text is not UTF-8 from here on", "save the file as UTF-8", where) from None
+
+
+_FAILURES: Final = (
+    (FileNotFoundError, "does not exist", "check the path"),
+    (IsADirectoryError, "is a folder, expected a file", "give the path of a file"),
+    (NotADirectoryError, "does not exist", "check the path"),
+    (PermissionError, "cannot be read by this user", "check who owns the file and its permissions"),
+)
+
+
+def _explain_failure(error: OSError) -> tuple[str, str]:
+    for kind, message, hint in _FAILURES:
+        if isinstance(error, kind):
+            return message, hint
+    return f"cannot be read: {(error.strerror or 'unknown failure').lower()}", "check the path and the disk"
