@@ -1,22 +1,31 @@
-"""What a sink is: the declaration that a plugin gives, what the engine hands it, and what it hands back."""
+"""What a sink is: the declaration that a plugin gives, what the engine hands it, and what it hands back.
+
+The one sink of the engine itself stands at the end: ``console`` prints the table.
+"""
 
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
+from msgspec import Meta
 
+from mmflow.columns import align_texts, show_cell
 from mmflow.options import Options
-from mmflow.table import Table
-from mmflow.windows import Span
+
+if TYPE_CHECKING:
+    from mmflow.table import Table
+    from mmflow.windows import Span
 
 Semantics = Literal["transactional", "replace_window", "upsert", "append", "message"]
 Presence = Literal["absent", "present", "unknown"]
+COMMON_KEYS = frozenset({"type", "name", "connection", "required"})  # every sink of a job may have them
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,14 +52,14 @@ class RunInfo:
     key: str  # the delivery's key: equal keys replace each other
     generation: int  # rises when the same key is delivered anew
     fence: int  # rises when another worker takes the delivery over
-    spans: tuple[tuple[str, Span], ...]  # (site, span) in the order of the job
+    spans: tuple[tuple[str, Span], ...]  # (site, span) of the sites that answered, in the order of the job
     time_column: str  # the column that places a row in time ("" when the report has no time group)
     extracted_at: datetime
     root: Path
     output: Path  # every file a sink writes stays under it
     output_mode: int
     job_folder: Path  # templates are looked up here
-    names: Mapping[str, str]  # words for path templates: date, job, site, run, first_day, last_day, time
+    names: Mapping[str, str]  # a text for each of mmflow.files.PATH_WORDS
     connection: Options | None = None
     previous: Receipt | None = None
     attachments: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
@@ -79,7 +88,11 @@ class SinkType:
     :class:`~mmflow.errors.Unknown`, and must leave the destination as it was unless it returns. Delivering the same key
     twice must leave the destination equal to delivering it once.
 
-    >>> SinkType(name="csv", summary="A CSV file.", options=CsvOptions, deliver="mmflow_files.csv:deliver")
+    ``validate(options, time_column) -> Iterable[(key, message)]`` finds what single options cannot say about
+    themselves, such as two that contradict each other. It is called offline, once no option is an unresolved ``${…}``
+    reference; ``time_column`` is "" when the report has no time group.
+
+    >>> SinkType(name="csv", summary="A CSV file.", options=CsvOptions, deliver="mmflow_files.deliver:deliver_csv")
     """
 
     name: str
@@ -89,6 +102,7 @@ class SinkType:
     connection: type[Options] | None = None
     modes: tuple[str, ...] = ("replace",)
     semantics: Semantics = "transactional"
+    validate: Reference | None = None
     check: Reference | None = None  # check(options, run) -> None: can it be reached? writes nothing
     render: Reference | None = None  # render(table, options, run) -> str | bytes: what preview shows
     read: Reference | None = None  # read(options, run) -> rows as they stand, for a diff
@@ -96,6 +110,15 @@ class SinkType:
     notify: Reference | None = None  # notify(text, options) -> None
     read_window: Reference | None = None  # read_window(options, root) -> WindowSpec
     distribution: str = ""  # filled in by the registry
+
+    def __post_init__(self) -> None:
+        """Refuse what no job could name; the registry then names the plugin."""
+        if not re.fullmatch(r"[a-z][a-z0-9_-]{0,62}", self.name):
+            raise ValueError(f"a sink cannot be named {self.name!r}, expected small letters, digits, - and _")
+        if not issubclass(self.options, Options):
+            raise TypeError(f"the options of sink {self.name!r} are no subclass of mmflow.options.Options")
+        if taken := COMMON_KEYS & {option.encode_name for option in msgspec.structs.fields(self.options)}:
+            raise ValueError(f"sink {self.name!r} has an option {min(taken)!r}, which every sink of a job has already")
 
 
 def find_function(reference: Reference) -> Callable[..., Any]:
@@ -108,3 +131,42 @@ def find_function(reference: Reference) -> Callable[..., Any]:
     if not callable(found):
         raise TypeError(f"{reference} is not a function")
     return found  # type: ignore[no-any-return]
+
+
+class ConsoleOptions(Options):
+    """Options of the console sink."""
+
+    rows: Annotated[int, Meta(ge=1, description="Print at most this many rows.", examples=[20])] = 50
+
+
+def render_console(table: Table, options: ConsoleOptions, run: RunInfo) -> str:
+    """Give the text that the console sink prints: a heading, aligned columns, what was cut off, and the notices."""
+    from itertools import chain, islice
+
+    shown = chain(islice(table.rows(), options.rows), (row.values for row in table.footer))
+    texts = [[show_cell(cell, column) for cell, column in zip(row, table.columns, strict=True)] for row in shown]
+    numbers = [column.type in ("number", "integer") for column in table.columns]
+    lines = [f"{run.job}, {run.names['date']}", *align_texts([c.label for c in table.columns], texts, numbers)]
+    if (hidden := len(table) - options.rows) > 0:
+        lines.append(f"and {hidden} more rows; 'rows' says how many are printed")
+    lines += [f"note: {notice}" for notice in table.notices]
+    return "\n".join(lines) + "\n"
+
+
+def print_table(table: Table, options: ConsoleOptions, run: RunInfo) -> Receipt:
+    """Print the table to stdout; characters that the terminal cannot show become question marks."""
+    import sys
+
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(render_console(table, options, run).encode(encoding, "replace").decode(encoding))
+    sys.stdout.flush()
+    return Receipt(rows=len(table))
+
+
+CONSOLE = SinkType(
+    name="console",
+    summary="Print the table.",
+    options=ConsoleOptions,
+    deliver=print_table,
+    render=render_console,
+)
