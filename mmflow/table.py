@@ -3,56 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING
 
-Cell = str | int | float | bool | date | datetime | None
-ColumnType = Literal["text", "number", "integer", "date", "datetime", "boolean"]
-Role = Literal["group", "id", "metric", "derived", "compare"]
+from mmflow.cells import Cell, Column, ColumnType, Direction, FooterRow, Role
+from mmflow.csv_text import CsvDialect
 
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """What one column holds. Values are in ``unit``; ``decimals`` and ``direction`` are for showing only.
-
-    A ``datetime`` column holds UTC instants; ``zone`` is the IANA name of the zone in which people see them.
-    """
-
-    name: str
-    label: str
-    type: ColumnType
-    role: Role = "metric"
-    unit: str = ""
-    decimals: int | None = None
-    direction: Literal["up", "down", ""] = ""
-    description: str = ""
-    zone: str = "UTC"
-
-
-@dataclass(frozen=True, slots=True)
-class FooterRow:
-    """A row that stands under the table: one value for each column; its label stands in the first text group."""
-
-    kind: Literal["rest", "total"]
-    values: tuple[Cell, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CsvDialect:
-    """How a table is written as CSV."""
-
-    delimiter: str = ","
-    quoting: Literal["minimal", "all", "none"] = "minimal"
-    decimal: Literal[".", ","] = "."
-    null: str = ""
-    date_format: str = "%Y-%m-%d"
-    datetime_format: str = "%Y-%m-%dT%H:%M:%S%:z"
-    newline: Literal["\r\n", "\n"] = "\r\n"
-    header: Literal["labels", "names", "none"] = "labels"
-    formula_guard: Literal["prefix", "none", "reject"] = "prefix"
-    footer: bool = True
+__all__ = [
+    "Cell",
+    "Column",
+    "ColumnType",
+    "CsvDialect",
+    "Direction",
+    "FooterRow",
+    "Role",
+    "Table",
+    "make_table",
+    "open_database",
+    "write_table",
+]
 
 
 class Table:
@@ -80,7 +53,7 @@ class Table:
         """Give the rows in order, ``size`` at a time."""
         raise NotImplementedError
 
-    def csv(self, dialect: CsvDialect = CsvDialect()) -> Iterator[bytes]:  # noqa: B008  # frozen
+    def csv(self, dialect: CsvDialect | None = None) -> Iterator[bytes]:
         """Give the table as CSV in UTF-8, in chunks."""
         raise NotImplementedError
 
@@ -89,8 +62,36 @@ class Table:
         raise NotImplementedError
 
 
+@contextmanager
+def open_database(spill: Path) -> Iterator[DuckDBPyConnection]:
+    """Open a private DuckDB database in memory that spills into the folder ``spill`` and is gone at the end."""
+    raise NotImplementedError
+
+
 def write_table(
-    source: object, columns: Sequence[Column], footer: Sequence[FooterRow], notices: Sequence[str], path: Path
+    connection: DuckDBPyConnection,
+    query: str,
+    *,
+    columns: Sequence[Column],
+    path: Path,
+    footer: Sequence[FooterRow] = (),
+    notices: Sequence[str] = (),
 ) -> Table:
-    """Write what ``source`` gives through ``__arrow_c_stream__`` as a snapshot, atomically."""
+    """Write what ``query`` gives, in its order, as a snapshot at ``path``, atomically.
+
+    The connection may be shut off from the file system as long as it was allowed the snapshot's folder
+    (``SET allowed_directories``) before: the rows go straight to the file, with no copy of them in memory.
+    """
+    raise NotImplementedError
+
+
+def make_table(
+    rows: Sequence[Sequence[Cell]],
+    *,
+    columns: Sequence[Column],
+    path: Path,
+    footer: Sequence[FooterRow] = (),
+    notices: Sequence[str] = (),
+) -> Table:
+    """Write a small table from values at hand: for tests of sinks and for lists of a few hundred rows."""
     raise NotImplementedError

@@ -1,0 +1,41 @@
+"""What a table is made of: cells, columns and the rows that stand under it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Literal, TypeAlias
+
+Cell: TypeAlias = str | int | float | bool | date | datetime | None
+"""One value. None is "not known", never 0; numbers are finite; a datetime is aware and in UTC."""
+
+ColumnType = Literal["text", "number", "integer", "date", "datetime", "boolean"]
+Role = Literal["group", "id", "metric", "derived", "compare"]
+Direction = Literal["up", "down", ""]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """What one column holds. Cells are in ``unit`` and exact; ``decimals`` and ``direction`` are for showing only.
+
+    ``direction`` says which way is better. A ``datetime`` column holds UTC instants; ``zone`` is the IANA name of the
+    zone in which people see them.
+    """
+
+    name: str
+    label: str
+    type: ColumnType
+    role: Role = "metric"
+    unit: str = ""
+    decimals: int | None = None
+    direction: Direction = ""
+    description: str = ""
+    zone: str = "UTC"
+
+
+@dataclass(frozen=True, slots=True)
+class FooterRow:
+    """A row under the table: one value for each column, its label ("Total") in the first group column."""
+
+    kind: Literal["rest", "total"]
+    values: tuple[Cell, ...]
