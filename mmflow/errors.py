@@ -8,6 +8,8 @@
     ├── RunError                    1    a run or a delivery did not work
     │   ├── TryLater                1    the same call may work in a while (``after`` seconds, when known)
     │   ├── GiveUp                  1    trying again cannot help: key revoked, disk read-only, answer unusable
+    │   │   ├── BadRequest          2    the service refused what was asked: a metric, group or name it does not know
+    │   │   └── BadResponse         1    an answer came that cannot be one: HTML, half a file, an error as a success
     │   ├── Unknown                 1    it may or may not have happened (the connection died after the last byte)
     │   └── Held                    1    the gate stopped the report; the owner is told, the readers are not
     └── StateError                  4    the ledger is locked, damaged or from a newer version
@@ -92,6 +94,36 @@ class TryLater(RunError):
 
 class GiveUp(RunError):
     """Trying again cannot help; somebody has to change something first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """One thing that the service refused. ``field`` names the part of the request (``data``, ``filter.machine``).
+
+    The word of the job that is meant stands in single quotes in ``message``.
+    """
+
+    field: str
+    message: str
+    code: str = ""
+    hint: str = ""
+
+    def __str__(self) -> str:
+        return self.message + (f"; {self.hint}" if self.hint else "")
+
+
+class BadRequest(GiveUp):
+    """The service cannot answer what was asked; ``complaints`` say why, for mapping them to lines of the job."""
+
+    exit_code = EXIT_USER
+
+    def __init__(self, message: str, complaints: Iterable[Complaint] = ()) -> None:
+        self.complaints: tuple[Complaint, ...] = tuple(complaints)
+        super().__init__("; ".join([message, *map(str, self.complaints)]))
+
+
+class BadResponse(GiveUp):
+    """An answer came, and it cannot be one: not JSON, not whole, too large, or an error that claims success."""
 
 
 class Unknown(RunError):
