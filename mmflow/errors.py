@@ -187,3 +187,12 @@ def suggest_name(word: str, candidates: Iterable[str]) -> str:
     by_low = {name.lower(): name for name in sorted(candidates, reverse=True)}
     near = difflib.get_close_matches(word.lower(), by_low, n=1, cutoff=0.6)
     return by_low[near[0]] if near else ""
+
+
+def hint_names(word: str, candidates: Iterable[str]) -> str:
+    """Give ``did you mean 'yesterday'?``, or ``there are: …`` when no candidate is near and not too many exist."""
+    names = sorted(candidates)
+    if near := suggest_name(word, names):
+        return f"did you mean {near!r}?"
+    shown = ", ".join(names) or "none"
+    return f"there are: {shown}" if len(names) <= 40 else "no known name is near"
