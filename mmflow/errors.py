@@ -4,7 +4,8 @@
 
     MmflowError                     exit code
     ├── UserError                   2    the user's files or command line are wrong: say what and how to mend it
-    │   └── ProblemsError           2    many problems found at once, each with file, line and column
+    │   ├── ProblemsError           2    many problems found at once, each with file, line and column
+    │   └── UnresolvedReference     2    ${env:NAME} or ${file:path} has no value
     ├── RunError                    1    a run or a delivery did not work
     │   ├── TryLater                1    the same call may work in a while (``after`` seconds, when known)
     │   ├── GiveUp                  1    trying again cannot help: key revoked, disk read-only, answer unusable
@@ -78,6 +79,10 @@ class ProblemsError(UserError):
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems: tuple[Problem, ...] = tuple(sorted(problems))
         super().__init__(describe_problems(self.problems))
+
+
+class UnresolvedReference(UserError):
+    """A reference has no value: the variable is unset, or the file cannot be read. Names it, never a value."""
 
 
 class RunError(MmflowError):
