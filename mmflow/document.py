@@ -65,6 +65,13 @@ class Document:
         """Give the plain values of the whole file."""
         return self.root.value
 
+    def find(self, path: Path) -> Value:
+        """Give the value at a path; raise :class:`KeyError` when there is none."""
+        node = self.root
+        for part in path:
+            node = node.parts[part]
+        return node.value
+
     def position(self, path: Path, *, key: bool = False) -> Position:
         """Give where a value, or its key, stands; where its nearest parent does when there is no such value."""
         node = self.root

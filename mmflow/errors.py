@@ -82,7 +82,15 @@ class ProblemsError(UserError):
 
 
 class UnresolvedReference(UserError):
-    """A reference has no value: the variable is unset, or the file cannot be read. Names it, never a value."""
+    """A reference has no value: it is malformed, the variable is unset, or the file cannot be read.
+
+    ``message`` names the variable or the file, never a value; ``hint`` says what to do.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(f"{message}; {hint}" if hint else message)
+        self.message = message
+        self.hint = hint
 
 
 class RunError(MmflowError):

@@ -60,7 +60,7 @@ def check_inside(path: Path, root: Path) -> None:
     except OSError as error:
         raise BadText(*_explain_failure(error)) from None
     if not inside:
-        raise BadText(f"leads out of the folder {root.as_posix()}", "put the file inside that folder")
+        raise BadText(f"leads out of the folder {root.as_posix()}", "put it inside that folder, or give an absolute path")
 
 
 def decode_text(data: str | bytes) -> str:

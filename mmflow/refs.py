@@ -1,0 +1,264 @@
+"""References to secrets and settings outside of YAML, and keeping what they stand for out of everything shown.
+
+Any value may hold, also inside longer text, ``${env:NAME}``, ``${env:NAME:-default}``, ``${env:NAME:?what to do}``
+and ``${file:path}``; ``$${`` is a plain ``${``. References are resolved after parsing, each value by itself, and
+what they give is never parsed again: it is text, from which numbers are read by converting with ``strict=False``.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import stat
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal, NoReturn, final
+
+from mmflow.document import Document, Value
+from mmflow.document import Path as ValuePath
+from mmflow.errors import Problem, ProblemsError, UnresolvedReference, UserError
+from mmflow.secrecy import list_forms, looks_like_secret
+from mmflow.text import BadText, check_inside, decode_text, find_unseen, read_bytes
+
+HIDDEN: Final = "***"
+MAX_FILE: Final = 64 * 1024
+
+
+@final
+class Secret:
+    """Text that shows as ``***`` wherever it is printed, formatted or logged, and refuses to be pickled."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """Give the text itself, for the one call that needs it."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return f"Secret('{HIDDEN}')"
+
+    def __str__(self) -> str:
+        return HIDDEN
+
+    def __format__(self, spec: str) -> str:
+        return format(HIDDEN, spec)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash((Secret, self._value))
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a secret cannot be pickled; hand on its reference and resolve it again")
+
+
+@dataclass(slots=True)
+class Redactor:
+    """Knows the secrets of this process and takes them out of text; values shorter than 4 characters stay."""
+
+    _forms: set[str] = field(default_factory=set, repr=False)
+    _pattern: re.Pattern[str] | None = field(default=None, repr=False)
+
+    def remember(self, secret: str | Secret) -> None:
+        """Hide this value from now on: whole, encoded, and those of its parts that are secrets by themselves."""
+        self._forms |= list_forms(secret.reveal() if isinstance(secret, Secret) else secret)
+        longest_first = sorted(self._forms, key=lambda form: (-len(form), form))
+        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+
+    def redact(self, text: str) -> str:
+        """Give the text with every known secret replaced by ``***``."""
+        while self._pattern:
+            # Again until nothing changes, since what is left may join to a secret; each round shortens the text.
+            shorter = self._pattern.sub(HIDDEN, text)
+            if shorter == text:
+                break
+            text = shorter
+        return text
+
+
+class RedactingFormatter(logging.Formatter):
+    """Formats a log record as another formatter does, traceback and all, and takes the secrets out."""
+
+    def __init__(self, inner: logging.Formatter, redactor: Redactor) -> None:
+        super().__init__()
+        self._inner = inner
+        self._redactor = redactor
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Give the line, or lines, as they may be shown."""
+        return self._redactor.redact(self._inner.format(record))
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """One reference in a text, from index ``start`` up to ``end``.
+
+    ``default`` is the text behind ``:-`` and ``reason`` that behind ``:?``, both None when there is none.
+    """
+
+    kind: Literal["env", "file"]
+    name: str
+    default: str | None
+    reason: str | None
+    start: int
+    end: int
+
+
+_TEXT: Final = r"(?:(?!\$\{)[^}])*"
+_PIECE: Final = re.compile(
+    r"(?P<escape>\$\$\{)"
+    rf"|\$\{{env:(?P<env>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>{_TEXT})|:\?(?P<reason>{_TEXT}))?\}}"
+    r"|\$\{file:(?P<file>[^\s{}](?:[^{}\x00-\x1f]*[^\s{}])?)\}"
+    r"|\$\{"
+)
+
+
+def find_references(text: str) -> list[Reference]:
+    """Give the references of a text in order; raise :class:`ValueError` with one sentence for a malformed one."""
+    pieces = map(_read_piece, _PIECE.finditer(text))
+    return [piece for piece in pieces if piece is not None]
+
+
+def has_reference(text: str) -> bool:
+    """Tell whether a text holds a reference, also a malformed one."""
+    return any(not piece["escape"] for piece in _PIECE.finditer(text))
+
+
+def _read_piece(piece: re.Match[str]) -> Reference | None:
+    if piece["escape"]:
+        return None
+    if piece["env"]:
+        return Reference("env", piece["env"], piece["default"], piece["reason"], piece.start(), piece.end())
+    if piece["file"]:
+        return Reference("file", piece["file"], None, None, piece.start(), piece.end())
+    forms = "write ${env:NAME}, ${env:NAME:-default}, ${env:NAME:?what to do} or ${file:path}, and $${ for a plain ${"
+    raise BadText("a '${' begins something that is not a reference", forms)
+
+
+def change_texts(values: Value, change: Callable[[str, ValuePath], str], path: ValuePath = ()) -> Value:
+    """Give the values with each text, but no key, replaced by ``change(text, path)``; ``path`` is where they begin."""
+    if isinstance(values, str):
+        return change(values, path)
+    if isinstance(values, list):
+        return [change_texts(value, change, (*path, index)) for index, value in enumerate(values)]
+    if isinstance(values, dict):
+        return {key: change_texts(value, change, (*path, key)) for key, value in values.items()}
+    return values
+
+
+def check_references(document: Document) -> list[Problem]:
+    """Give a problem for each malformed reference; looks up nothing."""
+    problems: list[Problem] = []
+
+    def check(text: str, path: ValuePath) -> str:
+        try:
+            find_references(text)
+        except BadText as bad:
+            problems.append(document.problem(path, bad.message, hint=bad.hint))
+        return text
+
+    change_texts(document.values, check)
+    return problems
+
+
+# Variables with such names are hidden whatever they hold.
+_SECRET_NAME: Final = re.compile(r"key|token|secret|pass|pwd|pw(?:_|$)|cred|auth(?!or)|private", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Resolver:
+    """Looks references up in ``environ`` and in files, and tells ``redactor`` what it must hide.
+
+    An empty variable counts as one that is not set. Relative paths start at ``root`` and may not leave it; one line
+    break at the end of a file does not belong to its value. What a file holds is always hidden from output; what a
+    variable holds is when its name (``…KEY``, ``…TOKEN``, ``…PASSWORD``) or its looks say that it is a secret.
+    """
+
+    environ: Mapping[str, str] = field(repr=False)
+    root: Path
+    redactor: Redactor
+
+    def resolve(self, text: str) -> str:
+        """Give the text with all references replaced.
+
+        Raises :class:`UnresolvedReference`, which names the variable or the file and never a value.
+        """
+        try:
+            return _PIECE.sub(self._replace_piece, text)
+        except BadText as bad:
+            raise UnresolvedReference(bad.message, bad.hint) from None
+
+    def resolve_values(self, document: Document, path: ValuePath = ()) -> Value:
+        """Give the values of a document, or of its part at ``path``, with all references replaced.
+
+        Only texts change, never the structure. Raises :class:`ProblemsError` with a problem for every value whose
+        reference cannot be resolved, and :class:`KeyError` when there is nothing at ``path``.
+        """
+        problems: list[Problem] = []
+
+        def replace(text: str, where: ValuePath) -> str:
+            try:
+                return self.resolve(text)
+            except UnresolvedReference as error:
+                problems.append(document.problem(where, error.message, hint=error.hint))
+                return text
+
+        values = change_texts(document.find(path), replace, path)
+        if problems:
+            raise ProblemsError(problems)
+        return values
+
+    def _replace_piece(self, piece: re.Match[str]) -> str:
+        reference = _read_piece(piece)
+        if reference is None:
+            return "${"
+        return self._read_variable(reference) if reference.kind == "env" else self._read_file(reference.name)
+
+    def _read_variable(self, reference: Reference) -> str:
+        name = reference.name
+        value = self.environ.get(name, "")
+        if not value and reference.default is not None:
+            return reference.default
+        if not value:
+            state = "empty" if name in self.environ else "not set"
+            raise BadText(f"the environment variable {name} is {state}", reference.reason or "set it")
+        if find_unseen(value):
+            raise BadText(f"the environment variable {name} holds characters that nobody can see", "set it anew")
+        if _SECRET_NAME.search(name) or looks_like_secret(value):
+            self.redactor.remember(value)
+        return value
+
+    def _read_file(self, name: str) -> str:
+        path = self.root / name
+        try:
+            if not Path(name).is_absolute():
+                check_inside(path, self.root)
+            data = read_bytes(path, MAX_FILE)
+        except BadText as bad:
+            raise BadText(f"the file {name} {bad.message}", bad.hint) from None
+        if os.name == "posix" and path.stat().st_mode & stat.S_IWOTH:
+            raise BadText(f"the file {name} can be changed by everybody", "take that permission away: chmod o-w")
+        try:
+            value = _LAST_BREAK.sub("", decode_text(data))
+        except BadText:  # its message would name a character of the secret
+            raise BadText(f"the file {name} holds more than UTF-8 text", "save it as UTF-8 text") from None
+        self.redactor.remember(value)
+        return value
+
+
+_LAST_BREAK: Final = re.compile(r"(?:\r\n|\n|\r)\Z")
+_KEY_CHARACTERS: Final = re.compile(r"[\x21-\x7e]+")
+
+
+def check_key_characters(key: str | Secret, what: str = "the key") -> None:
+    """Raise :class:`UserError` for a key that no HTTP header can carry, before a client sees it and prints it."""
+    text = key.reveal() if isinstance(key, Secret) else key
+    if not _KEY_CHARACTERS.fullmatch(text):
+        found = "holds a space, a line break or a sign outside of ASCII" if text else "is empty"
+        raise UserError(f"{what} {found}; copy it again, as one line of letters, digits and plain signs")
