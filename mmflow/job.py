@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, field
 
 from mmflow.options import Options
 
-Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$", description="Small letters, digits, - and _.")]
+TIME_GROUPS = ("hour", "day", "week", "month", "quarter")  # the groups that place a row in time, finest first
+Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$(?!\n)", description="Small letters, digits, - and _.")]
 Count = Annotated[int, Meta(ge=1)]
+
+
+def find_time_group(groups: Iterable[str]) -> str:
+    """Give the finest group that places a row in time, "" when there is none."""
+    asked = set(groups)
+    return next((name for name in TIME_GROUPS if name in asked), "")
 
 
 class MetricUse(Options):
@@ -36,16 +44,16 @@ class Report(Options):
         dict[str, tuple[str, ...]],
         Meta(description="Only these, by name; * stands for any text.", examples=[{"machineGroup": ["Mills"]}]),
     ] = field(default_factory=dict)
-    exclude: Annotated[
-        dict[str, tuple[str, ...]], Meta(description="Not these, by name; * stands for any text.")
-    ] = field(default_factory=dict)
+    exclude: Annotated[dict[str, tuple[str, ...]], Meta(description="Not these, by name; * stands for any text.")] = (
+        field(default_factory=dict)
+    )
     no_shift: Annotated[
         Literal["keep", "drop"], Meta(description="Rows of time outside every shift: keep or drop them.")
     ] = "keep"
 
 
 class WindowSpec(Options):
-    """A date range that needs more than one word; which keys go together is in :data:`WINDOW_FORMS`."""
+    """A date range that needs more than one word."""
 
     last: Annotated[str, Meta(description="The last complete units.", examples=["7 days", "8 hours"])] = ""
     to_now: Annotated[bool, Meta(description="End at this moment, not at the last complete unit.")] = False
@@ -54,15 +62,15 @@ class WindowSpec(Options):
     on: Annotated[
         str, Meta(description="The production day: today, yesterday, a weekday or a date.", examples=["yesterday"])
     ] = ""
-    from_: Annotated[
-        str, Meta(description="First day, or a date-time with its zone.", examples=["2026-11-01"])
-    ] = field(default="", name="from")
+    from_: Annotated[str, Meta(description="First day, or a date-time with its zone.", examples=["2026-11-01"])] = (
+        field(default="", name="from")
+    )
     to: Annotated[
         str, Meta(description="Last day, included; or a date-time with its zone.", examples=["2026-11-08"])
     ] = ""
 
 
-# Each row: the keys that must be there, the keys that may be there.
+# Which keys go together. Each row: those that must be there, those that may be there.
 WINDOW_FORMS: tuple[tuple[frozenset[str], frozenset[str]], ...] = (
     (frozenset({"last"}), frozenset({"to_now"})),
     (frozenset({"shift"}), frozenset({"on", "schedule"})),
@@ -118,7 +126,7 @@ class Shape(Options):
 
 
 class CheckSpec(Options):
-    """One thing that must hold before anybody gets the report; key sets in :data:`CHECK_FORMS`."""
+    """One thing that must hold before anybody gets the report."""
 
     rows: Annotated[str, Meta(description="How many rows.", examples=[">= 1", "<= 500"])] = ""
     column: Annotated[str, Meta(description="The column that min and max are about.")] = ""
@@ -135,15 +143,24 @@ CHECK_FORMS: tuple[tuple[frozenset[str], frozenset[str]], ...] = (
 )
 
 
+class SinkKeys(Options):
+    """The keys that every sink of a job may have beside its own options."""
+
+    type: Annotated[
+        str, Meta(description="Kind of the sink: one of those that mmflow plugins lists.", examples=["csv"])
+    ]
+    name: Annotated[Name, Meta(description="Its name in this job; the type unless given.")] | None = None
+    connection: Annotated[str, Meta(description="Name of a connection in mmflow.yaml.")] = ""
+    required: Annotated[bool, Meta(description="false: the run counts as done without this sink.")] = True
+
+
 class Job(Options):
     """One YAML file."""
 
     job: Annotated[Name, Meta(description="Name of the job, unique under the root.", examples=["morning-oee"])]
     description: Annotated[str, Meta(description="What the report is for.")] = ""
     owner: Annotated[str, Meta(description="Who is told when it fails.", examples=["ops@example.com"])] = ""
-    sites: Annotated[
-        tuple[str, ...], Meta(description="Names of sites in mmflow.yaml; all of them unless given.")
-    ] = ()
+    sites: Annotated[tuple[str, ...], Meta(description="Names of sites in mmflow.yaml; all of them unless given.")] = ()
     report: Report
     window: Window
     schedule: Schedule | None = None
@@ -155,8 +172,8 @@ class Job(Options):
     on_partial: Annotated[
         Literal["deliver", "wait", "fail"], Meta(description="A site is missing: deliver with a notice, or not.")
     ] = "deliver"
-    slice: Annotated[
-        str, Meta(description="Longest piece asked in one request.", examples=["7 days", "1 day"])
-    ] = "7 days"
+    slice: Annotated[str, Meta(description="Longest piece asked in one request.", examples=["7 days", "1 day"])] = (
+        "7 days"
+    )
     # Options of a sink are checked against its own type, see check.py; here they are plain data.
     sinks: Annotated[tuple[dict[str, Any], ...], Meta(min_length=1, description="Where the finished table goes.")]

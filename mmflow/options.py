@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, TypeVar, dataclass_transform
 
 import msgspec
 
-from mmflow.refs import Secret
+from mmflow.refs import Secret, has_reference
 
 T = TypeVar("T")
 
 
-class OptionsMeta(type(msgspec.Struct)):  # type: ignore[misc]  # msgspec does not name its metaclass
+class OptionsMeta(msgspec.StructMeta):
     """Gives every subclass of :class:`Options` the same strictness; msgspec does not inherit ``kw_only``."""
 
     def __new__(mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **config: Any) -> type:
@@ -22,6 +22,7 @@ class OptionsMeta(type(msgspec.Struct)):  # type: ignore[misc]  # msgspec does n
         return made
 
 
+@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(msgspec.field,))
 class Options(msgspec.Struct, metaclass=OptionsMeta):
     """A block of YAML keys. Each field is ``Annotated[type, Meta(description=…, examples=[…])]``.
 
@@ -32,14 +33,24 @@ class Options(msgspec.Struct, metaclass=OptionsMeta):
 
 def decode_special(kind: type, value: object) -> object:
     """Build the types that msgspec does not know from their YAML form."""
-    if kind is Secret and isinstance(value, str):
-        return Secret(value)
-    raise NotImplementedError(f"no rule for {kind!r}")
+    if kind is not Secret:
+        raise NotImplementedError(f"no rule for {kind!r}")
+    if not isinstance(value, str):
+        raise ValueError("Expected `str`")  # noqa: TRY004  msgspec makes its own error of this one
+    return Secret(value)
+
+
+def decode_written(kind: type, value: object) -> object:
+    """Like :func:`decode_special` for a file as it was written, where a secret has to be a reference."""
+    if kind is Secret and isinstance(value, str) and not has_reference(value):
+        raise ValueError("Expected a reference")
+    return decode_special(kind, value)
 
 
 def convert_values(values: object, kind: type[T], *, strict: bool = True) -> T:
     """Turn plain YAML data into ``kind``; raises :class:`msgspec.ValidationError` for the first thing wrong.
 
-    ``strict=False`` reads numbers and booleans from text, which is what a resolved ``${env:…}`` always is.
+    ``strict`` is for a file as it was written: a secret has to be a reference. Without it numbers and booleans are
+    read from text, which is what a resolved ``${env:…}`` always is, and a secret is its value.
     """
-    return msgspec.convert(values, kind, strict=strict, dec_hook=decode_special)
+    return msgspec.convert(values, kind, strict=strict, dec_hook=decode_written if strict else decode_special)

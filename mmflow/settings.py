@@ -54,6 +54,12 @@ class Site(Options):
     ] = ()
 
 
+class ConnectionKeys(Options):
+    """The keys of every connection beside those of its type."""
+
+    type: Annotated[str, Meta(description="The kind of sink that uses it.", examples=["sql"])]
+
+
 class Network(Options):
     """How the service is reached."""
 
@@ -84,8 +90,8 @@ class Settings(Options):
     version: Annotated[Literal[1], Meta(description="Version of this file's form.")]
     sites: Annotated[dict[str, Site], Meta(min_length=1, description="The plants, by the name jobs use.")]
     # Options of a connection belong to its sink type, see check.py; here they are plain data.
-    connections: Annotated[dict[str, dict[str, Any]], Meta(description="Named, so that jobs hold no secrets.")] = (
-        field(default_factory=dict)
+    connections: Annotated[dict[str, dict[str, Any]], Meta(description="Named, so that jobs hold no secrets.")] = field(
+        default_factory=dict
     )
     defaults: Annotated[dict[str, Any], Meta(description="Any job key, for jobs that do not say.")] = field(
         default_factory=dict

@@ -1,0 +1,107 @@
+"""JSON Schemas composed from the models, the catalogue and the installed sinks, for the check and for editors.
+
+A ``${…}`` reference may stand in every leaf, so a leaf that is narrower than text is ``anyOf`` itself and a reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, TypeAlias
+
+import msgspec
+
+from mmflow.job import CHECK_FORMS, WINDOW_FORMS, CheckSpec, SinkKeys, WindowSpec
+from mmflow.options import Options
+from mmflow.refs import Secret
+from mmflow.settings import ConnectionKeys
+from mmflow.sinks import SinkType
+
+Schema: TypeAlias = dict[str, Any]
+Forms: TypeAlias = tuple[tuple[frozenset[str], frozenset[str]], ...]
+
+DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+REFERENCE: Final[Schema] = {"type": "string", "pattern": r"(^|[^$])\$\{"}
+FORMS: Final[Mapping[type[Options], Forms]] = {WindowSpec: WINDOW_FORMS, CheckSpec: CHECK_FORMS}
+
+_NOTES: Final = ("description", "examples", "default")
+_NARROW: Final = frozenset({"enum", "const", "pattern", "minLength", "maxLength", "format"})
+_NARROW_TYPES: Final = frozenset({"integer", "number", "boolean"})
+_ABSENT: Final = (None, "", ())
+
+
+def describe_model(model: type[Options]) -> Schema:
+    """Give the schema of one options class, with the classes that it uses under ``$defs``."""
+    (top,), parts = msgspec.json.schema_components(
+        [model], schema_hook=_describe_special, ref_template="#/$defs/{name}"
+    )
+    name = top["$ref"].rpartition("/")[2]
+    parts = {name: _loosen(part) for name, part in parts.items()}
+    for kind, forms in FORMS.items():
+        if kind.__name__ in parts:
+            parts[kind.__name__]["oneOf"] = list(_describe_forms(forms))
+    return {"$schema": DIALECT, **parts.pop(name), "$defs": parts}
+
+
+def describe_sink(sink: SinkType) -> Schema:
+    """Give the schema of one sink of a job: its own options and the keys that every sink has."""
+    return _merge_keys(describe_model(sink.options), describe_model(SinkKeys), sink)
+
+
+def describe_connection(sink: SinkType) -> Schema:
+    """Give the schema of a connection of this type, in ``mmflow.yaml``."""
+    assert sink.connection is not None, "asked for a type that has connections"
+    return _merge_keys(describe_model(sink.connection), describe_model(ConnectionKeys), sink)
+
+
+def _merge_keys(options: Schema, common: Schema, sink: SinkType) -> Schema:
+    kind = {"type": {"const": sink.name, "description": sink.summary}}
+    return options | {
+        "description": sink.summary,
+        "properties": {**common["properties"], **kind, **options["properties"]},
+        "required": [*common["required"], *options["required"]],
+    }
+
+
+def _describe_special(kind: type) -> Schema:
+    if kind is Secret:
+        return REFERENCE | {"writeOnly": True}
+    raise NotImplementedError(f"no schema for {kind!r}")
+
+
+def _describe_forms(forms: Forms) -> Iterator[Schema]:
+    for needed, allowed in forms:
+        yield {"required": sorted(needed), "propertyNames": {"enum": sorted(needed | allowed)}}
+
+
+def _loosen(node: Schema) -> Schema:
+    """Copy a schema so that a reference fits in every leaf; see the head of this module."""
+    copied = _loosen_inside(node)
+    branches = copied.pop("anyOf", None) or [{key: copied.pop(key) for key in set(copied) - set(_NOTES)}]
+    notes = {key: branch.pop(key) for branch in branches for key in _NOTES if key in branch} | copied
+    if any(map(_is_narrow, branches)) and not any(map(_takes_any_text, branches)):
+        branches.append(REFERENCE)
+    return notes | (branches[0] if len(branches) == 1 else {"anyOf": branches})
+
+
+def _loosen_inside(node: Schema) -> Schema:
+    copied = {key: value for key, value in node.items() if key != "title"}
+    if copied.get("default") in _ABSENT or isinstance(copied.get("default"), dict):
+        copied.pop("default", None)
+    if all(isinstance(word, int) for word in copied.get("enum", [""])):
+        copied["type"] = "integer"
+    if "properties" in copied:
+        copied["properties"] = {name: _loosen(inner) for name, inner in copied["properties"].items()}
+    for key in ("items", "additionalProperties"):
+        if isinstance(copied.get(key), dict):
+            copied[key] = _loosen(copied[key])
+    if "anyOf" in copied:
+        copied["anyOf"] = [_loosen_inside(branch) for branch in copied["anyOf"]]
+    return copied
+
+
+def _is_narrow(branch: Schema) -> bool:
+    return branch.get("type") in _NARROW_TYPES or not _NARROW.isdisjoint(branch)
+
+
+def _takes_any_text(branch: Schema) -> bool:
+    return branch.get("type") == "string" and (not _is_narrow(branch) or branch.get("writeOnly", False))

@@ -1,0 +1,163 @@
+"""The sinks of a job and the connections of ``mmflow.yaml``: each block held against the type that it names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import msgspec
+
+from mmflow.document import Path, Value
+from mmflow.faults import Finding, Owner, suggest
+from mmflow.fit import explain_misfit
+from mmflow.job import SinkKeys, find_time_group
+from mmflow.layers import EACH, all_texts, find, find_texts
+from mmflow.options import Options, convert_values
+from mmflow.plugins import Registry
+from mmflow.refs import has_reference
+from mmflow.schema import describe_connection, describe_sink
+from mmflow.sinks import COMMON_KEYS, SinkType, find_function
+
+
+@dataclass(frozen=True, slots=True)
+class SinkUse:
+    """One sink of a job: its name there, its type, its options and, once a run has resolved it, its connection's."""
+
+    name: str
+    type: SinkType
+    options: Options
+    connection_name: str = ""
+    connection: Options | None = None
+    required: bool = True
+
+
+def check_sinks(
+    values: Value, connections: Value, registry: Registry, *, strict: bool = True
+) -> tuple[tuple[SinkUse, ...], list[Finding]]:
+    """Give the sinks of a job that are right, and what is wrong with the others.
+
+    ``strict`` is for values as written; without it their references have been resolved.
+    """
+    uses: list[SinkUse] = []
+    findings: list[Finding] = []
+    groups = [group for _, group in find_texts(values, ("report", "group_by", EACH))]
+    for path, block in find(values, ("sinks", EACH)):
+        if not isinstance(block, dict):
+            continue
+        sink, wrong = find_type(block, path, registry)
+        if sink:
+            use, misfits = fit_sink(block, path, sink, strict=strict)
+            wrong = [*misfits, *check_connection(block, path, sink, connections)]
+            if use and not wrong:
+                wrong.extend(ask_sink(use, block, path, find_time_group(groups)))
+                uses.append(use)
+        findings.extend(wrong)
+    findings.extend(check_names(values))
+    return tuple(uses), findings
+
+
+def find_type(block: dict[str, Value], path: Path, registry: Registry) -> tuple[SinkType | None, list[Finding]]:
+    """Give the sink type that a block names."""
+    kind, here = block.get("type"), (*path, "type")
+    if "type" not in block:
+        return None, [Finding(here, "this key is missing", suggest("", registry.sinks, instead="write type: csv"))]
+    if not isinstance(kind, str):
+        return None, [Finding(here, "found something else than text, expected the name of a sink")]
+    if has_reference(kind):
+        return None, [Finding(here, "found a reference, expected the name of a sink", "write the name here")]
+    if kind not in registry.sinks:
+        return None, [Finding(here, registry.explain_absence(kind))]
+    return registry.sinks[kind], []
+
+
+def fit_sink(
+    block: dict[str, Value], path: Path, sink: SinkType, *, strict: bool
+) -> tuple[SinkUse | None, list[Finding]]:
+    """Read the keys that every sink has and the options of its own."""
+    common = {key: value for key, value in block.items() if key in COMMON_KEYS}
+    own = {key: value for key, value in block.items() if key not in COMMON_KEYS}
+    try:
+        keys = convert_values(common, SinkKeys, strict=strict)
+        options = convert_values(own, sink.options, strict=strict)
+    except msgspec.ValidationError:
+        return None, explain_misfit(block, describe_sink(sink), Owner(sink.name, "option"), path, strict=strict)
+    return SinkUse(keys.name or sink.name, sink, options, keys.connection, required=keys.required), []
+
+
+def ask_sink(use: SinkUse, block: dict[str, Value], path: Path, time_column: str) -> Iterator[Finding]:
+    """Let the sink itself look at its options, once all of them are known."""
+    if use.type.validate is None or any(has_reference(text) for _, text in all_texts(block)):
+        return
+    for key, message in find_function(use.type.validate)(use.options, time_column):
+        yield Finding((*path, key), message)
+
+
+def check_connection(block: dict[str, Value], path: Path, sink: SinkType, connections: Value) -> Iterator[Finding]:
+    """Say what is wrong with the connection that a sink names."""
+    here = (*path, "connection")
+    named = block.get("connection")
+    known = {name: inner.get("type") for name, inner in _blocks(connections)}
+    fitting = [name for name, kind in known.items() if kind == sink.name]
+    if sink.connection is None:
+        if named is not None:
+            yield Finding(here, f"{sink.name} uses no connection", "remove this key", key=True)
+    elif named is None:
+        yield Finding(here, "this key is missing", _offer(fitting, sink), key=True)
+    elif isinstance(named, str) and named not in known and not has_reference(named):
+        yield Finding(here, f"mmflow.yaml has no connection {named!r}", suggest(named, known) or _offer([], sink))
+    elif isinstance(named, str) and known.get(named) not in (None, sink.name):
+        yield Finding(
+            here, f"{named!r} is a connection of type {known[named]}, expected {sink.name}", _offer(fitting, sink)
+        )
+
+
+def _offer(fitting: list[str], sink: SinkType) -> str:
+    return (
+        f"write connection: {fitting[0]}"
+        if fitting
+        else f"add one with type: {sink.name} under connections in mmflow.yaml"
+    )
+
+
+def check_names(values: Value) -> Iterator[Finding]:
+    """Say which sinks have the name of an earlier one."""
+    taken: dict[str, Path] = {}
+    for path, block in find(values, ("sinks", EACH)):
+        name = block.get("name", block.get("type")) if isinstance(block, dict) else None
+        if not isinstance(name, str):
+            continue
+        first = taken.setdefault(name, path)
+        if first is not path:
+            hint = f"sinks[{first[-1]}] has it; give one of them another name"
+            yield Finding(path, f"the name {name!r} is taken", hint)
+
+
+def check_connections(values: Value, registry: Registry) -> Iterator[Finding]:
+    """Say what is wrong with the connections of ``mmflow.yaml``."""
+    for name, block in _blocks(next((inner for _, inner in find(values, ("connections",))), None)):
+        path = ("connections", name)
+        sink, wrong = find_type(block, path, registry)
+        yield from wrong
+        if sink and sink.connection is None:
+            yield Finding((*path, "type"), f"{sink.name} uses no connection", "remove this block")
+        elif sink:
+            yield from fit_connection(block, path, sink)[1]
+
+
+def fit_connection(
+    block: dict[str, Value], path: Path, sink: SinkType, *, strict: bool = True
+) -> tuple[Options | None, list[Finding]]:
+    """Read the options of a connection."""
+    assert sink.connection is not None, "asked for a type that has connections"
+    own = {key: value for key, value in block.items() if key != "type"}
+    try:
+        return convert_values(own, sink.connection, strict=strict), []
+    except msgspec.ValidationError:
+        owner = Owner(f"a connection of {sink.name}")
+        return None, explain_misfit(block, describe_connection(sink), owner, path, strict=strict)
+
+
+def _blocks(values: Value) -> Iterator[tuple[str, dict[str, Value]]]:
+    for name, inner in values.items() if isinstance(values, dict) else ():
+        if isinstance(inner, dict):
+            yield name, inner
