@@ -106,8 +106,12 @@ class Plant:
 
     def atoms(self, machine: Machine, start: int, end: int, now: int | None = None) -> Iterator[Atom]:
         """Give the atoms of one machine between two instants, in order, as they were known at ``now``."""
-        for day in self.days.between(max(start, OPENED), end if now is None else min(end, now)):
+        for day in self.list_days(start, end if now is None else min(end, now)):
             yield from self.day_atoms(machine, day, start, end, now)
+
+    def list_days(self, start: int, end: int) -> list[Day]:
+        """Give every production day that touches the span and in which the plant existed."""
+        return list(self.days.between(max(start, OPENED), end))
 
     def day_atoms(self, machine: Machine, day: Day, start: int, end: int, now: int | None = None) -> list[Atom]:
         """Give the part of one production day that lies between two instants and before ``now``."""

@@ -52,7 +52,7 @@ class Profile:
     retry_after: Literal["seconds", "date", "none"] = "seconds"
     """What a 429 of the rate limit says about waiting."""
     unlisted_metrics: bool = False
-    """Whether ``quality``, ``scrapParts`` and ``scrapRate`` exist, which sort after the part of the list that is known."""
+    """Whether ``quality``, ``scrapParts`` and ``scrapRate`` exist; they sort after the known part of the list."""
 
 
 PROFILES: dict[str, Profile] = {

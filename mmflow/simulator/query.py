@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 
 from mmflow.simulator.days import Days, to_instant
 from mmflow.simulator.metrics import METRICS, Metric
@@ -36,7 +37,7 @@ class Query:
     only_down: bool
 
 
-class BadQuery(Exception):
+class QueryError(Exception):
     """The request breaks the rules; ``errors`` are the rows of the service's ValidationError."""
 
     def __init__(self, errors: list[dict[str, str]]) -> None:
@@ -111,26 +112,23 @@ class _Reader:
     def read_instant(self, key: str) -> int | None:
         """Read an ISO date-time; one without a zone is taken as UTC."""
         text = self.body.get(key)
-        try:
-            if not isinstance(text, str) or "T" not in text.upper():
-                raise ValueError
-            moment = datetime.fromisoformat(text)
-            return to_instant(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
-        except (ValueError, OverflowError):
-            self.refuse(key, "InvalidDate", f"'{key}' must be an ISO 8601 date-time")
-            return None
+        if isinstance(text, str) and "T" in text.upper():
+            with suppress(ValueError, OverflowError):
+                moment = datetime.fromisoformat(text)
+                return to_instant(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+        self.refuse(key, "InvalidDate", f"'{key}' must be an ISO 8601 date-time")
+        return None
 
     def read_day(self, key: str) -> date | None:
+        """Read ``2026-11-22``; the last two dates of the calendar have no days after them and are refused."""
         text = self.body.get(key)
-        try:
-            if not isinstance(text, str) or len(text) != len("2026-11-22"):
-                raise ValueError
-            day = date.fromisoformat(text)
-            day + timedelta(days=2)  # the last dates of the calendar have no next day
-        except (ValueError, OverflowError):
-            self.refuse(key, "InvalidDate", f"'{key}' must be an ISO 8601 date")
-            return None
-        return day
+        if isinstance(text, str) and len(text) == len("2026-11-22"):
+            with suppress(ValueError):
+                day = date.fromisoformat(text)
+                if (date.max - day).days > 1:
+                    return day
+        self.refuse(key, "InvalidDate", f"'{key}' must be an ISO 8601 date")
+        return None
 
     def read_ids(self, key: str) -> Ids:
         """Read ``{kind: [id, …]}``; an empty list means no filtering on that kind."""
@@ -160,12 +158,12 @@ class _Reader:
         filters = self.read_ids("filter"), self.read_ids("exclude")
         query = Query(metrics, groups, *span, *filters, self.read_flag("flatten"), self.read_flag("csv"), only_down)
         if self.errors:
-            raise BadQuery(self.errors)
+            raise QueryError(self.errors)
         return query
 
 
 def read_production(body: Mapping[str, object], days: Days, profile: Profile) -> Query:
-    """Read the body of ``POST /reports/production``; raise :class:`BadQuery` with every error in it."""
+    """Read the body of ``POST /reports/production``; raise :class:`QueryError` with every error in it."""
     reader = _Reader(body, days, profile)
     return reader.finish(reader.read_metrics(), reader.read_groups(GROUPS), only_down=False)
 

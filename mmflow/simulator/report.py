@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
 
-from mmflow.simulator.days import HOUR
+from mmflow.simulator.days import HOUR, Day
 from mmflow.simulator.facts import Atom
 from mmflow.simulator.members import Group, Machine, Member
 from mmflow.simulator.metrics import QUANTITIES
@@ -66,9 +66,10 @@ def make_report(plant: Plant, query: Query, now: int) -> Report:
     names = {name for metric in query.metrics for name in (metric.over, metric.under)}
     quantities = tuple(name for name in QUANTITIES if name in names)
     measures = [QUANTITIES[name] for name in quantities]
+    days = plant.list_days(query.start, min(query.end, now))
     cells: dict[Key, Cell] = {}
     for machine in plant.machines:
-        for keys, run in _split_runs(plant, machine, query, now):
+        for keys, run in _split_runs(plant, machine, days, query, now):
             start, end, sums = run[0].start, run[-1].end, [sum(map(measure, run)) for measure in measures]
             for key in keys:
                 if key in cells:
@@ -78,28 +79,30 @@ def make_report(plant: Plant, query: Query, now: int) -> Report:
     return Report(query, quantities, cells)
 
 
-def _split_runs(plant: Plant, machine: Machine, query: Query, now: int) -> Iterator[tuple[set[Key], list[Atom]]]:
+def _split_runs(
+    plant: Plant, machine: Machine, days: list[Day], query: Query, now: int
+) -> Iterator[tuple[set[Key], list[Atom]]]:
     """Give runs of atoms that belong to the same cells, with the keys of those cells."""
     groups = _list_groups(query, machine)
     if not groups:
         return
     names = [name for name in query.groups if name in ATOM_PARTS]
     find_parts = [ATOM_PARTS[name] for name in names]
-    for day in plant.days.between(query.start, min(query.end, now)):
+    for day in days:
         atoms = _filter_atoms(query, plant.day_atoms(machine, day, query.start, query.end, now))
-        fixed = {"machine": machine, "day": day.date.toordinal()}
+        fixed: dict[str, Part] = {"machine": machine, "day": day.date.toordinal()}
         for parts, run in groupby(atoms, key=lambda atom: tuple([find(atom) for find in find_parts])):
             found = fixed | dict(zip(names, parts, strict=True))
             yield _list_keys(query, found, groups), list(run)
 
 
 def _list_keys(query: Query, found: dict[str, Part], groups: list[Group]) -> set[Key]:
-    """Give the key of every level that a run counts in: of each row, and above each row as often as once."""
-    depth = len(query.groups)
-    levels = (0, depth) if query.flatten else range(depth + 1)
+    """Give the keys of all cells that a run counts in: a row for each machine group, and once each level above."""
     if "machineGroup" not in query.groups:
         groups = groups[:1]
-    leaves = [tuple([found.get(name, group) for name in query.groups]) for group in groups]
+    depth = len(query.groups)
+    levels = (0, depth) if query.flatten else range(depth + 1)
+    leaves = [tuple([group if name == "machineGroup" else found[name] for name in query.groups]) for group in groups]
     return {leaf[:level] for leaf in leaves for level in levels}
 
 

@@ -14,7 +14,7 @@ from mmflow.simulator.dispatch import Dispatches
 from mmflow.simulator.machines import answer_query
 from mmflow.simulator.plant import Plant
 from mmflow.simulator.profiles import Profile
-from mmflow.simulator.query import BadQuery, Query, read_downtime, read_production
+from mmflow.simulator.query import Query, QueryError, read_downtime, read_production
 from mmflow.simulator.report import make_report
 from mmflow.simulator.shapes import write_report
 
@@ -63,7 +63,7 @@ def find_route(method: str, path: str) -> Route | None:
     return next((r for r in ROUTES if r.method == method and r.path.fullmatch(path)), None)
 
 
-class BadBody(Exception):
+class BodyError(Exception):
     """The body is not what the service can parse; ``answer`` is its reply."""
 
     def __init__(self, answer: Answer) -> None:
@@ -72,15 +72,15 @@ class BadBody(Exception):
 
 
 def read_body(call: Call) -> Mapping[str, object]:
-    """Give the JSON object in the body; raise :class:`BadBody` as the service would answer."""
+    """Give the JSON object in the body; raise :class:`BodyError` as the service would answer."""
     if "json" not in call.content_type.lower():
-        raise BadBody(refuse_json() if call.profile.wrong_type == "400" else refuse_path(call.method, call.path))
+        raise BodyError(refuse_json() if call.profile.wrong_type == "400" else refuse_path(call.method, call.path))
     try:
         body = json.loads(call.body)
     except (ValueError, RecursionError) as error:
-        raise BadBody(refuse_json()) from error
+        raise BodyError(refuse_json()) from error
     if not isinstance(body, dict):
-        raise BadBody(refuse_json())
+        raise BodyError(refuse_json())
     return body
 
 
@@ -105,7 +105,7 @@ def _answer_downtime(call: Call) -> Answer:
 def _answer_report(call: Call, read: Callable[[Mapping[str, object], Days, Profile], Query]) -> Answer:
     try:
         query = read(read_body(call), call.plant.days, call.profile)
-    except BadQuery as error:
+    except QueryError as error:
         return refuse_query(error.errors)
     return write_report(make_report(call.plant, query, call.now), call.plant.zone, call.profile)
 

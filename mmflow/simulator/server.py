@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -9,8 +10,10 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
 from threading import Lock, Thread
 from types import TracebackType
+from typing import Self
 
 import msgspec
 
@@ -24,6 +27,8 @@ from mmflow.simulator.service import GRAPHQL_PER_MINUTE, Request, Service
 MAX_BODY = 1 << 20
 GZIP_FROM = 1000
 DRIPS_PER_SECOND = 10
+
+Connection = socket.socket | tuple[bytes, socket.socket]
 
 
 class Simulator:
@@ -81,7 +86,7 @@ class Simulator:
         self._server.hang_up()
         self._server.server_close()
 
-    def __enter__(self) -> Simulator:
+    def __enter__(self) -> Self:
         self.start()
         return self
 
@@ -105,6 +110,8 @@ class _Server(ThreadingHTTPServer):
     """Knows its open connections, so that stopping does not wait for clients that keep theirs alive."""
 
     daemon_threads = False
+    request_queue_size = 128
+    allow_reuse_address = os.name != "nt"  # on Windows it would let two servers share a port
 
     def __init__(self, address: tuple[str, int], service: Service) -> None:
         self.service = service
@@ -112,26 +119,35 @@ class _Server(ThreadingHTTPServer):
         self._lock = Lock()
         super().__init__(address, _Handler)
 
-    def process_request(self, request: socket.socket | tuple[bytes, socket.socket], client_address: object) -> None:
+    def server_bind(self) -> None:
+        """Bind without asking a name server for the host's full name, as the parent does; that may take seconds."""
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
+
+    def process_request(self, request: Connection, client_address: object) -> None:
+        """Remember the connection."""
+        assert isinstance(request, socket.socket)
         with self._lock:
             self._open.add(request)
         super().process_request(request, client_address)
 
-    def shutdown_request(self, request: socket.socket | tuple[bytes, socket.socket]) -> None:
+    def shutdown_request(self, request: Connection) -> None:
+        """Forget the connection."""
+        assert isinstance(request, socket.socket)
         with self._lock:
             self._open.discard(request)
         super().shutdown_request(request)
 
     def hang_up(self) -> None:
+        """End every connection; its thread notices and closes it."""
         with self._lock:
             for connection in self._open:
-                connection.shutdown(socket.SHUT_RDWR)
+                with suppress(OSError):  # the client was faster
+                    connection.shutdown(socket.SHUT_RDWR)
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server_version = "mmflow-simulator"
-    sys_version = ""
     wbufsize = -1
     disable_nagle_algorithm = True
 
@@ -155,7 +171,7 @@ class _Handler(BaseHTTPRequestHandler):
         with self._service.receive(self.command, self.path, headers, body) as answer:
             self._send(answer)
 
-    do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_GET
+    do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_GET  # noqa: N815 (the parent class looks these up)
 
     @property
     def _service(self) -> Service:
@@ -234,11 +250,15 @@ class _Handler(BaseHTTPRequestHandler):
             if self._service.stopping.wait(size / bytes_per_second):
                 raise ConnectionAbortedError
 
+    def version_string(self) -> str:
+        """Give the ``Server`` header."""
+        return "mmflow-simulator"
+
     def date_time_string(self, timestamp: float | None = None) -> str:
         """Give the ``Date`` header by the simulated clock, so that dates in ``Retry-After`` agree with it."""
         return write_date(self._service.clock()) if timestamp is None else super().date_time_string(timestamp)
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the parent class named it)
         """Stay silent; ``/_requests`` has it all."""
 
 

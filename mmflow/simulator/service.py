@@ -17,9 +17,9 @@ from urllib.parse import urlsplit
 from mmflow.simulator.answer import Answer, refuse_call, refuse_path, write_date
 from mmflow.simulator.days import to_instant
 from mmflow.simulator.dispatch import Dispatches
-from mmflow.simulator.faults import Faults, spoil_answer
+from mmflow.simulator.faults import Faults, Scene, spoil_answer
 from mmflow.simulator.profiles import Profile
-from mmflow.simulator.routes import Access, BadBody, Call, find_route
+from mmflow.simulator.routes import Access, BodyError, Call, find_route
 
 KEPT_REQUESTS = 10_000
 GRAPHQL_PER_MINUTE = 1000
@@ -98,7 +98,7 @@ class Service:
                 yield answer()
             else:
                 self.stopping.wait(fault.delay)
-                yield spoil_answer(fault, answer, self.profile, self.clock())
+                yield spoil_answer(Scene(fault, answer, self.profile, self.clock()))
 
     def _answer(self, method: str, path: str, content_type: str, body: bytes, access: Access | None) -> Answer:
         route = find_route(method, path)
@@ -115,7 +115,7 @@ class Service:
         call = Call(method, path, content_type, body, access.plant, self.dispatches[company], self.profile, now)
         try:
             return route.answer(call)
-        except BadBody as error:
+        except BodyError as error:
             return error.answer
 
     def _tell_wait(self, seconds: float) -> dict[str, str]:

@@ -56,9 +56,9 @@ class _Pen:
 
     def write_csv(self) -> Iterator[bytes]:
         groups = chain.from_iterable(self.name_columns(group) for group in self.report.query.groups)
-        names = [*groups, *(metric.name for metric in self.report.query.metrics)]
+        names: list[Value] = [*groups, *(metric.name for metric in self.report.query.metrics)]
         rows = self.list_rows() if self.report.query.groups else [self.write_cell(())]
-        lines = chain([names], (list(row.values()) for row in rows))
+        lines: Iterator[list[Value]] = chain([names], (list(row.values()) for row in rows))
         while batch := list(islice(lines, BATCH)):
             text = io.StringIO()
             csv.writer(text, lineterminator="\n").writerows(batch)
