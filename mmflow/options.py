@@ -22,7 +22,7 @@ class OptionsMeta(msgspec.StructMeta):
         return made
 
 
-@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(msgspec.field,))
+@dataclass_transform(kw_only_default=True, field_specifiers=(msgspec.field,))
 class Options(msgspec.Struct, metaclass=OptionsMeta):
     """A block of YAML keys. Each field is ``Annotated[type, Meta(description=…, examples=[…])]``.
 
