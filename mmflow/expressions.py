@@ -142,7 +142,7 @@ def check_expression(text: str, names: Collection[str]) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """A well-formed expression: the columns it speaks of, and its SQL, in which every column name is quoted."""
+    """A well-formed expression: the columns it speaks of, and its SQL with every column name quoted."""
 
     text: str
     names: frozenset[str]
@@ -166,7 +166,7 @@ def quote_name(name: str) -> str:
 
 
 class _Reader:
-    """Walks the tokens once by the grammar above; keeps no tree, since form and names are all that is asked."""
+    """Walks the tokens once by the grammar above; keeps no tree, since only form and names matter."""
 
     def __init__(self, tokens: list[Token]) -> None:
         self.tokens = tokens
