@@ -4,18 +4,28 @@ import sqlite3
 import stat
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
 from mmflow.clock import FixedClock
-from mmflow.errors import StateError
+from mmflow.errors import StateError, UserError
 from mmflow.ledger import JobLock, Ledger
 from mmflow.ledger.migrations import MIGRATIONS
-from mmflow.ledger.records import SpanRecord
 from mmflow.sinks import Receipt
+from mmflow.windows import Span
 
 SLOT = datetime(2026, 11, 3, 11, 40, tzinfo=UTC)
+
+SPAN = Span(
+    start=datetime(2026, 11, 2, 11, tzinfo=UTC),
+    end=datetime(2026, 11, 3, 11, tzinfo=UTC),
+    zone="America/New_York",
+    first_day=date(2026, 11, 2),
+    last_day=date(2026, 11, 2),
+    whole_days=True,
+    why="the production day before",
+)
 
 
 @pytest.fixture
@@ -31,21 +41,21 @@ def ledger(tmp_path, clock):
 
 def begin(ledger, run="r1", key="k", sinks=("csv",), slot=SLOT):
     ledger.begin_run(run, "daily", slot, "manual")
-    span = SpanRecord("boston", SLOT, SLOT + timedelta(hours=1), "America/New_York", "2026-11-02", "2026-11-02")
-    ledger.note_plan(run, [span], [(sink, sink, f"{key}-{sink}") for sink in sinks])
-    return ledger.run(run)
+    ledger.note_plan(run, (("boston", SPAN),), [(sink, sink, f"{key}-{sink}") for sink in sinks])
+    return ledger.read_run(run)
 
 
 def test_a_finished_run_is_given_back_as_it_was_written(ledger, clock):
     run = begin(ledger)
     clock.sleep(5)
-    ledger.finish_run(run, "degraded", rows=7, notices=["one site is missing"], snapshot="snapshots/r1.parquet")
-    found = ledger.run("r1")
+    ledger.note_table(run.id, 7, ["one site is missing"], clock.now(), "snapshots/r1.parquet")
+    ledger.finish_run(run.id, "degraded")
+    found = ledger.read_run("r1")
     assert (found.state, found.rows, found.notices) == ("degraded", 7, ("one site is missing",))
     assert found.finished - found.started == timedelta(seconds=5)
-    assert found.spans[0].site == "boston"
+    assert found.spans == (("boston", SPAN),)
+    assert found.extracted == clock.now()
     assert found.slot == SLOT
-    assert ledger.run("none") is None
 
 
 def test_a_receipt_is_kept_with_its_delivery(ledger):
@@ -83,8 +93,8 @@ def test_what_an_ended_process_left_open_is_closed_by_the_next_run(ledger, clock
     ledger.take_delivery("r1", "csv")
     clock.sleep(60)
     begin(ledger, "r2")
-    assert ledger.run("r1").state == "failed"
-    assert "process ended" in ledger.run("r1").error
+    assert ledger.read_run("r1").state == "failed"
+    assert "process ended" in ledger.read_run("r1").error
     assert {d.sink: d.state for d in ledger.deliveries("r1")} == {"csv": "unknown", "sql": "failed"}
 
 
@@ -99,15 +109,15 @@ def test_runs_are_listed_newest_first_and_by_job(ledger, clock):
 
 def test_retention_drops_old_runs_and_names_their_snapshots(ledger, clock):
     run = begin(ledger)
-    ledger.finish_run(run, "ok", rows=1, snapshot="snapshots/r1.parquet")
+    ledger.note_table(run.id, 1, [], clock.now(), "snapshots/r1.parquet")
+    ledger.finish_run(run.id, "ok")
     clock.sleep(86400 * 40)
     begin(ledger, "r2", slot=SLOT + timedelta(days=40))
     month, year = clock.now() - timedelta(days=30), clock.now() - timedelta(days=365)
     assert ledger.forget_before(month, year) == ["snapshots/r1.parquet"]
-    assert ledger.run("r1").snapshot == ""
+    assert ledger.read_run("r1").snapshot == ""
     assert ledger.forget_before(clock.now() - timedelta(days=30), clock.now() - timedelta(days=30)) == []
-    assert ledger.run("r1") is None
-    assert ledger.run("r2") is not None
+    assert [run.id for run in ledger.runs()] == ["r2"]
 
 
 @pytest.mark.row("S55")
@@ -115,6 +125,17 @@ def test_retention_drops_old_runs_and_names_their_snapshots(ledger, clock):
 def test_the_ledger_is_for_its_owner_only(tmp_path, ledger):
     assert stat.S_IMODE((tmp_path / "state" / "ledger.sqlite").stat().st_mode) == 0o600
     assert stat.S_IMODE((tmp_path / "state").stat().st_mode) & 0o077 == 0
+
+
+def test_an_unknown_run_is_the_users_mistake(ledger):
+    with pytest.raises(UserError, match="no run 'none'"):
+        ledger.read_run("none")
+
+
+def test_what_was_not_tried_when_a_run_ended_is_skipped_with_the_reason(ledger):
+    begin(ledger)
+    ledger.finish_run("r1", "held", error="too few rows")
+    assert [(d.state, d.error) for d in ledger.deliveries("r1")] == [("skipped", "the run was held")]
 
 
 @pytest.mark.row("R26")

@@ -7,6 +7,7 @@ from typing import TextIO
 
 import msgspec
 
+from mmflow.columns import align_texts
 from mmflow.refs import Redactor
 
 
@@ -34,7 +35,13 @@ class Output:
 
     def table(self, headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """Print aligned columns; numbers stand right, everything else left."""
-        for text in align_columns(headings, rows):
+        listed = [list(row) for row in rows]
+        right = [
+            bool(listed) and all(isinstance(row[place], int | float | None) for row in listed)
+            for place in range(len(headings))
+        ]
+        texts = [["" if cell is None else str(cell) for cell in row] for row in listed]
+        for text in align_texts(headings, texts, right):
             self.line(text)
 
     def progress(self, text: str) -> None:
@@ -42,25 +49,3 @@ class Output:
         if self._stderr.isatty():
             self._stderr.write("\r\x1b[K" + self._redactor.redact(text))
             self._stderr.flush()
-
-
-def align_columns(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterable[str]:
-    """Give the lines of a plain table, without trailing blanks."""
-    listed = [list(row) for row in rows]
-    texts = [["" if cell is None else str(cell) for cell in row] for row in listed]
-    widths = [max(map(len, column)) for column in zip(headings, *texts, strict=True)]
-    right = [
-        bool(listed) and all(isinstance(row[place], int | float | None) for row in listed)
-        for place in range(len(headings))
-    ]
-
-    def join(cells: Sequence[str]) -> str:
-        padded = (
-            cell.rjust(width) if number else cell.ljust(width)
-            for cell, width, number in zip(cells, widths, right, strict=True)
-        )
-        return "  ".join(padded).rstrip()
-
-    yield join(headings)
-    yield join(["-" * width for width in widths])
-    yield from map(join, texts)

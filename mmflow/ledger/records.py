@@ -8,24 +8,15 @@ from typing import Literal
 import msgspec
 
 from mmflow.sinks import Receipt
+from mmflow.windows import Span
 
+SiteSpans = tuple[tuple[str, Span], ...]
 SlotKind = Literal["schedule", "manual", "backfill"]
 SlotState = Literal["due", "running", "done", "failed", "skipped", "expired"]
 RunState = Literal["running", "ok", "degraded", "held", "failed"]
 DeliveryState = Literal[
     "pending", "running", "retrying", "unknown", "done", "failed", "skipped", "superseded", "quarantined"
 ]
-
-
-class SpanRecord(msgspec.Struct, frozen=True):
-    """The span one site was asked for: UTC, half-open, with the zone and the production days it was made from."""
-
-    site: str
-    start: datetime
-    end: datetime
-    zone: str
-    first_day: str
-    last_day: str
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +40,11 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """One execution for one slot. ``slot`` is the due instant; times are UTC; ``rows`` is None until it is known."""
+    """One execution for one slot. ``slot`` is the due instant; times are UTC; ``rows`` is None until it is known.
+
+    ``spans`` are the spans each site was asked for, ``extracted`` is when the answers were complete, ``snapshot`` is
+    the path of the stored table, relative to the root, empty when there is none (any more).
+    """
 
     id: str
     job: str
@@ -61,6 +56,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     rows: int | None
     error: str
     notices: tuple[str, ...]
-    spans: tuple[SpanRecord, ...]
+    spans: SiteSpans
+    extracted: datetime | None
     snapshot: str
     version: str

@@ -16,10 +16,13 @@ ADD_RUN = """
     INSERT INTO run (id, job, due, kind, state, started, version) VALUES (?, ?, ?, ?, 'running', ?, ?)
 """
 NOTE_SPANS = "UPDATE run SET spans = ? WHERE id = ?"
-FINISH_RUN = """
-    UPDATE run SET state = ?, finished = ?, row_count = ?, error = ?, notices = ?, snapshot = ? WHERE id = ?
+NOTE_TABLE = "UPDATE run SET row_count = ?, notices = ?, extracted = ?, snapshot = ? WHERE id = ?"
+FINISH_RUN = "UPDATE run SET state = ?, finished = ?, error = ? WHERE id = ?"
+END_SLOT = """
+    UPDATE slot SET state = ?, reason = ?, updated = ?
+    WHERE EXISTS (SELECT 1 FROM run
+        WHERE run.id = ? AND run.job = slot.job AND run.due = slot.due AND run.kind = slot.kind)
 """
-SET_RUN_STATE = "UPDATE run SET state = ?, error = ? WHERE id = ?"
 ABANDON_RUNS = """
     UPDATE run SET state = 'failed', finished = ?, error = ? WHERE job = ? AND state = 'running'
 """
@@ -29,15 +32,18 @@ ABANDON_DELIVERIES = """
     WHERE state IN ('pending', 'running', 'retrying') AND run IN (SELECT id FROM run WHERE job = ?)
 """
 
-RUN_COLUMNS = "id, job, due, kind, state, started, finished, row_count, error, notices, spans, snapshot, version"
+RUN_COLUMNS = (
+    "id, job, due, kind, state, started, finished, row_count, error, notices, spans, extracted, snapshot, version"
+)
 READ_RUN = f"SELECT {RUN_COLUMNS} FROM run WHERE id = ?"  # noqa: S608  # our own column list, no data
 RECENT_RUNS = f"SELECT {RUN_COLUMNS} FROM run ORDER BY started DESC, id DESC LIMIT ?"  # noqa: S608
 RECENT_RUNS_OF = f"SELECT {RUN_COLUMNS} FROM run WHERE job = ? ORDER BY started DESC, id DESC LIMIT ?"  # noqa: S608
 
 ADD_DELIVERY = """
     INSERT INTO delivery (run, sink, type, key, generation, fence, state, attempts, updated)
-    VALUES (?, ?, ?, ?, 0, 0, 'pending', 0, ?)
+    VALUES (?, ?, ?, ?, 0, 0, 'pending', 0, ?) ON CONFLICT (run, sink) DO NOTHING
 """
+SKIP_PENDING = "UPDATE delivery SET state = 'skipped', error = ?, updated = ? WHERE run = ? AND state = 'pending'"
 TAKE_DELIVERY = """
     UPDATE delivery SET state = 'running', fence = fence + 1, attempts = attempts + 1, error = '', updated = ?,
         generation = (SELECT coalesce(max(generation), 0) + 1 FROM delivery AS other WHERE other.key = delivery.key)

@@ -14,10 +14,10 @@ import msgspec
 
 from mmflow import __version__
 from mmflow.clock import Clock
-from mmflow.errors import StateError
+from mmflow.errors import StateError, UserError
 from mmflow.ledger import statements as sql
 from mmflow.ledger.migrations import MIGRATIONS
-from mmflow.ledger.records import Delivery, DeliveryState, Run, RunState, SlotKind, SpanRecord
+from mmflow.ledger.records import Delivery, DeliveryState, Run, RunState, SiteSpans, SlotKind
 from mmflow.sinks import Receipt
 
 BUSY_SECONDS = 30
@@ -78,12 +78,20 @@ class Ledger:
             self._do(sql.PUT_SLOT, job, as_text(due), kind, "running", "", now)
             self._do(sql.ADD_RUN, run, job, as_text(due), kind, now, __version__)
 
-    def note_plan(self, run: str, spans: Iterable[SpanRecord], deliveries: Iterable[tuple[str, str, str]]) -> None:
+    def note_plan(self, run: str, spans: SiteSpans, deliveries: Iterable[tuple[str, str, str]]) -> None:
         """Record what will be asked, and each delivery to come as ``(sink, type, key)``."""
         with self._transaction():
-            self._do(sql.NOTE_SPANS, msgspec.json.encode(list(spans)).decode(), run)
-            for sink, kind, key in deliveries:
-                self._do(sql.ADD_DELIVERY, run, sink, kind, key, self._now())
+            self._do(sql.NOTE_SPANS, msgspec.json.encode(spans).decode(), run)
+            self._add_deliveries(run, deliveries)
+
+    def add_deliveries(self, run: str, deliveries: Iterable[tuple[str, str, str]]) -> None:
+        """Record deliveries to come for a run that has ended; those it has already stay as they are."""
+        with self._transaction():
+            self._add_deliveries(run, deliveries)
+
+    def _add_deliveries(self, run: str, deliveries: Iterable[tuple[str, str, str]]) -> None:
+        for sink, kind, key in deliveries:
+            self._do(sql.ADD_DELIVERY, run, sink, kind, key, self._now())
 
     def take_delivery(self, run: str, sink: str) -> Delivery:
         """Start one attempt: a new fence, and the highest generation of its key."""
@@ -106,29 +114,20 @@ class Ledger:
             if state == "done":
                 self._do(sql.SUPERSEDE, now, taken.key, taken.run, taken.sink)
 
-    def finish_run(
-        self,
-        run: Run,
-        state: RunState,
-        *,
-        rows: int | None = None,
-        error: str = "",
-        notices: Iterable[str] = (),
-        snapshot: str = "",
-        reason: str = "",
-    ) -> None:
-        """Record the end of a run and of its slot."""
-        now = self._now()
-        slot = "failed" if state == "failed" else "skipped" if reason else "done"
+    def note_table(self, run: str, rows: int, notices: Iterable[str], extracted: datetime, snapshot: str) -> None:
+        """Record that the table is made and stored, before any sink is touched."""
         texts = msgspec.json.encode(list(notices)).decode()
         with self._transaction():
-            self._do(sql.FINISH_RUN, state, now, rows, error, texts, snapshot, run.id)
-            self._do(sql.PUT_SLOT, run.job, as_text(run.slot), run.kind, slot, reason or error, now)
+            self._do(sql.NOTE_TABLE, rows, texts, as_text(extracted), snapshot, run)
 
-    def judge_again(self, run: str, state: RunState, error: str) -> None:
-        """Record what a run has become after some of its deliveries were made again."""
+    def finish_run(self, run: str, state: RunState, *, error: str = "", skipped: str = "") -> None:
+        """Record the end of a run and of its slot; ``skipped`` is the reason when nothing was to be delivered."""
+        now = self._now()
+        slot = "failed" if state == "failed" else "skipped" if skipped else "done"
         with self._transaction():
-            self._do(sql.SET_RUN_STATE, state, error, run)
+            self._do(sql.SKIP_PENDING, skipped or f"the run was {state}", now, run)
+            self._do(sql.FINISH_RUN, state, now, error, run)
+            self._do(sql.END_SLOT, slot, skipped or error, now, run)
 
     def forget_before(self, snapshots: datetime, runs: datetime) -> list[str]:
         """Drop what retention allows; give the snapshot paths that nobody needs any more."""
@@ -142,10 +141,12 @@ class Ledger:
 
     # -- what is known
 
-    def run(self, run: str) -> Run | None:
-        """Give one run, or None when there is none of that id."""
+    def read_run(self, run: str) -> Run:
+        """Give one run; an unknown id raises :class:`UserError`."""
         row = self._do(sql.READ_RUN, run).fetchone()
-        return as_run(row) if row else None
+        if not row:
+            raise UserError(f"there is no run {run!r}; 'mmflow runs' lists them")
+        return as_run(row)
 
     def runs(self, job: str = "", limit: int = 20) -> list[Run]:
         """Give the latest runs, newest first."""
@@ -253,17 +254,15 @@ def as_text(moment: datetime) -> str:
 
 
 def as_run(row: tuple[object, ...]) -> Run:
-    """Build a run from its columns, in the order of ``RUN_COLUMNS``."""
-    names = ("id", "job", "slot", "kind", "state", "started", "finished", "rows", "error")
-    values = dict(zip(names, row, strict=False))
-    values["notices"] = msgspec.json.decode(str(row[9]))
-    values["spans"] = msgspec.json.decode(str(row[10]))
-    values["snapshot"], values["version"] = row[11], row[12]
+    """Build a run from its columns; its fields stand in the order of ``RUN_COLUMNS``."""
+    values = dict(zip(Run.__struct_fields__, row, strict=True))
+    values["notices"] = msgspec.json.decode(str(values["notices"]))
+    values["spans"] = msgspec.json.decode(str(values["spans"]))
     return msgspec.convert(values, Run)
 
 
 def as_delivery(row: tuple[object, ...]) -> Delivery:
-    """Build a delivery from its columns, in the order of ``DELIVERY_COLUMNS``."""
+    """Build a delivery from its columns; its fields stand in the order of ``DELIVERY_COLUMNS``."""
     names = (
         "run",
         "sink",

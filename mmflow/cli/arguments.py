@@ -1,0 +1,87 @@
+"""Arguments that several commands share, and how the dates people type become an order for a run."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+
+from mmflow.errors import UserError
+from mmflow.job import Job, WindowSpec
+from mmflow.ledger import SlotKind
+from mmflow.plant import PlantCalendar
+from mmflow.run import Order
+from mmflow.windows import Span, resolve_window
+
+# How far ahead to look for the slot whose window holds a day: a year and a quarter covers last_year.
+FARTHEST = 460
+
+
+def add_job(parser: argparse.ArgumentParser) -> None:
+    """Declare the job."""
+    parser.add_argument("job", metavar="JOB", help="a job's name, or a path that ends in .yaml")
+
+
+def add_sinks(parser: argparse.ArgumentParser) -> None:
+    """Declare which sinks."""
+    parser.add_argument("--sink", action="append", metavar="NAME", help="only this sink of the job (may be repeated)")
+
+
+def add_dates(parser: argparse.ArgumentParser) -> None:
+    """Declare the ways to say which dates are meant."""
+    dates = parser.add_argument_group("dates (default: the job's window as of now)")
+    dates.add_argument("--for", dest="day", metavar="DAY", help="the report about this production day: 2026-11-03")
+    dates.add_argument("--from", dest="first", metavar="DAY", help="first day, instead of the job's window")
+    dates.add_argument("--to", dest="last", metavar="DAY", help="last day, included")
+    dates.add_argument("--at", metavar="TIME", help="as if it were this moment: 2026-11-03T06:40, plant time")
+
+
+def read_order(args: argparse.Namespace, job: Job, calendars: Mapping[str, PlantCalendar], now: datetime) -> Order:
+    """Give the order that the dates mean; raises :class:`UserError` for dates that mean nothing or two things."""
+    sinks = frozenset(args.sink) if getattr(args, "sink", None) else None
+    given = [name for name, value in (("--for", args.day), ("--from", args.first), ("--at", args.at)) if value]
+    if len(given) > 1:
+        raise UserError(f"{' and '.join(given)} mean different dates; give one of them")
+    if bool(args.first) != bool(args.last):
+        raise UserError("--from and --to go together")
+    kind: SlotKind = "manual"
+    calendar = calendars[job.sites[0]]
+    if args.day:
+        return Order(slot=slot_about(job, calendar, read_day(args.day)), kind=kind, sinks=sinks)
+    if args.first:
+        window = WindowSpec(from_=args.first, to=args.last)
+        spans = {name: resolve_window(window, site, now) for name, site in calendars.items()}
+        return Order(slot=now, kind=kind, sinks=sinks, spans=spans)
+    return Order(slot=read_moment(args.at, calendar) if args.at else now, kind=kind, sinks=sinks)
+
+
+def read_day(text: str) -> date:
+    """Read ``2026-11-03``."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise UserError(f"{text!r} is not a day; expected year-month-day such as 2026-11-03") from None
+
+
+def read_moment(text: str, calendar: PlantCalendar) -> datetime:
+    """Read a moment; without a zone it is the plant's time."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise UserError(f"{text!r} is not a time; expected something like 2026-11-03T06:40") from None
+    return moment.astimezone(UTC) if moment.tzinfo else calendar.instant(moment)
+
+
+def slot_about(job: Job, calendar: PlantCalendar, day: date) -> datetime:
+    """Give the earliest slot, a minute before a production day ends, whose window is about ``day``.
+
+    People think of the day a report is about, not of the moment it was due. Raises :class:`UserError` when the job's
+    window never comes to that day.
+    """
+    groups = job.report.filter.get("machineGroup", ())
+    for later in range(FARTHEST):
+        slot = calendar.day_start(day + timedelta(days=later + 1)) - timedelta(minutes=1)
+        span: Span = resolve_window(job.window, calendar, slot, machine_groups=groups)
+        if span.first_day <= day <= span.last_day:
+            return slot
+    raise UserError(f"the window of {job.job} is never about {day}; give --from and --to instead")

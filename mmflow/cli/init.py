@@ -1,0 +1,53 @@
+"""``mmflow init``: the files of a first installation, ready to run."""
+
+from __future__ import annotations
+
+import argparse
+from importlib.resources import files
+from pathlib import Path
+
+from mmflow.cli.session import open_output
+from mmflow.errors import UserError
+
+SUMMARY = "Write the files of a first installation: mmflow.yaml and one job that runs at once."
+EXAMPLES = """
+mmflow init                 in this folder
+mmflow init reports         in a new folder
+"""
+
+STARTER = ("mmflow.yaml", "jobs/morning-oee.yaml")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the folder."""
+    parser.add_argument("folder", nargs="?", default=".", help="where to write (default: here)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the files, and the schemas that editors complete from."""
+    out = open_output(args)
+    folder = args.around.cwd / args.folder
+    made = write_starter(folder)
+    if out.as_json:
+        out.data({"root": str(folder), "files": made})
+        return 0
+    for name in made:
+        out.line(f"wrote {Path(args.folder) / name}")
+    go = "" if args.folder == "." else f"cd {args.folder} && "
+    out.line(f"next: {go}mmflow run morning-oee")
+    return 0
+
+
+def write_starter(folder: Path) -> list[str]:
+    """Write the starter files and give their names; a file that is there already raises :class:`UserError`."""
+    from mmflow.schema import write_schemas
+
+    there = [name for name in STARTER if (folder / name).exists()]
+    if there:
+        raise UserError(f"{folder / there[0]} is there already; choose an empty folder: mmflow init FOLDER")
+    source = files("mmflow.starter")
+    for name in STARTER:
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(source.joinpath(name).read_text(encoding="utf-8"), encoding="utf-8")
+    return [*STARTER, *(path.relative_to(folder).as_posix() for path in write_schemas(folder))]

@@ -1,0 +1,39 @@
+"""Where the sites of a job answer; a simulated plant is started for as long as a command runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+
+from mmflow.clock import Clock
+from mmflow.hosts import Host, find_host
+from mmflow.refs import Secret
+from mmflow.settings import Settings, Site
+
+
+@contextmanager
+def open_hosts(settings: Settings, sites: Iterable[str], clock: Clock) -> Iterator[Mapping[str, Host]]:
+    """Give the host of each site; those with ``environment: simulator`` answer on this machine until the end."""
+    named = {name: settings.sites[name] for name in sites}
+    simulated = {name: site for name, site in named.items() if is_simulated(site)}
+    hosts = {name: find_host(name, site) for name, site in named.items() if name not in simulated}
+    if not simulated:
+        yield hosts
+        return
+    # The simulator is a server with a plant of its own; only those who use it pay for importing it.
+    from mmflow.simulator import Plant, Simulator
+
+    keys = {name: f"simulated-{name}" for name in simulated}
+    plants = {
+        keys[name]: Plant(
+            seed=place + 1, zone=site.timezone, start_of_day=site.start_of_day, week_starts=site.week_starts
+        )
+        for place, (name, site) in enumerate(sorted(simulated.items()))
+    }
+    with Simulator(plants=plants, now=clock.now) as simulator:
+        yield hosts | {name: Host(simulator.url, Secret(key), f"the key of {name}") for name, key in keys.items()}
+
+
+def is_simulated(site: Site) -> bool:
+    """Say whether a site is a plant on this machine that nobody has started."""
+    return site.environment == "simulator" and not site.base_url

@@ -1,0 +1,39 @@
+"""``mmflow resend``: deliver a past run's table again, without asking the service."""
+
+from __future__ import annotations
+
+import argparse
+
+from mmflow.cli.arguments import add_sinks
+from mmflow.cli.session import open_engine, open_session
+from mmflow.cli.show import show_run
+from mmflow.errors import EXIT_OK, EXIT_RUN
+
+SUMMARY = "Deliver the stored table of a past run again; this also releases a run that was held."
+EXAMPLES = """
+mmflow resend 20261103T114002-7f3a            to all its sinks
+mmflow resend 20261103T114002-7f3a --failed   only where it did not arrive
+mmflow resend 20261103T114002-7f3a --sink csv
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare run and sinks."""
+    parser.add_argument("run", metavar="RUN", help="the run's id, see 'mmflow runs'")
+    parser.add_argument("--failed", action="store_true", help="only deliveries that are not done")
+    add_sinks(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Deliver; exit code 1 when a required delivery failed again."""
+    from mmflow.run import resend_run
+
+    session = open_session(args)
+    with session.open_ledger() as ledger:
+        known = ledger.read_run(args.run)
+    checked = session.read_job(known.job)
+    with open_engine(session, ()) as engine:
+        sinks = frozenset(args.sink) if args.sink else None
+        result = resend_run(engine, session.resolve_job(checked), args.run, sinks, failed=args.failed)
+    show_run(session.out, result.run, result.deliveries)
+    return EXIT_OK if result.run.state in ("ok", "degraded") else EXIT_RUN

@@ -1,0 +1,40 @@
+"""``mmflow run``: execute one job now."""
+
+from __future__ import annotations
+
+import argparse
+
+from mmflow.cli.arguments import add_dates, add_job, add_sinks, read_order
+from mmflow.cli.session import open_engine, open_session
+from mmflow.cli.show import run_document, show_run
+from mmflow.errors import EXIT_OK, EXIT_RUN, Held
+
+SUMMARY = "Ask the service for a job's report and deliver it."
+EXAMPLES = """
+mmflow run morning-oee
+mmflow run morning-oee --for 2026-11-03        the report about that production day
+mmflow run morning-oee --from 2026-11-01 --to 2026-11-08
+mmflow run morning-oee --at 2026-11-03T06:40   as if it were that moment
+mmflow run morning-oee --sink csv              only this sink
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare job, dates and sinks."""
+    add_job(parser)
+    add_dates(parser)
+    add_sinks(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Execute; exit code 1 when the run was held or failed."""
+    from mmflow.run import calendars_of, run_job
+
+    session = open_session(args)
+    checked = session.read_job(args.job)
+    with open_engine(session, checked.job.sites) as engine:
+        job = session.resolve_job(checked, engine)
+        order = read_order(args, job.job, calendars_of(engine, job.job), engine.clock.now())
+        result = run_job(engine, job, order)
+    show_run(session.out, result.run, result.deliveries)
+    return EXIT_OK if result.run.state in ("ok", "degraded") else EXIT_RUN

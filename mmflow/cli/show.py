@@ -1,0 +1,92 @@
+"""How runs look, as JSON and as text; the shapes are a contract with whoever reads ``--json``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from mmflow.cli.output import Output
+from mmflow.ledger import Delivery, Run
+from mmflow.windows import Span
+
+
+def run_document(run: Run, deliveries: Sequence[Delivery]) -> dict[str, object]:
+    """Give the JSON of one run."""
+    return {
+        "run": run.id,
+        "job": run.job,
+        "slot": run.slot,
+        "state": run.state,
+        "rows": run.rows,
+        "started": run.started,
+        "finished": run.finished,
+        "error": run.error,
+        "notices": run.notices,
+        "spans": [span_document(site, span) for site, span in run.spans],
+        "deliveries": [
+            {
+                "sink": delivery.sink,
+                "type": delivery.type,
+                "state": delivery.state,
+                "rows": delivery.receipt.rows if delivery.receipt else None,
+                "receipt": delivery.receipt,
+                "error": delivery.error,
+            }
+            for delivery in deliveries
+        ],
+    }
+
+
+def span_document(site: str, span: Span) -> dict[str, object]:
+    """Give the JSON of one site's span."""
+    return {
+        "site": site,
+        "start": span.start,
+        "end": span.end,
+        "start_local": local_time(span.start, span),
+        "end_local": local_time(span.end, span),
+        "first_day": span.first_day,
+        "last_day": span.last_day,
+        "hours": span.hours,
+        "why": span.why,
+    }
+
+
+def local_time(moment: datetime, span: Span) -> datetime:
+    """Give an instant in the plant's zone, with its offset."""
+    return moment.astimezone(ZoneInfo(span.zone))
+
+
+def show_run(out: Output, run: Run, deliveries: Sequence[Delivery]) -> None:
+    """Print what a run did."""
+    if out.as_json:
+        out.data(run_document(run, deliveries))
+        return
+    rows = "" if run.rows is None else f", {run.rows} row{'s' * (run.rows != 1)}"
+    out.line(f"{run.job}: {run.state}{rows}  (run {run.id})")
+    for site, span in run.spans:
+        out.line(f"  {site}: {describe_span(span)}")
+    for delivery in deliveries:
+        out.line(f"  {delivery.sink}: {describe_delivery(delivery)}")
+    for notice in run.notices:
+        out.line(f"  note: {notice}")
+    if run.error and run.state in ("held", "failed"):
+        out.line(f"  {run.error}")
+
+
+def describe_span(span: Span) -> str:
+    """Give a span in plant time."""
+    start, end = local_time(span.start, span), local_time(span.end, span)
+    return f"{start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} {span.zone}, {span.hours:g} h"
+
+
+def describe_delivery(delivery: Delivery) -> str:
+    """Give a delivery's state with its proof or its reason."""
+    proof = delivery.receipt
+    facts = [delivery.state]
+    if proof and proof.path:
+        facts.append(f"{proof.path} ({proof.rows} row{'s' * (proof.rows != 1)})")
+    if delivery.error:
+        facts.append(delivery.error)
+    return ", ".join(facts)

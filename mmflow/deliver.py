@@ -1,0 +1,175 @@
+"""Each sink gets the finished table, one after the other and independently; what came of it goes to the ledger."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from mmflow.clock import Clock
+from mmflow.errors import GiveUp, MmflowError, TryLater, Unknown
+from mmflow.ledger import Delivery, DeliveryState, Ledger, Run
+from mmflow.refs import Redactor
+from mmflow.sinks import Partial, Receipt, RunInfo, find_function
+from mmflow.table import Table
+from mmflow.uses import SinkUse
+from mmflow.windows import Span
+
+ATTEMPTS = 3
+LONGEST_WAIT = 60.0
+TIME_GROUPS = ("hour", "day", "week", "month", "quarter")
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where files go and where a job's own files are."""
+
+    root: Path
+    output: Path
+    output_mode: int
+    job_folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one attempt ended."""
+
+    state: DeliveryState
+    receipt: Receipt | None = None
+    error: str = ""
+    wait: float | None = None  # seconds until it may be tried again, when it may
+
+
+def deliver(
+    table: Table,
+    uses: Sequence[SinkUse],
+    run: Run,
+    where: Destination,
+    ledger: Ledger,
+    clock: Clock,
+    redactor: Redactor,
+) -> list[Delivery]:
+    """Deliver to every sink and give what the ledger now says of each; a sink that fails does not stop the others.
+
+    A sink that says "try later" is tried up to three times. Errors are recorded without secrets, never raised.
+    """
+    return [deliver_one(table, use, run, where, ledger, clock, redactor) for use in uses]
+
+
+def deliver_one(
+    table: Table, use: SinkUse, run: Run, where: Destination, ledger: Ledger, clock: Clock, redactor: Redactor
+) -> Delivery:
+    """Deliver to one sink, with its retries."""
+    for attempt in range(1, ATTEMPTS + 1):
+        taken = ledger.take_delivery(run.id, use.name)
+        info = run_info(table, use, run, where, taken, ledger)
+        outcome = attempt_delivery(table, use, info)
+        again = outcome.wait is not None and attempt < ATTEMPTS
+        state: DeliveryState = "retrying" if again else outcome.state
+        ledger.commit_delivery(taken, state, receipt=outcome.receipt, error=redactor.redact(outcome.error))
+        if not again:
+            break
+        log.info("sink %s: %s; trying again", use.name, redactor.redact(outcome.error))
+        clock.sleep(min(outcome.wait or 2.0**attempt, LONGEST_WAIT))
+    return ledger.delivery(run.id, use.name)
+
+
+def attempt_delivery(table: Table, use: SinkUse, info: RunInfo) -> Outcome:
+    """Call the sink once; whatever a plugin raises becomes an outcome."""
+    try:
+        receipt = find_function(use.type.deliver)(table, use.options, info)
+    except TryLater as error:
+        return Outcome("failed", error=str(error), wait=error.after or 0.0)
+    except Unknown as error:
+        return Outcome("unknown", error=str(error))
+    except Partial as part:
+        return Outcome("failed", receipt=part.receipt, error=f"{part}: {', '.join(part.retry)}")
+    except (GiveUp, MmflowError) as error:
+        return Outcome("failed", error=str(error))
+    except Exception as error:  # a stranger's code: its bug must not stop the other sinks
+        log.exception("sink %s failed", use.name)
+        return Outcome("failed", error=blame(use, f"raised {type(error).__name__}: {error}"))
+    if not isinstance(receipt, Receipt):
+        return Outcome("unknown", error=blame(use, f"gave {type(receipt).__name__}, not a Receipt"))
+    return Outcome("done", receipt=receipt)
+
+
+def blame(use: SinkUse, what: str) -> str:
+    """Give the sentence for a plugin that broke the contract."""
+    return f"{use.type.name} {what}; this is a bug in {use.type.distribution or 'its package'}"
+
+
+def run_info(table: Table, use: SinkUse, run: Run, where: Destination, taken: Delivery, ledger: Ledger) -> RunInfo:
+    """Gather what a sink is told."""
+    return RunInfo(
+        run=run.id,
+        job=run.job,
+        sink=use.name,
+        slot=run.slot,
+        key=taken.key,
+        generation=taken.generation,
+        fence=taken.fence,
+        spans=run.spans,
+        time_column=time_column(table),
+        extracted_at=run.extracted or run.started,
+        root=where.root,
+        output=where.output,
+        output_mode=where.output_mode,
+        job_folder=where.job_folder,
+        names=path_names(run, use.name),
+        connection=use.connection,
+        previous=ledger.last_receipt(taken.key),
+        log=logging.getLogger(f"mmflow.sink.{use.name}"),
+    )
+
+
+def time_column(table: Table) -> str:
+    """Give the finest time group of the table, "" when it has none."""
+    groups = {column.name for column in table.columns if column.role == "group"}
+    return next((name for name in TIME_GROUPS if name in groups), "")
+
+
+def path_names(run: Run, sink: str) -> dict[str, str]:
+    """Give the words that a path or a subject may use; days and times are the plant's, of the first site.
+
+    ``date`` is the production day, or ``first_to_last`` when the report is about several.
+    """
+    span = run.spans[0][1]
+    first, last = span.first_day.isoformat(), span.last_day.isoformat()
+    start = span.start.astimezone(ZoneInfo(span.zone))
+    return {
+        "job": run.job,
+        "sink": sink,
+        "site": "-".join(site for site, _ in run.spans),
+        "run": run.id,
+        "date": first if first == last else f"{first}_to_{last}",
+        "first_day": first,
+        "last_day": last,
+        "week": "{}-W{:02}".format(*span.first_day.isocalendar()),
+        "month": first[:7],
+        "year": first[:4],
+        "time": f"{start:%H%M}",
+    }
+
+
+def delivery_key(use: SinkUse, job: str, slot: datetime, spans: Sequence[tuple[str, Span]]) -> str:
+    """Give the key under which deliveries replace each other.
+
+    Replaceable sinks: job, sink and the set of spans, so that a later run of the same window replaces the earlier.
+    Messages: the slot, since a message that was sent cannot be replaced.
+    """
+    if use.type.semantics == "message":
+        return f"{job}/{use.name}@{slot:%Y%m%dT%H%M%SZ}"
+    text = ";".join(f"{site}:{span.start.isoformat()}/{span.end.isoformat()}" for site, span in sorted_spans(spans))
+    return f"{job}/{use.name}#{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def sorted_spans(spans: Sequence[tuple[str, Span]]) -> list[tuple[str, Span]]:
+    """Give the spans by site, so that the order of sites in a job does not matter."""
+    return sorted(spans, key=lambda pair: pair[0])

@@ -1,0 +1,243 @@
+"""The one line, and the only place that knows its order: plan, fetch, load, shape, judge, deliver, record."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from mmflow.api import Host
+from mmflow.check import CheckedJob
+from mmflow.clock import Clock
+from mmflow.deliver import Destination, deliver, delivery_key
+from mmflow.durations import parse_duration
+from mmflow.errors import GiveUp, Held, UserError, suggest_name
+from mmflow.fetch import Spool, fetch
+from mmflow.gate import Verdict, judge
+from mmflow.job import Job
+from mmflow.ledger import Delivery, JobLock, Ledger, Run, RunState, SlotKind
+from mmflow.load import load
+from mmflow.plan import Plan, make_plan
+from mmflow.plant import PlantCalendar
+from mmflow.refs import Redactor
+from mmflow.settings import Settings
+from mmflow.shape import Shaped, shape
+from mmflow.table import Table
+from mmflow.uses import SinkUse
+from mmflow.windows import Span
+
+log = logging.getLogger(__name__)
+
+
+def say_nothing(text: str) -> None:
+    """Take progress nobody watches."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """What every run needs, made once by the command line, the daemon or a test. ``settings`` are resolved."""
+
+    root: Path
+    settings: Settings
+    clock: Clock
+    redactor: Redactor
+    hosts: Mapping[str, Host]
+    progress: Callable[[str], None] = field(default=say_nothing)
+
+    @property
+    def state(self) -> Path:
+        """Where ledger, spool, snapshots and locks are."""
+        return self.root / ".mmflow"
+
+    def open_ledger(self) -> Ledger:
+        """Open the record."""
+        return Ledger.open(self.state / "ledger.sqlite", self.clock)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """Which question a run answers: a due instant, and spans when dates were given by hand."""
+
+    slot: datetime
+    kind: SlotKind = "manual"
+    spans: Mapping[str, Span] | None = None
+    sinks: frozenset[str] | None = None  # only these, by name
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What the line has made before anything is delivered."""
+
+    plan: Plan
+    spool: Spool
+    shaped: Shaped
+    verdict: Verdict
+
+    @property
+    def table(self) -> Table:
+        """Give the finished table."""
+        return self.shaped.table
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a run ended, as the ledger has it."""
+
+    run: Run
+    deliveries: Sequence[Delivery]
+
+
+def plan_job(engine: Engine, job: Job, order: Order) -> Plan:
+    """Plan only; nothing is asked."""
+    calendars = {name: PlantCalendar.from_site(name, engine.settings.sites[name], engine.root) for name in job.sites}
+    return make_plan(job, calendars, order.slot, spans=order.spans)
+
+
+def make_report(engine: Engine, checked: CheckedJob, plan: Plan, folder: Path, snapshot: Path) -> Report:
+    """Go down the line from the plan to the verdict: raw answers under ``folder``, the table at ``snapshot``."""
+    job = checked.job
+    spool = fetch(plan, job, engine.hosts, folder, engine.clock, engine.settings.network, engine.progress)
+    with load(plan, job, spool, folder) as raw:
+        shaped = shape(raw, job, plan, snapshot, checked.document)
+    return Report(plan, spool, shaped, judge(shaped, job, spool))
+
+
+def run_job(engine: Engine, checked: CheckedJob, order: Order) -> Result:
+    """Execute a job for one slot and record it; what goes wrong is in the ledger before it is raised.
+
+    Raises :class:`Held` when the gate stopped the report, and the errors of the steps. A sink that fails raises
+    nothing: its delivery says so, and the run is ``failed`` or, when the sink is not required, ``degraded``.
+    """
+    run = name_run(engine.clock.now())
+    with JobLock(engine.state / "locks", checked.job.job), engine.open_ledger() as ledger:
+        ledger.begin_run(run, checked.job.job, order.slot, order.kind)
+        try:
+            execute(engine, checked, order, run, ledger)
+        except BaseException as error:
+            state: RunState = "held" if isinstance(error, Held) else "failed"
+            reason = engine.redactor.redact(str(error) or type(error).__name__)
+            ledger.finish_run(run, state, error=reason)
+            raise
+        sweep(engine, ledger)
+        return give_result(ledger, run)
+
+
+def execute(engine: Engine, checked: CheckedJob, order: Order, run: str, ledger: Ledger) -> None:
+    """Go down the whole line for one run."""
+    uses = choose_sinks(checked.sinks, order.sinks)
+    plan = plan_job(engine, checked.job, order)
+    keys = [(use.name, use.type.name, delivery_key(use, plan.job, plan.slot, plan.spans)) for use in uses]
+    ledger.note_plan(run, plan.spans, keys)
+    spool, snapshot = engine.state / "spool" / run, engine.state / "snapshots" / f"{run}.parquet"
+    report = make_report(engine, checked, plan, spool, snapshot)
+    kept = snapshot.relative_to(engine.root).as_posix()
+    ledger.note_table(run, len(report.table), report.table.notices, report.spool.extracted_at, kept)
+    if report.verdict.state == "hold":
+        raise Held(report.verdict.reasons)
+    if report.verdict.state == "skip":
+        ledger.finish_run(run, "ok", skipped="; ".join(report.verdict.reasons))
+    else:
+        deliver_run(engine, checked, uses, run, report.table, ledger, report.verdict.degraded)
+    shutil.rmtree(spool, ignore_errors=True)
+
+
+def deliver_run(
+    engine: Engine,
+    checked: CheckedJob,
+    uses: Sequence[SinkUse],
+    run: str,
+    table: Table,
+    ledger: Ledger,
+    missing: Sequence[str],
+) -> None:
+    """Deliver the table and record what the run has become."""
+    known = ledger.read_run(run)
+    deliveries = deliver(table, uses, known, destination(engine, checked), ledger, engine.clock, engine.redactor)
+    state, error = judge_run(deliveries, uses, missing)
+    ledger.finish_run(run, state, error=error)
+
+
+def resend_run(engine: Engine, checked: CheckedJob, run: str, sinks: frozenset[str] | None, *, failed: bool) -> Result:
+    """Deliver a past run's table again, from its snapshot, with the sinks as the job names them now.
+
+    ``failed`` leaves out what is already ``done``. A held run is released in this way. Raises :class:`UserError` for
+    an unknown run or sink, :class:`GiveUp` when the snapshot is gone.
+    """
+    with JobLock(engine.state / "locks", checked.job.job), engine.open_ledger() as ledger:
+        known = ledger.read_run(run)
+        table = open_snapshot(engine, known)
+        done = {delivery.sink for delivery in ledger.deliveries(run) if delivery.state == "done"}
+        uses = [use for use in choose_sinks(checked.sinks, sinks) if not (failed and use.name in done)]
+        if not uses:
+            raise UserError(f"nothing of run {run} is left to send: every delivery is done")
+        ledger.add_deliveries(
+            run, [(use.name, use.type.name, delivery_key(use, known.job, known.slot, known.spans)) for use in uses]
+        )
+        deliver_run(engine, checked, uses, run, table, ledger, table.notices if known.state == "degraded" else ())
+        return give_result(ledger, run)
+
+
+def open_snapshot(engine: Engine, run: Run) -> Table:
+    """Open the stored table of a run."""
+    path = engine.root / run.snapshot
+    if not run.snapshot or not path.exists():
+        kept = engine.settings.retention.snapshots
+        raise GiveUp(f"run {run.id} has no stored table (they are kept {kept}); run the job again for its window")
+    return Table.open(path)
+
+
+def choose_sinks(uses: Sequence[SinkUse], names: frozenset[str] | None) -> list[SinkUse]:
+    """Give the sinks of the job, or the ones named on the command line."""
+    if names is None:
+        return list(uses)
+    known = [use.name for use in uses]
+    for name in sorted(names - set(known)):
+        near = suggest_name(name, known)
+        hint = f"did you mean {near!r}?" if near else f"it has: {', '.join(known)}"
+        raise UserError(f"the job has no sink {name!r}; {hint}")
+    return [use for use in uses if use.name in names]
+
+
+def judge_run(deliveries: Sequence[Delivery], uses: Sequence[SinkUse], missing: Sequence[str]) -> tuple[RunState, str]:
+    """Say what a run is: ok only when every required delivery is done and nothing was missing."""
+    required = {use.name for use in uses if use.required}
+    bad = [delivery for delivery in deliveries if delivery.state != "done"]
+    error = "; ".join(f"{delivery.sink}: {delivery.error or delivery.state}" for delivery in bad)
+    if any(delivery.sink in required for delivery in bad):
+        return "failed", error
+    return ("degraded", "; ".join([*missing, error]).strip("; ")) if bad or missing else ("ok", "")
+
+
+def destination(engine: Engine, checked: CheckedJob) -> Destination:
+    """Say where this job's files go."""
+    return Destination(
+        root=engine.root,
+        output=engine.root / engine.settings.output,
+        output_mode=int(engine.settings.output_mode, 8),
+        job_folder=checked.folder,
+    )
+
+
+def give_result(ledger: Ledger, run: str) -> Result:
+    """Read back what was recorded."""
+    return Result(ledger.read_run(run), ledger.deliveries(run))
+
+
+def name_run(now: datetime) -> str:
+    """Make an id that sorts by time and is short enough to type."""
+    return f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
+
+
+def sweep(engine: Engine, ledger: Ledger) -> None:
+    """Drop what retention allows: old runs, their snapshots, and raw answers that failed runs left."""
+    now, keep = engine.clock.now(), engine.settings.retention
+    snapshots, runs = (now - parse_duration(text) for text in (keep.snapshots, keep.runs))
+    for path in ledger.forget_before(snapshots, runs):
+        (engine.root / path).unlink(missing_ok=True)
+    for folder in (engine.state / "spool").glob("*"):
+        if folder.name < name_run(snapshots)[:15]:
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""The files that ``mmflow init`` writes: one site, one job that runs at once on the simulated plant."""
