@@ -1,0 +1,319 @@
+"""The door to the service: one client per address and key, which asks again by rule and never asks too much.
+
+Only this module knows the HTTP library. It is imported by those who really ask, since the library is slow to load.
+
+What a caller may rely on: no redirect is followed; a request with all its tries ends at the deadline, however slowly
+bytes trickle; an answer is unpacked while it streams and never grows past the limit; at most ``in_flight`` requests
+of a key are on their way; a wait that the service asks for holds every request of the key; no message holds the key.
+"""
+
+from __future__ import annotations
+
+import math
+import ssl
+import threading
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from itertools import count
+from mmap import ACCESS_READ, mmap
+from pathlib import Path
+from random import Random
+from types import TracebackType
+from typing import BinaryIO, Self, TypeVar
+
+import httpx
+import msgspec
+
+from mmflow import __version__
+from mmflow.answers import Bytes, NotAnAnswer, decode_answer
+from mmflow.atomic import replace_file
+from mmflow.clock import Clock
+from mmflow.durations import parse_duration
+from mmflow.errors import BadResponse, GiveUp, RunError, TryLater
+from mmflow.hosts import Host
+from mmflow.refs import Redactor, check_key_characters
+from mmflow.refusals import Refusal, explain_refusal
+from mmflow.retry import TRIES, TRIES_WHEN_CUT, draw_wait, read_retry_after
+from mmflow.settings import Network
+from mmflow.wire import Timer, open_pool, trust_authorities
+
+T = TypeVar("T")
+
+MEGABYTE = 1_000_000
+CONNECT_SECONDS = 10.0
+# How long the service may be silent. A large report takes it a while, and nobody says how long at most.
+SILENT_SECONDS = 120.0
+CHUNK_BYTES = 1 << 18
+REFUSAL_BYTES = 1 << 16
+GZIP = 16 + zlib.MAX_WBITS
+TRANSIENT = frozenset({408, 425, 429})
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A file that an answer was written to: its size unpacked and its hash."""
+
+    bytes: int
+    sha256: str
+
+
+class Cut(TryLater):
+    """An answer without its end, which is asked for again a few times only."""
+
+
+class Api:
+    """The service behind one address and key. Threads may share it; close it when done.
+
+    ``tell`` hears about waits, in sentences for people.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        network: Network,
+        clock: Clock,
+        *,
+        rng: Random | None = None,
+        tell: Callable[[str], None] = lambda _text: None,
+    ) -> None:
+        self.host = host
+        self.in_flight = network.in_flight
+        self._clock = clock
+        self._rng = rng or Random()  # noqa: S311  # spreads load, guards nothing
+        self._tell = tell
+        self._limit = network.max_answer_mb * MEGABYTE
+        self._deadline = parse_duration(network.deadline).total_seconds()
+        self._budget = threading.BoundedSemaphore(network.in_flight)
+        self._resume_at = -math.inf
+        self._redactor = Redactor()
+        self._redactor.remember(host.key)
+        self._timer = Timer(clock)
+        self._client = open_client(host, network, self._timer)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._client.close()
+
+    def post(self, path: str, body: object, *, sink: Path, check: Callable[[Bytes], None]) -> Written:
+        """Ask, and write the unpacked answer to ``sink``, which appears only when it is whole and ``check`` is content.
+
+        ``check`` raises :class:`~mmflow.answers.NotAnAnswer`. Raises :class:`TryLater` when the service could not be
+        reached or asked for patience to the end, :class:`~mmflow.errors.GiveUp` when asking again cannot help,
+        :class:`~mmflow.errors.BadRequest` when the service refused what was asked, and :class:`OSError` of the disk.
+        """
+
+        def save() -> Written:
+            with self._stream(path, body) as chunks, replace_file(sink) as file:
+                return write_answer(chunks, file, check)
+
+        return self._repeat(save)
+
+    def json(self, path: str, body: object, kind: type[T]) -> T:
+        """Ask for something small and give the answer decoded as ``kind``; raises the same errors."""
+
+        def read() -> T:
+            with self._stream(path, body) as chunks:
+                return decode_answer(b"".join(chunks), kind)
+
+        return self._repeat(read)
+
+    @contextmanager
+    def _stream(self, path: str, body: object) -> Iterator[Iterator[bytes]]:
+        content = msgspec.json.encode(body)
+        with self._client.stream("POST", self.host.base_url + path, content=content) as response:
+            if response.status_code != 200:
+                raise self._refuse(response)
+            yield limit_size(unpack_body(response), self._limit)
+
+    def _refuse(self, response: httpx.Response) -> RunError:
+        where, status, headers = str(response.request.url), response.status_code, response.headers
+        if status in TRANSIENT or status >= 500:
+            after = read_retry_after(headers.get("retry-after", ""), headers.get("date", ""), self._clock.now())
+            return TryLater(f"{where} answered {status}", after=after)
+        refusal = Refusal(
+            where, status, self._hide(read_start(response)), headers.get("location", ""), self.host.key_name
+        )
+        return explain_refusal(refusal)
+
+    def _repeat(self, ask: Callable[[], T]) -> T:
+        """Ask until there is an answer, the tries are used up or the deadline is too near for another wait."""
+        started = self._clock.monotonic()
+        end = started + self._deadline
+        for tries in count(1):
+            try:
+                self._await_turn(end)
+                return self._ask_once(ask, end)
+            except TryLater as error:
+                self._pause(error, tries, started)
+        raise AssertionError("the loop ends by returning or raising")
+
+    def _ask_once(self, ask: Callable[[], T], end: float) -> T:
+        with self._budget:
+            self._timer.end = end
+            try:
+                return ask()
+            except NotAnAnswer as error:
+                kind = Cut if error.cut else BadResponse
+                raise kind(self._hide(f"{self.host.base_url} sent something else: the answer {error}")) from None
+            except httpx.TransportError as error:
+                raise self._explain(error) from error
+
+    def _await_turn(self, end: float) -> None:
+        """Wait as long as the service has asked anybody who uses this key to wait."""
+        wait = self._resume_at - self._clock.monotonic()
+        if self._resume_at >= end:
+            raise TryLater(f"{self.host.base_url} asked for patience", after=wait)
+        if wait > 0:
+            self._clock.sleep(wait)
+
+    def _pause(self, error: TryLater, tries: int, started: float) -> None:
+        """Wait before the next try, or raise the error when there should be none."""
+        now = self._clock.monotonic()
+        most = TRIES_WHEN_CUT if isinstance(error, Cut) else TRIES
+        wait = draw_wait(tries, self._rng) if error.after is None else error.after
+        if tries >= most or now + wait >= started + self._deadline:
+            text = f"{error}; gave up after {tries} {'try' if tries == 1 else 'tries'} in {now - started:.0f} s"
+            raise (BadResponse(text) if isinstance(error, Cut) else TryLater(text, after=error.after)) from error
+        self._tell(f"{error}; asking again in {wait:.1f} s")
+        if error.after is None:
+            self._clock.sleep(wait)
+        else:
+            self._resume_at = max(self._resume_at, now + wait)
+
+    def _explain(self, error: httpx.TransportError) -> RunError:
+        """Say what a failed connection means: most of them may work later, a bad certificate will not."""
+        where = self.host.base_url
+        if self._timer.left() <= 0:
+            return TryLater(f"{where} gave no whole answer in {self._deadline:.0f} s (network.deadline)")
+        if fault := find_tls_fault(error):
+            return GiveUp(f"{where} cannot be trusted: {fault}; mend its certificate, or set network.ca_bundle")
+        reason = self._hide(str(error) or type(error).__name__)
+        if isinstance(error, httpx.ProxyError) and reason.startswith("4"):
+            return GiveUp(f"the proxy on the way to {where} refused: {reason}; check network.proxy")
+        return TryLater(f"{where} cannot be reached: {reason}")
+
+    def _hide(self, text: str) -> str:
+        return self._redactor.redact(text)
+
+
+class TimedTransport(httpx.HTTPTransport):
+    """The library's transport over connections that end at a deadline, which it has no option for."""
+
+    def __init__(self, base_url: str, network: Network, timer: Timer) -> None:
+        context = trust_authorities(network.ca_bundle)
+        super().__init__(verify=context, trust_env=False)
+        self._pool = open_pool(base_url, network, context, timer)
+
+
+def open_client(host: Host, network: Network, timer: Timer) -> httpx.Client:
+    """Make the client of one key; raises :class:`~mmflow.errors.UserError` for a key that no header can hold."""
+    key = host.key.reveal()
+    check_key_characters(key)
+    return httpx.Client(
+        headers={
+            "Authorization": f"Bearer {key}",
+            "Content-Type": "application/json",
+            "Accept": "application/json",
+            "Accept-Encoding": "gzip",
+            "User-Agent": f"mmflow/{__version__}",
+        },
+        timeout=httpx.Timeout(SILENT_SECONDS, connect=CONNECT_SECONDS),
+        transport=TimedTransport(host.base_url, network, timer),
+        follow_redirects=False,
+        trust_env=False,
+    )
+
+
+def find_tls_fault(error: httpx.TransportError) -> str:
+    """Give what is wrong with the server's certificate or protocol, "" when it is something else.
+
+    A connection that merely breaks while hands are shaken is something else.
+    """
+    cause: BaseException | None = error if isinstance(error, httpx.ConnectError) else None
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return cause.verify_message
+        if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError):
+            return cause.reason
+        cause = cause.__cause__ or cause.__context__
+    return ""
+
+
+def write_answer(chunks: Iterator[bytes], file: BinaryIO, check: Callable[[Bytes], None]) -> Written:
+    """Write an answer as it comes, then check it where it lies, without reading it into memory."""
+    digest, size = sha256(), 0
+    for chunk in chunks:
+        file.write(chunk)
+        digest.update(chunk)
+        size += len(chunk)
+    file.flush()
+    if size == 0:
+        check(b"")
+    else:
+        with mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+            check(data)
+    return Written(size, digest.hexdigest())
+
+
+def read_start(response: httpx.Response) -> str:
+    """Give the first part of the body of an error."""
+    found = bytearray()
+    for chunk in unpack_body(response):
+        found += chunk
+        if len(found) > REFUSAL_BYTES:
+            break
+    return found[:REFUSAL_BYTES].decode("utf-8", "replace")
+
+
+def limit_size(chunks: Iterator[bytes], limit: int) -> Iterator[bytes]:
+    """Let pieces through up to ``limit`` bytes together; one more raises :class:`NotAnAnswer`."""
+    size = 0
+    for chunk in chunks:
+        size += len(chunk)
+        if size > limit:
+            most = f"{limit // MEGABYTE} MB (network.max_answer_mb)"
+            raise NotAnAnswer(f"is larger than {most} when unpacked; give the job a shorter 'slice' or fewer groups")
+        yield chunk
+
+
+def unpack_body(response: httpx.Response) -> Iterator[bytes]:
+    """Give the body unpacked, in pieces of bounded size, so that a few bytes cannot become many at once.
+
+    Raises :class:`NotAnAnswer` for a broken packing and for one that was not asked for.
+    """
+    packing = response.headers.get("content-encoding", "identity").lower()
+    if packing == "identity":
+        yield from response.iter_raw()
+        return
+    if packing != "gzip":
+        raise NotAnAnswer(f"is packed as {packing!r}, and only gzip was asked for")
+    unzip = zlib.decompressobj(wbits=GZIP)
+    try:
+        for raw in response.iter_raw():
+            yield from unzip_piece(unzip, raw)
+    except zlib.error as error:
+        raise NotAnAnswer(f"is not the gzip that it claims to be ({error})", cut=True) from None
+    if not unzip.eof:
+        raise NotAnAnswer("ends in the middle of its gzip", cut=True)
+
+
+def unzip_piece(unzip: zlib._Decompress, raw: bytes) -> Iterator[bytes]:
+    """Unpack one piece into pieces of at most ``CHUNK_BYTES``."""
+    while True:
+        chunk = unzip.decompress(raw, CHUNK_BYTES)
+        raw = unzip.unconsumed_tail
+        if chunk:
+            yield chunk
+        if not raw and len(chunk) < CHUNK_BYTES:
+            return
