@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, TypeVar
 
 import msgspec
 
 from mmflow.document import Document, Value
-from mmflow.errors import Problem, ProblemsError, UserError
+from mmflow.errors import Problem, UserError, raise_errors
 from mmflow.faults import Finding, Owner
 from mmflow.fit import explain_misfit, fit_model
 from mmflow.job import Job
-from mmflow.layers import Layers, find, lay_over
+from mmflow.layers import Layers, find, get, lay_over
 from mmflow.options import Options, convert_values
 from mmflow.plugins import Registry
 from mmflow.schema import describe_model
@@ -67,9 +68,15 @@ class CheckedJob:
         return self.layers.document
 
     @property
+    def folder(self) -> Path:
+        """Give the folder of the file, from the root; templates are looked up there."""
+        return Path(self.document.name).parent
+
+    @property
     def name(self) -> str:
         """Give the job's name, or "" when it has none."""
-        return next((str(value) for _, value in find(self.layers.values, ("job",))), "")
+        name = get(self.layers.values, ("job",))
+        return name if isinstance(name, str) else ""
 
     @property
     def job(self) -> Job:
@@ -78,8 +85,7 @@ class CheckedJob:
 
 
 def _expect(parsed: T | None, problems: tuple[Problem, ...], document: Document) -> T:
-    if any(problem.severity == "error" for problem in problems):
-        raise ProblemsError(problems)
+    raise_errors(problems)
     if parsed is None:
         raise UserError(f"{document.name} has references where a number or a word is expected; they are read by a run")
     return parsed
@@ -101,7 +107,7 @@ def check_job(document: Document, settings: CheckedSettings, registry: Registry)
 def check_layers(layers: Layers, settings: CheckedSettings, registry: Registry, *, strict: bool = True) -> CheckedJob:
     """Check a job; ``strict`` is for values as written, without it their references have been resolved."""
     job, findings = fit_model(layers.values, Job, Owner("a job"), strict=strict)
-    connections = next((value for _, value in find(settings.document.values, ("connections",))), None)
+    connections = get(settings.document.values, ("connections",))
     sinks, wrong = check_sinks(layers.values, connections, registry, strict=strict)
     if job and not job.sites and settings.parsed:
         job = msgspec.structs.replace(job, sites=tuple(settings.parsed.sites))

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 EXIT_OK = 0
@@ -157,34 +157,11 @@ class StateError(MmflowError):
     exit_code = EXIT_STATE
 
 
-@dataclass(slots=True)
-class Problems:
-    """Collects problems while a file is checked, so that the user sees all of them at once."""
-
-    found: list[Problem] = field(default_factory=list)
-
-    def add(self, problem: Problem) -> None:
-        """Keep one more."""
-        self.found.append(problem)
-
-    def extend(self, problems: Iterable[Problem]) -> None:
-        """Keep several more."""
-        self.found.extend(problems)
-
-    @property
-    def errors(self) -> list[Problem]:
-        """Those that stop the job, sorted."""
-        return sorted(p for p in self.found if p.severity == "error")
-
-    @property
-    def warnings(self) -> list[Problem]:
-        """Those that do not, sorted."""
-        return sorted(p for p in self.found if p.severity == "warning")
-
-    def raise_errors(self) -> None:
-        """Raise :class:`ProblemsError` with every problem when at least one of them is an error."""
-        if self.errors:
-            raise ProblemsError(self.found)
+def raise_errors(problems: Iterable[Problem]) -> None:
+    """Raise :class:`ProblemsError` with all of these when at least one of them is an error, not only a warning."""
+    listed = list(problems)
+    if any(problem.severity == "error" for problem in listed):
+        raise ProblemsError(listed)
 
 
 def describe_problems(problems: Iterable[Problem]) -> str:

@@ -9,11 +9,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from mmflow.document import Path, Value
-from mmflow.errors import Severity, suggest_name
+from mmflow.errors import Severity, hint_names, suggest_name
 from mmflow.secrecy import looks_like_secret
 
 LONGEST_SHOWN: Final = 40
-MOST_LISTED: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,21 +79,11 @@ def explain_extra(fault: Fault, owner: Owner) -> Finding:
     word = str(fault.path[-1])
     inner = [part for part in fault.path[owner.depth : -1] if isinstance(part, str)]
     who, keys = (f"'{inner[-1]}'", "key") if inner else (owner.name, owner.keys)
-    return Finding(fault.path, f"{who} has no {keys} {show(word)}", suggest(word, fault.limit), key=True)
+    return Finding(fault.path, f"{who} has no {keys} {show(word)}", hint_names(word, fault.limit), key=True)
 
 
 def _explain_fault(fault: Fault) -> Finding:
     return _EXPLAINERS.get(fault.rule, _explain_other)(fault)
-
-
-def suggest(word: str, known: Iterable[str], *, instead: str = "") -> str:
-    """Give the hint for an unknown word: the nearest known one, else all of them when they are few."""
-    names = list(known)
-    if near := suggest_name(word, names):
-        return f"did you mean {near!r}?"
-    if instead or not 0 < len(names) <= MOST_LISTED:
-        return instead
-    return f"there {'are' if len(names) > 1 else 'is'}: {', '.join(names)}"
 
 
 def show(value: Value) -> str:

@@ -5,8 +5,8 @@ A top-level key of a job replaces the default of that key as a whole: blocks are
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from mmflow.document import Document, Path, Value
@@ -32,9 +32,9 @@ class Layers:
         own = self.document.values
         if self.base is None or not path or not isinstance(own, dict) or path[0] in own:
             return self.document, path
-        defaulted = ("defaults", *path)
-        found = next(find(self.base.values, defaulted[:2]), None)
-        return (self.base, defaulted) if found else (self.document, path)
+        defaults = get(self.base.values, ("defaults",))
+        given = isinstance(defaults, dict) and path[0] in defaults
+        return (self.base, ("defaults", *path)) if given else (self.document, path)
 
     def problem(self, finding: Finding) -> Problem:
         """Give the finding its file, line and column."""
@@ -48,23 +48,26 @@ class Layers:
             id=finding.id,
         )
 
-    def problems(self, findings: Iterator[Finding] | list[Finding]) -> tuple[Problem, ...]:
+    def problems(self, findings: Iterable[Finding]) -> tuple[Problem, ...]:
         """Give all findings their places, sorted, without those that a comment on their line suppresses by id."""
         placed = {self.problem(finding): self.locate(finding.path)[0] for finding in findings}
         return tuple(sorted(one for one, where in placed.items() if one.id not in where.suppressed(one.line)))
 
-    def replace_texts(self, change: Callable[[Path, str], str]) -> Layers:
-        """Give the same layers with every text put through ``change``."""
-        return replace(self, values=_replace_texts(self.values, change, ()))
-
 
 def lay_over(document: Document, base: Document) -> Layers:
     """Put a job over the ``defaults`` of ``mmflow.yaml``."""
-    defaults = next((value for _, value in find(base.values, ("defaults",))), None)
+    defaults = get(base.values, ("defaults",))
     own = document.values
     if not isinstance(own, dict) or not isinstance(defaults, dict):
         return Layers(own, document, base)
     return Layers({**{key: value for key, value in defaults.items() if key != "job"}, **own}, document, base)
+
+
+def get(values: Value, path: Path) -> Value:
+    """Give the value at a path, None when there is none."""
+    for part in path:
+        values = dict(_parts(values)).get(part)
+    return values
 
 
 def find(values: Value, pattern: Path) -> Iterator[tuple[Path, Value]]:
@@ -99,11 +102,3 @@ def _find(values: Value, pattern: Path, at: Path) -> Iterator[tuple[Path, Value]
     for part, inner in _parts(values):
         if pattern[0] in (part, EACH):
             yield from _find(inner, pattern[1:], (*at, part))
-
-
-def _replace_texts(values: Value, change: Callable[[Path, str], str], at: Path) -> Value:
-    if isinstance(values, dict):
-        return {key: _replace_texts(inner, change, (*at, key)) for key, inner in values.items()}
-    if isinstance(values, list):
-        return [_replace_texts(inner, change, (*at, index)) for index, inner in enumerate(values)]
-    return change(at, values) if isinstance(values, str) else values

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import msgspec
 
 from mmflow.document import Path, Value
-from mmflow.faults import Finding, Owner, suggest
+from mmflow.errors import hint_names
+from mmflow.faults import Finding, Owner
 from mmflow.fit import explain_misfit
 from mmflow.job import SinkKeys, find_time_group
-from mmflow.layers import EACH, all_texts, find, find_texts
+from mmflow.layers import EACH, all_texts, find, find_texts, get
 from mmflow.options import Options, convert_values
 from mmflow.plugins import Registry
 from mmflow.refs import has_reference
@@ -60,7 +61,7 @@ def find_type(block: dict[str, Value], path: Path, registry: Registry) -> tuple[
     """Give the sink type that a block names."""
     kind, here = block.get("type"), (*path, "type")
     if "type" not in block:
-        return None, [Finding(here, "this key is missing", suggest("", registry.sinks, instead="write type: csv"))]
+        return None, [Finding(here, "this key is missing", "write type: csv")]
     if not isinstance(kind, str):
         return None, [Finding(here, "found something else than text, expected the name of a sink")]
     if has_reference(kind):
@@ -104,7 +105,9 @@ def check_connection(block: dict[str, Value], path: Path, sink: SinkType, connec
     elif named is None:
         yield Finding(here, "this key is missing", _offer(fitting, sink), key=True)
     elif isinstance(named, str) and named not in known and not has_reference(named):
-        yield Finding(here, f"mmflow.yaml has no connection {named!r}", suggest(named, known) or _offer([], sink))
+        yield Finding(
+            here, f"mmflow.yaml has no connection {named!r}", hint_names(named, known) if known else _offer([], sink)
+        )
     elif isinstance(named, str) and known.get(named) not in (None, sink.name):
         yield Finding(
             here, f"{named!r} is a connection of type {known[named]}, expected {sink.name}", _offer(fitting, sink)
@@ -134,7 +137,7 @@ def check_names(values: Value) -> Iterator[Finding]:
 
 def check_connections(values: Value, registry: Registry) -> Iterator[Finding]:
     """Say what is wrong with the connections of ``mmflow.yaml``."""
-    for name, block in _blocks(next((inner for _, inner in find(values, ("connections",))), None)):
+    for name, block in _blocks(get(values, ("connections",))):
         path = ("connections", name)
         sink, wrong = find_type(block, path, registry)
         yield from wrong

@@ -1,0 +1,106 @@
+"""Puts the values of references into checked settings and jobs, when a run needs them, and only those it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+
+from mmflow.check import CheckedJob, CheckedSettings, check_layers
+from mmflow.document import Path
+from mmflow.errors import ProblemsError, UnresolvedReference, raise_errors
+from mmflow.faults import Finding, Owner
+from mmflow.fit import fit_model
+from mmflow.layers import Layers, get
+from mmflow.options import Options
+from mmflow.plugins import Registry
+from mmflow.refs import Resolver, Secret, change_texts
+from mmflow.settings import Settings
+from mmflow.uses import SinkUse, fit_connection
+
+
+def resolve_settings(checked: CheckedSettings, resolver: Resolver, sites: Collection[str] | None = None) -> Settings:
+    """Give the settings with the values of their references, holding only the sites that are asked for (all: None).
+
+    Connections and defaults stay as written; :func:`resolve_job` resolves those that a job uses. Raises
+    :class:`ProblemsError` with every reference that has no value and every value that does not fit.
+    """
+    raise_errors(checked.problems)
+    values, named = checked.document.values, get(checked.document.values, ("sites",))
+    assert isinstance(values, dict), "settings without problems are a block of keys"
+    assert isinstance(named, dict), "settings without problems have sites"
+    wanted = {name: site for name, site in named.items() if sites is None or name in sites}
+    written = Layers({**values, "sites": wanted, "connections": {}, "defaults": {}}, checked.document)
+    layers = resolve_layers(written, resolver)
+    settings, findings = fit_model(layers.values, Settings, Owner("mmflow.yaml"), strict=False)
+    if settings is None:
+        raise ProblemsError(layers.problems(findings))
+    remember_secrets(settings, resolver)
+    return settings
+
+
+def resolve_job(checked: CheckedJob, settings: CheckedSettings, registry: Registry, resolver: Resolver) -> CheckedJob:
+    """Give the job with the values of its references and the options of its connections.
+
+    Raises :class:`ProblemsError` with everything that is wrong, in the job or in its connections.
+    """
+    raise_errors(checked.problems)
+    layers = resolve_layers(checked.layers, resolver)
+    again = check_layers(layers, settings, registry, strict=False)
+    raise_errors(again.problems)
+    sinks = tuple(connect_sink(use, settings, resolver) for use in again.sinks)
+    for use in sinks:
+        remember_secrets(use.options, resolver)
+    return replace(again, sinks=sinks)
+
+
+def connect_sink(use: SinkUse, settings: CheckedSettings, resolver: Resolver) -> SinkUse:
+    """Give a sink the resolved options of its connection."""
+    if use.type.connection is None:
+        return use
+    path: Path = ("connections", use.connection_name)
+    block = get(settings.document.values, path)
+    layers = resolve_layers(Layers({"connections": {use.connection_name: block}}, settings.document), resolver)
+    resolved = get(layers.values, path)
+    assert isinstance(resolved, dict), "a checked connection is a block"
+    connection, findings = fit_connection(resolved, path, use.type, strict=False)
+    if connection is None:
+        raise ProblemsError(layers.problems(findings))
+    remember_secrets(connection, resolver)
+    return replace(use, connection=connection)
+
+
+def resolve_layers(layers: Layers, resolver: Resolver) -> Layers:
+    """Put in the value of every reference; raises :class:`ProblemsError` with all that have none."""
+    missing: list[Finding] = []
+
+    def resolve(text: str, path: Path) -> str:
+        try:
+            return resolver.resolve(text)
+        except UnresolvedReference as error:
+            missing.append(Finding(path, error.message, error.hint))
+            return text
+
+    resolved = replace(layers, values=change_texts(layers.values, resolve))
+    if missing:
+        raise ProblemsError(layers.problems(missing))
+    return resolved
+
+
+def remember_secrets(options: object, resolver: Resolver) -> None:
+    """Have every secret in these options hidden from all output."""
+    for secret in find_secrets(options):
+        resolver.redactor.remember(secret)
+
+
+def find_secrets(value: object) -> Iterator[Secret]:
+    """Give the secrets in typed options, however deep."""
+    if isinstance(value, Secret):
+        yield value
+    elif isinstance(value, Options):
+        for name in value.__struct_fields__:
+            yield from find_secrets(getattr(value, name))
+    elif isinstance(value, dict):
+        yield from find_secrets(tuple(value.values()))
+    elif isinstance(value, tuple | list):
+        for inner in value:
+            yield from find_secrets(inner)

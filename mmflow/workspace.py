@@ -1,0 +1,167 @@
+"""One installation on disk: its root, ``mmflow.yaml``, and the jobs under ``jobs/``."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from mmflow.check import CheckedJob, CheckedSettings, check_job, check_settings
+from mmflow.document import Document, read_file
+from mmflow.errors import Problem, ProblemsError, UserError, hint_names
+from mmflow.faults import Finding, Owner
+from mmflow.fit import fit_model
+from mmflow.layers import Layers, get
+from mmflow.plugins import Registry, load
+from mmflow.settings import PluginRules, Settings
+
+SETTINGS_FILE: Final = "mmflow.yaml"
+JOBS_FOLDER: Final = "jobs"
+MOST_JOBS: Final = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A root with its checked settings and the installed plugins. ``now`` is the instant at which it was opened."""
+
+    root: Path
+    checked: CheckedSettings
+    registry: Registry
+
+    @property
+    def settings(self) -> Settings:
+        """Give the settings with references as written; raises :class:`ProblemsError` with every problem."""
+        return self.checked.settings
+
+    def list_files(self) -> tuple[Path, ...]:
+        """Give the files of all jobs, sorted; raises :class:`UserError` when there are more than 20,000."""
+        return list_jobs(self.root)
+
+    def read_jobs(self) -> tuple[tuple[CheckedJob, ...], tuple[Problem, ...]]:
+        """Read and check every job: give the jobs, each with its own problems, and the problems of unreadable files.
+
+        Two files with one job name are both wrong.
+        """
+        return self._read_files(self.list_files())
+
+    def read_job(self, word: str, cwd: Path | None = None) -> CheckedJob:
+        """Give the job that a command line names: by its name, or by a path from ``cwd`` when it ends in ``.yaml``.
+
+        Raises :class:`UserError` when there is none, and :class:`ProblemsError` when its file is not YAML.
+        """
+        if word.endswith(".yaml"):
+            return self.read_file((cwd or Path.cwd()) / word)
+        # A file that does not hold the name cannot be the job; not parsing it is what makes this quick.
+        holding = [path for path in self.list_files() if _holds(path, word)]
+        named = [job for job in self._read_files(holding)[0] if job.name == word]
+        if not named:
+            jobs, unread = self.read_jobs()
+            raise UserError(f"there is no job {word!r} under {JOBS_FOLDER}/; {_hint_jobs(word, jobs, unread)}")
+        return named[0]
+
+    def read_file(self, path: Path) -> CheckedJob:
+        """Read and check one file; raises :class:`ProblemsError` when it is not YAML."""
+        return check_job(read_file(path, self.root), self.checked, self.registry)
+
+    def _read_files(self, paths: Sequence[Path]) -> tuple[tuple[CheckedJob, ...], tuple[Problem, ...]]:
+        jobs: list[CheckedJob] = []
+        unread: list[Problem] = []
+        for path in paths:
+            try:
+                jobs.append(self.read_file(path))
+            except ProblemsError as error:
+                unread.extend(error.problems)
+        return refuse_twins(jobs), tuple(unread)
+
+
+def find_root(start: Path, given: Path | None, environ: Mapping[str, str]) -> Path:
+    """Give the folder of ``mmflow.yaml``: the one given, else ``MMFLOW_ROOT``, else the nearest from ``start`` upwards.
+
+    Raises :class:`UserError` that says where it was looked for.
+    """
+    asked = given or (Path(environ["MMFLOW_ROOT"]) if environ.get("MMFLOW_ROOT") else None)
+    if asked:
+        folder = (start / asked).resolve()
+        if (folder / SETTINGS_FILE).is_file():
+            return folder
+        source = "--root" if given else "MMFLOW_ROOT"
+        raise UserError(
+            f"{source} is {folder}, which holds no {SETTINGS_FILE}; run 'mmflow init' there, or give another"
+        )
+    here = start.resolve()
+    for folder in (here, *here.parents):
+        if (folder / SETTINGS_FILE).is_file():
+            return folder
+    advice = "go where it is, give --root FOLDER, or run 'mmflow init'"
+    raise UserError(f"there is no {SETTINGS_FILE} in {here} or any folder above it; {advice}")
+
+
+def open_workspace(root: Path, registry: Registry | None = None) -> Workspace:
+    """Read and check ``mmflow.yaml`` with the plugins that it lets in; mistakes in it are kept, not raised.
+
+    Raises :class:`ProblemsError` when the file is not YAML.
+    """
+    document = read_file(root / SETTINGS_FILE, root)
+    registry = registry or load(read_plugin_rules(document))
+    return Workspace(root, check_settings(document, registry), registry)
+
+
+def read_plugin_rules(document: Document) -> PluginRules:
+    """Give which plugins may load. Raises :class:`ProblemsError` when that cannot be read: then none may."""
+    layers = Layers(document.values, document)
+    written = get(document.values, ("plugins",))
+    if not isinstance(document.values, dict) or "plugins" not in document.values:
+        return PluginRules()
+    rules, findings = fit_model(written, PluginRules, Owner("'plugins'"), ("plugins",))
+    if rules is None:
+        raise ProblemsError(layers.problems(findings))
+    return rules
+
+
+def list_jobs(root: Path) -> tuple[Path, ...]:
+    """Give every ``jobs/**/*.yaml``, sorted; raises :class:`UserError` when there are more than 20,000."""
+    found = tuple(sorted(_walk_jobs(root / JOBS_FOLDER)))
+    if len(found) > MOST_JOBS:
+        raise UserError(f"{JOBS_FOLDER}/ holds {len(found):,} files, expected at most {MOST_JOBS:,}")
+    return found
+
+
+def _walk_jobs(folder: Path) -> Iterator[Path]:
+    for where, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (Path(where, name) for name in files if name.endswith(".yaml") and not name.startswith("."))
+
+
+def refuse_twins(jobs: Sequence[CheckedJob]) -> tuple[CheckedJob, ...]:
+    """Give every job whose name another file has too the problem that says so, with the place in that other file."""
+    named: dict[str, list[CheckedJob]] = defaultdict(list)
+    for job in jobs:
+        if job.name:
+            named[job.name].append(job)
+    return tuple(_refuse_twin(job, [one for one in named[job.name] if one is not job]) for job in jobs)
+
+
+def _refuse_twin(job: CheckedJob, twins: Sequence[CheckedJob]) -> CheckedJob:
+    if not job.name or not twins:
+        return job
+    line, column = twins[0].document.position(("job",))
+    where = f"{twins[0].document.name}:{line}:{column}"
+    twin = Finding(("job",), f"{where} has the name {job.name!r} too", "give one of them another name")
+    return replace(job, problems=tuple(sorted((*job.problems, job.layers.problem(twin)))))
+
+
+def _holds(path: Path, word: str) -> bool:
+    try:
+        return word.encode() in path.read_bytes()
+    except OSError:
+        return False  # reading all jobs says what is wrong with it
+
+
+def _hint_jobs(word: str, jobs: Sequence[CheckedJob], unread: Sequence[Problem]) -> str:
+    if not jobs and not unread:
+        return f"write {JOBS_FOLDER}/{word}.yaml"
+    hint = hint_names(word, [job.name for job in jobs if job.name])
+    return f"{hint} ({len({problem.file for problem in unread})} files cannot be read)" if unread else hint
