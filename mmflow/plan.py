@@ -1,27 +1,50 @@
 """What will be asked of the service, before anything is asked: one span per site, cut into slices.
 
-A slice is one request. Planning is pure: the same job, calendars and slot give the same plan.
+A slice is one request. Planning is pure: the same job, calendars and slot give the same plan, and
+:func:`describe_plan` shows it.
+
+Four rules make the slices.
+
+* The service has no week, month or quarter, so each becomes a slice of its own, clipped to the span: every metric
+  comes from the service for exactly those days and is never added up from smaller ones.
+* With ``day`` or ``hour`` among the groups a piece is at most ``slice`` long. Without one it is asked whole,
+  because a ratio over seven days is not the mean of its days.
+* Pieces end where production days end.
+* ``weekday`` is read off the day: the service is asked for ``day`` in its place.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
+from itertools import groupby, islice
 from typing import Literal
 
+from mmflow.catalogue import METRICS, metric
+from mmflow.durations import parse_duration
+from mmflow.expressions import names_in
+from mmflow.job import Job, MetricUse, WindowSpec
+from mmflow.periods import WEEK
+from mmflow.plant import ONE_DAY, PlantCalendar
 from mmflow.table import Cell
-from mmflow.windows import Span
+from mmflow.windows import Span, earlier_span, resolve_window
 
 QueryKey = Literal["rows", "totals", "previous", "previous_totals"]
+Constants = tuple[tuple[str, Cell], ...]
+
+# Rows of these groups may cover the same time twice: a machine in two groups, two operators at one machine.
+OVERLAPPING_GROUPS = frozenset({"machineGroup", "operator", "jobOperation"})
 
 
 @dataclass(frozen=True, slots=True)
 class Slice:
     """One request for one piece of a span.
 
-    ``start`` and ``end`` are UTC, half-open. When the span is whole production days, ``first_day`` and ``last_day``
-    (both included) are set and the request names days; else it names the two instants. ``groups`` and ``metrics`` are
-    those asked of the service; ``constants`` are the values of our own groups, the same for every row of the answer.
+    ``start`` and ``end`` are UTC, half-open. When the span is whole production days, ``first_day`` and
+    ``last_day`` (both included) are set and the request names days; else it names the two instants. ``groups`` and
+    ``metrics`` are those asked of the service; ``constants`` are the values of our own groups, the same for every
+    row of the answer.
     """
 
     query: QueryKey
@@ -31,9 +54,25 @@ class Slice:
     end: datetime
     first_day: date | None
     last_day: date | None
-    constants: tuple[tuple[str, Cell], ...]
+    constants: Constants
     groups: tuple[str, ...]
     metrics: tuple[str, ...]
+
+    @property
+    def request(self) -> dict[str, object]:
+        """Give the body of the request, without filters, whose names only the site itself can turn into ids."""
+        body: dict[str, object] = dict(self.window)
+        body["data"] = [{"metric": name} for name in self.metrics]
+        if self.groups:
+            body["groupBy"] = [{"group": name} for name in self.groups]
+        return body | {"flatten": True}
+
+    @property
+    def window(self) -> dict[str, str]:
+        """Give the date range as the request writes it: two days, or two instants in UTC."""
+        if self.first_day and self.last_day:
+            return {"startDay": self.first_day.isoformat(), "endDay": self.last_day.isoformat()}
+        return {"start": write_instant(self.start), "end": write_instant(self.end)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +86,22 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked of the service, whatever the span: cut at ``buckets``, in pieces of at most ``longest`` days."""
+
+    groups: tuple[str, ...]
+    metrics: tuple[str, ...]
+    buckets: tuple[str, ...]
+    longest: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
-    """All that a run will ask. ``metrics`` are those asked for, ``groups`` those shown, in the order of the job."""
+    """All that a run will ask.
+
+    ``metrics`` are those asked for, which may be more than the report shows; ``groups`` those shown, in the order
+    of the job, led by ``site`` when there is more than one.
+    """
 
     job: str
     slot: datetime
@@ -56,3 +109,205 @@ class Plan:
     queries: tuple[Query, ...]
     metrics: tuple[str, ...]
     groups: tuple[str, ...]
+
+    @property
+    def slices(self) -> tuple[Slice, ...]:
+        """Give every request, in the order of the queries."""
+        return tuple(piece for query in self.queries for piece in query.slices)
+
+
+def make_plan(
+    job: Job,
+    calendars: Mapping[str, PlantCalendar],
+    slot: datetime,
+    *,
+    spans: Mapping[str, Span] | None = None,
+) -> Plan:
+    """Plan a job for a slot (aware). ``calendars`` holds every site, by name, in the order of the settings.
+
+    ``spans`` replaces the job's window for the sites it names: dates given by hand, or those stored with the slot.
+    Raises :class:`~mmflow.errors.UserError` when the window cannot be resolved.
+    """
+    sites = job.sites or tuple(calendars)
+    found = tuple((site, find_span(job, calendars[site], slot, (spans or {}).get(site))) for site in sites)
+    shown = job.report.group_by
+    return Plan(
+        job=job.job,
+        slot=slot,
+        spans=found,
+        queries=tuple(
+            query
+            for site, span in found
+            for query in plan_site(job, calendars[site], site, span, slot, given=site in (spans or {}))
+        ),
+        metrics=ask_metrics(job),
+        groups=shown if len(sites) == 1 or "site" in shown else ("site", *shown),
+    )
+
+
+def find_span(job: Job, calendar: PlantCalendar, slot: datetime, given: Span | None) -> Span:
+    """Give the span of one site: the one given, or the job's window at the slot."""
+    if given is not None:
+        return given
+    return resolve_window(job.window, calendar, slot, machine_groups=job.report.filter.get("machineGroup", ()))
+
+
+def plan_site(
+    job: Job, calendar: PlantCalendar, site: str, span: Span, slot: datetime, *, given: bool = False
+) -> Iterator[Query]:
+    """Give the queries of one site: the rows, their totals when only the service knows them, and the same earlier."""
+    rounds: list[tuple[QueryKey, QueryKey, Span]] = [("rows", "totals", span)]
+    if job.shape.compare:
+        window = repeat_span(span) if given else job.window
+        groups = job.report.filter.get("machineGroup", ())
+        earlier = earlier_span(window, calendar, slot, job.shape.compare.to, machine_groups=groups)
+        rounds.append(("previous", "previous_totals", earlier))
+    for rows, totals, over in rounds:
+        yield make_query(rows, site, over, calendar, question_rows(job))
+        if asks_totals(job):
+            yield make_query(totals, site, over, calendar, question_totals(job))
+
+
+def repeat_span(span: Span) -> WindowSpec:
+    """Write a span as a window, so that "earlier" means the same for dates given by hand."""
+    if span.whole_days:
+        return WindowSpec(from_=span.first_day.isoformat(), to=span.last_day.isoformat())
+    return WindowSpec(from_=write_instant(span.start), to=write_instant(span.end))
+
+
+def question_rows(job: Job) -> Question:
+    """Give what the rows of the report need."""
+    groups = ask_groups(job)
+    buckets = tuple(name for name in job.report.group_by if name in BUCKETS)
+    longest = parse_duration(job.slice, units=("day", "week")).days if {"day", "hour"} & set(groups) else None
+    return Question(groups, ask_metrics(job), buckets, longest)
+
+
+def question_totals(job: Job) -> Question:
+    """Give what one row over the whole span needs."""
+    return Question((), ask_metrics(job), (), None)
+
+
+def asks_totals(job: Job) -> bool:
+    """Say whether the totals must come from the service, because they do not follow from the rows.
+
+    After ``where`` and after dropping the time outside shifts the service's totals are those of other rows, so they
+    are not asked for.
+    """
+    groups = set(job.report.group_by)
+    filtered = bool(job.shape.where) or (job.report.no_shift == "drop" and "shift" in groups)
+    if not job.shape.totals or not groups or filtered:
+        return False
+    return bool(OVERLAPPING_GROUPS & groups) or any(metric(name).kind == "ask_only" for name in ask_metrics(job))
+
+
+def ask_groups(job: Job) -> tuple[str, ...]:
+    """Give the groups asked of the service, in the order of the job: not ours, and ``day`` for ``weekday``."""
+    asked = ("day" if name == "weekday" else name for name in job.report.group_by)
+    return tuple(dict.fromkeys(name for name in asked if name not in BUCKETS and name != "site"))
+
+
+def ask_metrics(job: Job) -> tuple[str, ...]:
+    """Give the metrics asked of the service: those shown, those that expressions and checks speak of, their parts.
+
+    Parts (rejected and total parts of a reject rate) are needed wherever rows are put together.
+    """
+    shown = [use.metric if isinstance(use, MetricUse) else use for use in job.report.metrics]
+    asked = [*shown, *(name for name in METRICS if name in spoken_names(job))]
+    folded = job.shape.totals or job.shape.rest or "weekday" in job.report.group_by
+    parts = [part for name in asked for part in list_parts(name)] if folded else []
+    return tuple(dict.fromkeys([*asked, *parts]))
+
+
+def list_parts(name: str) -> tuple[str, ...]:
+    """Give the two metrics that a derivable one is made of; nothing for the others."""
+    found = metric(name)
+    return (found.numerator, found.denominator) if found.kind == "derivable" else ()
+
+
+def spoken_names(job: Job) -> frozenset[str]:
+    """Give every name in the expressions, the sort and the checks of a job."""
+    specs = job.shape.columns.values()
+    texts = [spec if isinstance(spec, str) else spec.expr for spec in specs]
+    names = [names_in(text) for text in [*texts, job.shape.where] if text]
+    checks = {word for check in job.checks for word in (check.column, check.min, check.max) if isinstance(word, str)}
+    return frozenset(checks.union({word.removeprefix("-") for word in job.shape.sort}, *names))
+
+
+def make_query(key: QueryKey, site: str, span: Span, calendar: PlantCalendar, question: Question) -> Query:
+    """Make the slices of one question; the first and the last are clipped to the span."""
+    slices: list[Slice] = []
+    for constants, first, last in cut_days(span, calendar, question):
+        start = max(span.start, calendar.day_start(first))
+        end = min(span.end, calendar.day_start(last + ONE_DAY))
+        if start < end:  # some zones have left out a whole day
+            slices.append(
+                Slice(
+                    query=key,
+                    site=site,
+                    number=len(slices),
+                    start=start,
+                    end=end,
+                    first_day=first if span.whole_days else None,
+                    last_day=last if span.whole_days else None,
+                    constants=constants,
+                    groups=question.groups,
+                    metrics=question.metrics,
+                )
+            )
+    return Query(key, site, span, tuple(slices))
+
+
+def cut_days(span: Span, calendar: PlantCalendar, question: Question) -> Iterator[tuple[Constants, date, date]]:
+    """Cut a span's production days where a bucket ends, then into pieces that are not too long."""
+
+    def name_buckets(day: date) -> Constants:
+        return tuple((name, BUCKETS[name](day, calendar)) for name in question.buckets)
+
+    for constants, days in groupby(calendar.days(span.first_day, span.last_day), key=name_buckets):
+        while piece := list(islice(days, question.longest)):
+            yield constants, piece[0], piece[-1]
+
+
+def name_week(day: date, calendar: PlantCalendar) -> str:
+    """Name a production week by its first day: ``2026-11-16``."""
+    return WEEK.first_day(day, calendar.week_starts).isoformat()
+
+
+def name_month(day: date, _calendar: PlantCalendar) -> str:
+    """Name a month: ``2026-11``."""
+    return day.isoformat()[:7]
+
+
+def name_quarter(day: date, _calendar: PlantCalendar) -> str:
+    """Name a quarter of the calendar year: ``2026-Q4``."""
+    return f"{day.year:04}-Q{(day.month + 2) // 3}"
+
+
+BUCKETS: Mapping[str, Callable[[date, PlantCalendar], str]] = {
+    "week": name_week,
+    "month": name_month,
+    "quarter": name_quarter,
+}
+
+
+def write_instant(instant: datetime) -> str:
+    """Write an instant as the service's documentation does: UTC, whole seconds, ``Z``."""
+    return f"{instant.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def describe_plan(plan: Plan) -> str:
+    """Say what will be asked, one line a request, for ``mmflow preview --plan``."""
+    lines = [f"{plan.job} for {write_instant(plan.slot)}: {len(plan.slices)} requests"]
+    for query in plan.queries:
+        lines.append(f"{query.site} {query.key}: {query.span.why}")
+        lines += [f"  {describe_slice(piece)}" for piece in query.slices]
+    return "\n".join(lines)
+
+
+def describe_slice(piece: Slice) -> str:
+    """Say what one request asks for."""
+    window = " to ".join(piece.window.values())
+    fixed = "".join(f", {name} {value}" for name, value in piece.constants)
+    by = ", ".join(piece.groups) or "no group"
+    return f"{piece.number + 1}. {window}{fixed}, by {by}: {', '.join(piece.metrics)}"
