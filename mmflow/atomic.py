@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
+
+DRAFT = ".mmflow-tmp"  # nobody else's files end like this, so whatever a killed process left can be swept
 
 # Windows needs O_BINARY; O_NOFOLLOW keeps a planted link from being written through.
 _NEW_FILE = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
@@ -17,14 +20,21 @@ _NEW_FILE = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | ge
 def replace_file(path: Path, *, mode: int = 0o600) -> Iterator[BinaryIO]:
     """Give a new file that takes the place of ``path`` when the block ends, and vanishes when it raises.
 
-    The new file lies in the same folder under a name that starts with a dot and ends in ``.tmp``, can be read back
+    The new file lies in the same folder under a name that starts with a dot and ends in :data:`DRAFT`, can be read back
     inside the block, and is on the disk (file and folder synced) before the rename counts. Raises :class:`OSError`.
     """
-    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    with replace_path(path, mode=mode) as fresh, fresh.open("r+b") as file:
+        yield file
+
+
+@contextmanager
+def replace_path(path: Path, *, mode: int = 0o600) -> Iterator[Path]:
+    """Do as :func:`replace_file` for a library that opens files itself: give the path of the new file, still empty."""
+    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}{DRAFT}")
     try:
-        with open(fresh, "w+b", opener=lambda name, _flags: os.open(name, _NEW_FILE, mode)) as file:
-            yield file
-            file.flush()
+        os.close(os.open(fresh, _NEW_FILE, mode))
+        yield fresh
+        with fresh.open("r+b") as file:
             os.fsync(file.fileno())
         fresh.replace(path)
     except BaseException:
@@ -40,5 +50,8 @@ def sync_folder(folder: Path) -> None:
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # some network drives have no such call either
+            raise
     finally:
         os.close(handle)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal, TypeAlias
@@ -39,3 +40,32 @@ class FooterRow:
 
     kind: Literal["rest", "total"]
     values: tuple[Cell, ...]
+
+
+# The database's own type of each column type, and the column type of each kind of value.
+SQL_TYPES: Mapping[ColumnType, str] = {
+    "text": "VARCHAR",
+    "number": "DOUBLE",
+    "integer": "BIGINT",
+    "date": "DATE",
+    "datetime": "TIMESTAMPTZ",
+    "boolean": "BOOLEAN",
+}
+VALUE_TYPES: Mapping[type, ColumnType] = {
+    str: "text",
+    float: "number",
+    int: "integer",
+    date: "date",
+    datetime: "datetime",
+    bool: "boolean",
+}
+
+
+def quote_name(name: str) -> str:
+    """Write a name as SQL, whatever it holds."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def quote_text(text: str) -> str:
+    """Write a text as SQL, whatever it holds."""
+    return "'" + text.replace("'", "''") + "'"

@@ -1,22 +1,258 @@
-"""How a table reads as CSV: the dialect."""
+"""The lines of a CSV file, written by the database itself.
+
+A million rows of twelve columns take about a second this way, in bounded memory; cell by cell in Python they take ten.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from typing import Any, Protocol
+from zoneinfo import ZoneInfo
+
+from mmflow.cells import SQL_TYPES, VALUE_TYPES, Cell, Column, ColumnType, FooterRow, quote_name, quote_text
+from mmflow.dialect import FORMAT_PART, OFFSETS, CsvDialect
+from mmflow.errors import GiveUp
+
+LINES_A_CHUNK = 10_000
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+# Spreadsheets take a text for a formula by its first character that shows: = + - @ and their full-width twins.
+FORMULA = r"^\s*[=+\-@\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}]|^[\t\r\n]"
+ROW_NUMBER = '"number of the row"'
+GUARDS = {"prefix": "if(is_formula(t), '''' || t, t)", "none": "t", "reject": "t"}
+ENCLOSURES = {"minimal": "if(needs_quotes(t) OR t = {null}, in_quotes(t), t)", "all": "in_quotes(t)", "none": "t"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CsvDialect:
-    """How a table is written as CSV."""
+class Database(Protocol):
+    """What is used of a database connection."""
 
-    delimiter: str = ","
-    quoting: Literal["minimal", "all", "none"] = "minimal"
-    decimal: Literal[".", ","] = "."
-    null: str = ""
-    date_format: str = "%Y-%m-%d"
-    datetime_format: str = "%Y-%m-%dT%H:%M:%S%:z"
-    newline: Literal["\r\n", "\n"] = "\r\n"
-    header: Literal["labels", "names", "none"] = "labels"
-    formula_guard: Literal["prefix", "none", "reject"] = "prefix"
-    footer: bool = True
+    def execute(self, query: str, parameters: Any = ..., /) -> Any:
+        """Run one statement and give its rows as ``fetchone`` and ``fetchmany``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A cell of a line: its name in the query, and how to write it."""
+
+    name: str
+    type: ColumnType
+    zone: str
+
+    @property
+    def sql(self) -> str:
+        """The name as SQL."""
+        return quote_name(self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Lines that come from one place."""
+
+    place: str  # how somebody finds a refused cell again
+    source: str
+    parameters: Sequence[Cell]
+    fields: tuple[Field, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Offset:
+    """A zone is ``east`` microseconds ahead of UTC before the instant ``until`` (microseconds since 1970)."""
+
+    until: int
+    east: int
+    text: str  # +01:00
+
+
+def write_csv(
+    database: Database, path: str, columns: Sequence[Column], footer: Sequence[FooterRow], dialect: CsvDialect
+) -> Iterator[bytes]:
+    """Give header, rows of a Parquet file and footer in UTF-8, in chunks of whole lines.
+
+    Whatever the dialect cannot carry is found before the first chunk: :class:`GiveUp` names its row and column.
+    """
+    for macro in define_macros(dialect):
+        database.execute(macro)
+    blocks = list_blocks(path, columns, footer, dialect)
+    for block in blocks:
+        refuse_texts(database, block, dialect)
+    queries = [write_query(block, dialect, find_offsets(database, block)) for block in blocks]
+    for block, query in zip(blocks, queries, strict=True):
+        cursor = database.execute(query, block.parameters)
+        while lines := cursor.fetchmany(LINES_A_CHUNK):
+            yield "".join(line for (line,) in lines).encode()
+
+
+def list_blocks(path: str, columns: Sequence[Column], footer: Sequence[FooterRow], dialect: CsvDialect) -> list[Block]:
+    """Give header, rows and footer, as far as the dialect wants them."""
+    fields = tuple(Field(column.name, column.type, column.zone) for column in columns)
+    blocks = [Block("row {}", "read_parquet(?)", (path,), fields)]
+    if dialect.header != "none":
+        texts = [column.label if dialect.header == "labels" else column.name for column in columns]
+        blocks.insert(0, value_block("the header", texts, fields))
+    if dialect.footer:
+        blocks.extend(value_block(f"the {row.kind} row", row.values, fields) for row in footer)
+    return blocks
+
+
+def value_block(place: str, values: Sequence[Cell], columns: Sequence[Field]) -> Block:
+    """Give one line of values at hand. Each is written as what it is: the label of a total is a text anywhere."""
+    fields = tuple(
+        Field(column.name, VALUE_TYPES.get(type(value), column.type), column.zone)
+        for value, column in zip(values, columns, strict=True)
+    )
+    cells = ", ".join(f"CAST(? AS {SQL_TYPES[field.type]}) AS {field.sql}" for field in fields)
+    return Block(place, f"(SELECT {cells})", values, fields)
+
+
+def define_macros(dialect: CsvDialect) -> Iterator[str]:
+    """Give the statements that teach the database the dialect."""
+    special = "".join(rf"\x{{{ord(mark):x}}}" for mark in sorted(dialect.special))
+    bodies = {
+        "is_formula(t)": f"regexp_matches(t, '{FORMULA}')",
+        "needs_quotes(t)": f"regexp_matches(t, '[{special}]')",
+        "in_quotes(t)": """'"' || replace(t, '"', '""') || '"'""",
+        "guard(t)": GUARDS[dialect.formula_guard],
+        "enclose(t)": ENCLOSURES[dialect.quoting].format(null=quote_text(dialect.null)),
+        # 1.5e-07 and 1e+16 are the database's shortest texts; people and other programs want 0.00000015.
+        "digits(t)": "regexp_replace(split_part(t, 'e', 1), '[-.]', '', 'g')",
+        "exponent(t)": "CAST(split_part(t, 'e', 2) AS INTEGER)",
+        "spell_out(t)": (
+            "if(starts_with(t, '-'), '-', '') || if(exponent(t) < 0,"
+            " '0.' || repeat('0', -exponent(t) - 1) || digits(t), rpad(digits(t), exponent(t) + 1, '0'))"
+        ),
+        "show_real(t)": f"replace(if(contains(t, 'e'), spell_out(t), t), '.', '{dialect.decimal}')",
+        "show_number(x)": (
+            "CASE WHEN x = trunc(x) AND abs(x) < 1e15 THEN CAST(CAST(x AS BIGINT) AS VARCHAR)"
+            " ELSE show_real(CAST(x AS VARCHAR)) END"
+        ),
+    }
+    return (f"CREATE TEMP MACRO {name} AS {body}" for name, body in bodies.items())
+
+
+def refuse_texts(database: Database, block: Block, dialect: CsvDialect) -> None:
+    """Raise :class:`GiveUp` for the first text that the dialect cannot or must not carry."""
+    checks = [
+        (field, condition.format(field.sql), why)
+        for field in block.fields
+        if field.type == "text"
+        for condition, why in list_refusals(dialect)
+    ]
+    if not checks:
+        return
+    firsts = ", ".join(f"min({ROW_NUMBER}) FILTER (WHERE {condition})" for _, condition, _ in checks)
+    numbered = f"(SELECT row_number() OVER () AS {ROW_NUMBER}, * FROM {block.source})"
+    found = database.execute(f"SELECT {firsts} FROM {numbered}", block.parameters).fetchone()
+    refused = [(row, field, why) for row, (field, _, why) in zip(found, checks, strict=True) if row]
+    if refused:
+        row, field, why = min(refused, key=lambda one: one[0])
+        raise GiveUp(f"{block.place.format(row)}, column {field.name!r}: {why}")
+
+
+def list_refusals(dialect: CsvDialect) -> Iterator[tuple[str, str]]:
+    """Give conditions on a text, in SQL, and what to say when one holds."""
+    yield "contains({}, chr(0))", "the text holds a NUL character, which CSV cannot carry; mend it at its source"
+    if dialect.formula_guard == "reject":
+        yield "is_formula({})", "the text begins like a formula, and formula_guard is reject"
+    if dialect.quoting == "none":
+        yield "needs_quotes({})", "the text needs quotes, and quoting is none; choose another delimiter or quoting"
+
+
+def find_offsets(database: Database, block: Block) -> dict[str, list[Offset]]:
+    """Give the offsets from UTC that each column of times goes through."""
+    times = [field for field in block.fields if field.type == "datetime"]
+    if not times:
+        return {}
+    bounds = ", ".join(f"min(epoch_us({time.sql})), max(epoch_us({time.sql}))" for time in times)
+    found = iter(database.execute(f"SELECT {bounds} FROM {block.source}", block.parameters).fetchone())
+    spans = zip(times, zip(found, found, strict=True), strict=True)
+    return {time.name: list_offsets(time.zone, first or 0, last or 0) for time, (first, last) in spans}
+
+
+def list_offsets(zone: str, first: int, last: int) -> list[Offset]:
+    """Give the offsets of a zone from ``first`` to ``last``, microseconds since 1970; the last has no end.
+
+    The zone data of Python decides, as for windows: the database brings its own, which may be of another year.
+    """
+    place = ZoneInfo(zone)
+    day = 86_400_000_000
+    offsets = []
+    for start in range(first, last, day):
+        end = min(start + day, last)
+        if offset_at(place, start) != offset_at(place, end):
+            offsets.append(Offset(find_change(place, start, end), *offset_at(place, start)))
+    return [*offsets, Offset(0, *offset_at(place, last))]
+
+
+def offset_at(zone: ZoneInfo, instant: int) -> tuple[int, str]:
+    """Give how far a zone is ahead of UTC, in microseconds and as text."""
+    local = (EPOCH + instant * MICROSECOND).astimezone(zone)
+    ahead = local.utcoffset() or timedelta()
+    return ahead // MICROSECOND, local.isoformat(timespec="seconds")[19:]
+
+
+def find_change(zone: ZoneInfo, before: int, after: int) -> int:
+    """Give the first instant, to the microsecond, that has the offset of ``after``; one change lies between."""
+    old = offset_at(zone, before)
+    while after - before > 1:
+        middle = (before + after) // 2
+        before, after = (middle, after) if offset_at(zone, middle) == old else (before, middle)
+    return after
+
+
+def write_query(block: Block, dialect: CsvDialect, offsets: Mapping[str, Sequence[Offset]]) -> str:
+    """Give the query whose rows are the finished lines of a block."""
+    null = quote_text(write_null(dialect, alone=len(block.fields) == 1))
+    cells = (write_cell(field, dialect, offsets.get(field.name, ())) for field in block.fields)
+    between = f" || {quote_text(dialect.delimiter)} || "
+    line = between.join(f"coalesce({cell}, {null})" for cell in cells)
+    return f"SELECT {line} || {quote_text(dialect.newline)} FROM {block.source}"
+
+
+def write_null(dialect: CsvDialect, *, alone: bool) -> str:
+    """Give the field for a value that is not known; ``alone`` on its line it must not make the line blank."""
+    clashing = bool(dialect.special & set(dialect.null)) or (alone and not dialect.null)
+    if dialect.quoting == "all" or (dialect.quoting == "minimal" and clashing):
+        return '"' + dialect.null.replace('"', '""') + '"'
+    return dialect.null
+
+
+def write_cell(field: Field, dialect: CsvDialect, offsets: Sequence[Offset]) -> str:
+    """Give the SQL of a field's text, in quotes where needed; NULL when the value is."""
+    forms = {
+        "text": f"guard({field.sql})",
+        "number": f"show_number({field.sql})",
+        "integer": f"CAST({field.sql} AS VARCHAR)",
+        "boolean": f"CAST({field.sql} AS VARCHAR)",
+        "date": f"strftime({field.sql}, {quote_text(dialect.date_format)})",
+    }
+    text = forms.get(field.type) or write_time(f"epoch_us({field.sql})", dialect.datetime_format, offsets)
+    return f"enclose({text})" if dialect.quoting == "all" or dialect.can_clash(field.type) else text
+
+
+def write_time(instant: str, form: str, offsets: Sequence[Offset]) -> str:
+    """Give the SQL of an instant (microseconds since 1970) as a text in its zone."""
+    local = f"make_timestamp({instant} + {choose_offset(instant, offsets, lambda one: str(one.east))})"
+    pieces = []
+    for is_offset, parts in groupby(FORMAT_PART.findall(form), OFFSETS.__contains__):
+        if is_offset:
+            pieces += [choose_offset(instant, offsets, OFFSET_TEXTS[part]) for part in parts]
+        else:
+            pieces.append(f"strftime({local}, {quote_text(''.join(parts))})")
+    return f"if({instant} IS NULL, NULL, {' || '.join(pieces)})"
+
+
+def choose_offset(instant: str, offsets: Sequence[Offset], show: Callable[[Offset], str]) -> str:
+    """Give the SQL that picks what holds at an instant."""
+    *earlier, last = offsets
+    cases = " ".join(f"WHEN {instant} < {one.until} THEN {show(one)}" for one in earlier)
+    return f"CASE {cases} ELSE {show(last)} END" if cases else show(last)
+
+
+OFFSET_TEXTS: Mapping[str, Callable[[Offset], str]] = {
+    "%:z": lambda one: quote_text(one.text),
+    "%z": lambda one: quote_text(one.text.replace(":", "")),
+}
