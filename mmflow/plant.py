@@ -8,19 +8,25 @@ gap it is the end of the gap. So production days tile the line of time, and shif
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+from typing import Final, TypeVar
+from zoneinfo import ZoneInfo
 
 from mmflow import settings
-from mmflow.errors import UserError, suggest_name
+from mmflow.errors import UserError, hint_names
 from mmflow.holidays import read_holidays
+from mmflow.instants import find_zone, first_instant
 
-WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-ONE_DAY = timedelta(days=1)
+T = TypeVar("T", bound=Hashable)
+
+WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+ONE_DAY: Final = timedelta(days=1)
+OWN: Final = "default"
+"""What users call the schedule of machines that no other schedule names; in code it is called ""."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +85,14 @@ class PlantCalendar:
 
         The path of an ICS file starts at ``root``.
         """
-        zone = find_zone(site.timezone)
-        return cls(
-            name=name,
-            zone=zone,
-            start_of_day=time.fromisoformat(site.start_of_day),
-            week_starts=WEEKDAYS.index(site.week_starts),
-            schedules=tuple(read_schedules(site)),
-            holidays=read_holidays(site.holidays, zone, root),
-        )
+        start_of_day = time.fromisoformat(site.start_of_day)
+        try:
+            zone = find_zone(site.timezone)
+            schedules = read_schedules(site, start_of_day)
+            holidays = read_holidays(site.holidays, zone, root)
+        except UserError as error:
+            raise UserError(f"site {name}: {error}") from error
+        return cls(name, zone, start_of_day, WEEKDAYS.index(site.week_starts), schedules, holidays)
 
     def instant(self, wall: datetime) -> datetime:
         """Give the UTC instant at which the plant's wall clock first shows the naive ``wall``, or later in a gap."""
@@ -125,18 +130,17 @@ class PlantCalendar:
         The weekday of a pattern is that of the wall clock: with a day from 06:00 a shift that starts on Tuesday at
         00:00 belongs to Monday's production day.
         """
-        patterns = self.find_schedule(schedule).patterns
-        near = self.days(day - ONE_DAY, day + ONE_DAY)
-        spans = (
-            self._place(pattern, schedule, at)
-            for at in near
-            for pattern in patterns
-            if at.weekday() in pattern.weekdays
+        placed = (
+            self._place_shift(pattern, schedule, near)
+            for near in self.days(day - ONE_DAY, day + ONE_DAY)
+            for pattern in self.find_schedule(schedule).patterns
+            if near.weekday() in pattern.weekdays
         )
-        return tuple(sorted((s for s in spans if s.day == day and s.start < s.end), key=lambda s: (s.start, s.end)))
+        found = (shift for shift in placed if shift.day == day and shift.start < shift.end)
+        return tuple(sorted(found, key=lambda shift: (shift.start, shift.end)))
 
-    def _place(self, pattern: ShiftPattern, schedule: str, at: date) -> ShiftSpan:
-        start, end = map(self.instant, pattern.walls(at))
+    def _place_shift(self, pattern: ShiftPattern, schedule: str, day: date) -> ShiftSpan:
+        start, end = map(self.instant, pattern.walls(day))
         return ShiftSpan(schedule, pattern.name, self.day_of(start), start, end)
 
     def find_schedule(self, name: str) -> ShiftSchedule:
@@ -144,56 +148,54 @@ class PlantCalendar:
         for schedule in self.schedules:
             if schedule.name == name:
                 return schedule
-        raise UserError(unknown_word("schedule", name, [s.name for s in self.schedules if s.name]))
+        known = [schedule.name or OWN for schedule in self.schedules]
+        raise UserError(f"site {self.name} has no schedule {name!r}; {hint_names(name, known)}")
 
     def schedule_of(self, machine_groups: Sequence[str]) -> str:
         """Give the name of the one schedule these machine groups follow; ``*`` in a group stands for any text.
 
         Raises UserError when they follow several, because then nobody can say which shift is meant.
         """
-        followed = {self._followed(group) for group in machine_groups} or {""}
+        followed = {name for group in machine_groups for name in self._followed_by(group)} or {""}
         if len(followed) > 1:
-            shown = ", ".join(sorted(name or "the site's own" for name in followed))
-            raise UserError(
-                f"the machine groups of the filter follow several schedules ({shown}); name one: schedule: …"
-            )
+            names = ", ".join(sorted(name or OWN for name in followed))
+            raise UserError(f"the machine groups of the filter follow several schedules; name one of them: {names}")
         return followed.pop()
 
-    def _followed(self, group: str) -> str:
+    def _followed_by(self, group: str) -> set[str]:
         pattern = re.compile(".*".join(map(re.escape, group.split("*"))))
-        matching = (s.name for s in self.schedules if any(map(pattern.fullmatch, s.machine_groups)))
-        return next(matching, "")
+        return {s.name for s in self.schedules if any(map(pattern.fullmatch, s.machine_groups))} or {""}
 
 
-def first_instant(zone: ZoneInfo, wall: datetime) -> datetime:
-    """Give the first UTC instant at which the clocks of ``zone`` show the naive ``wall`` or a later time."""
-    found = wall.replace(tzinfo=zone, fold=0).astimezone(UTC)
-    if found.astimezone(zone).replace(tzinfo=None) == wall:
-        return found
-    before = wall.replace(tzinfo=zone, fold=1).astimezone(
-        UTC
-    )  # in a gap, fold 1 lies before the change and fold 0 after
-
-    def show_wall(second: int) -> datetime:
-        return (before + timedelta(seconds=second)).astimezone(zone).replace(tzinfo=None)
-
-    gap = range(int((found - before).total_seconds()) + 1)
-    return before + timedelta(seconds=bisect_left(gap, wall, key=show_wall))
-
-
-def find_zone(name: str) -> ZoneInfo:
-    """Give the IANA zone of that name; raises :class:`UserError` with the nearest name for any other text."""
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise UserError(unknown_word("time zone", name, available_timezones())) from error
-
-
-def read_schedules(site: settings.Site) -> Iterator[ShiftSchedule]:
+def read_schedules(site: settings.Site, start_of_day: time) -> tuple[ShiftSchedule, ...]:
     """Give the site's own schedule, named ``""``, and then those of its machine groups."""
-    yield ShiftSchedule("", (), read_patterns(site.shifts))
-    for schedule in site.schedules:
-        yield ShiftSchedule(schedule.name, schedule.machine_groups, read_patterns(schedule.shifts))
+    others = (ShiftSchedule(s.name, s.machine_groups, read_patterns(s.shifts)) for s in site.schedules)
+    schedules = (ShiftSchedule("", (), read_patterns(site.shifts)), *others)
+    twice = find_twice(schedule.name or OWN for schedule in schedules)
+    if twice:
+        raise UserError(f"two schedules are called {twice!r}; give each its own name")
+    for schedule in schedules:
+        check_starts(schedule, start_of_day)
+    return schedules
+
+
+def check_starts(schedule: ShiftSchedule, start_of_day: time) -> None:
+    """Refuse a shift that starts twice on one production day, because then its name would not say which is meant."""
+    twice = find_twice(
+        (pattern.name, (weekday - (pattern.start < start_of_day)) % 7)
+        for pattern in schedule.patterns
+        for weekday in pattern.weekdays
+    )
+    if twice:
+        name, weekday = twice
+        raise UserError(
+            f"shift {name!r} starts twice on the production day {WEEKDAYS[weekday]}; give its parts different names"
+        )
+
+
+def find_twice(items: Iterable[T]) -> T | None:
+    """Give the first item that comes a second time."""
+    return next((item for item, count in Counter(items).items() if count > 1), None)
 
 
 def read_patterns(shifts: Iterable[settings.Shift]) -> tuple[ShiftPattern, ...]:
@@ -205,7 +207,7 @@ def read_patterns(shifts: Iterable[settings.Shift]) -> tuple[ShiftPattern, ...]:
 
 
 def parse_weekdays(days: str | Sequence[str]) -> frozenset[int]:
-    """Read ``mon-fri``, ``sat``, ``fri-mon`` or a list of these; 0 is Monday."""
+    """Read ``mon-fri``, ``sat``, ``sat-mon``, ``mon, wed`` or a list of these; 0 is Monday."""
     words = days.split(",") if isinstance(days, str) else days
     return frozenset(number for word in words for number in parse_weekday_range(word))
 
@@ -225,12 +227,4 @@ def parse_weekday(text: str) -> int:
     for number, name in enumerate(WEEKDAYS):
         if word in (name, name[:3]):
             return number
-    raise UserError(unknown_word("weekday", text.strip(), WEEKDAYS))
-
-
-def unknown_word(kind: str, word: str, known: Iterable[str]) -> str:
-    """Say that a word is not known, and which one was probably meant or which there are."""
-    names = sorted(known)
-    near = suggest_name(word, names)
-    hint = f"did you mean {near!r}?" if near else f"known: {', '.join(names) or 'none'}" if len(names) < 30 else ""
-    return f"{word!r} is not a known {kind}" + (f"; {hint}" if hint else "")
+    raise UserError(f"{text.strip()!r} is not a weekday; {hint_names(word, WEEKDAYS)}")

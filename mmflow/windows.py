@@ -6,70 +6,34 @@ Every span is a function of the slot and the site's calendar, never of the clock
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
-from typing import Literal, Protocol
+from typing import Final
 
-from mmflow.errors import UserError
-from mmflow.job import WindowSpec
-from mmflow.periods import DAY, MONTH, QUARTER, WEEK, YEAR, Period
-from mmflow.plant import ONE_DAY, WEEKDAYS, PlantCalendar, unknown_word
+from msgspec.structs import fields
 
-Earlier = Literal["previous", "same_weekday", "last_year"]
-TICK = timedelta(microseconds=1)
+from mmflow.durations import parse_amount
+from mmflow.errors import UserError, hint_names
+from mmflow.instants import read_day, read_instant
+from mmflow.job import WINDOW_FORMS, WindowSpec
+from mmflow.periods import DAY, MONTH, PERIODS, QUARTER, WEEK, YEAR, Period
+from mmflow.plant import WEEKDAYS, PlantCalendar, parse_weekday
+from mmflow.shifts import ShiftWords
+from mmflow.spans import Earlier, Moment, Span, show_count
+from mmflow.words import (
+    HourWords,
+    PeriodWords,
+    RangeWords,
+    Words,
+    find_day,
+    find_last,
+    find_rolling,
+    find_this,
+    find_to_date,
+    find_to_yesterday,
+)
 
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A resolved window of one site: half-open, aware, in UTC, with ``start <= end``."""
-
-    start: datetime
-    end: datetime
-    zone: str  # IANA name, for showing
-    first_day: date  # production days touched, both included
-    last_day: date
-    whole_days: bool  # start and end are borders of production days
-    why: str  # one sentence for people
-
-    @property
-    def hours(self) -> float:
-        """Length in real hours: 23 or 25 for a day on which the clocks change."""
-        return (self.end - self.start) / timedelta(hours=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """A slot as one site sees it."""
-
-    calendar: PlantCalendar
-    at: datetime
-    machine_groups: tuple[str, ...] = ()
-
-    @property
-    def today(self) -> date:
-        """The production day that is running."""
-        return self.calendar.day_of(self.at)
-
-    def moved(self, count: int, period: Period) -> Moment:
-        """Give the same time of day so many periods later, on the production day that many periods later."""
-        day = period.move_day(self.today, count)
-        wall = self.calendar.wall(self.at)
-        same = self.calendar.instant(wall + (day - self.today))
-        first, last = self.calendar.day_start(day), self.calendar.day_start(day + ONE_DAY) - TICK
-        return replace(self, at=min(max(same, first), last))
-
-
-class Words(Protocol):
-    """A window as it was written, able to say which span it means."""
-
-    def resolve(self, moment: Moment) -> Span:
-        """Give the span at this moment."""
-        ...
-
-    def earlier(self, moment: Moment, to: Earlier) -> Span:
-        """Give the span to compare with."""
-        ...
+__all__ = ["WINDOW_WORDS", "Earlier", "Span", "check_window", "earlier_span", "read_window", "resolve_window"]
 
 
 def resolve_window(
@@ -79,145 +43,146 @@ def resolve_window(
 
     Raises :class:`UserError` for words that mean nothing, and for a shift that does not exist at that slot.
     """
-    return read_window(window).resolve(Moment(calendar, at.astimezone(UTC), tuple(machine_groups)))
+    return read_window(window).resolve(find_moment(calendar, at, machine_groups))
 
 
 def earlier_span(
     window: str | WindowSpec, calendar: PlantCalendar, at: datetime, to: Earlier, *, machine_groups: Sequence[str] = ()
 ) -> Span:
-    """Give the span that ``compare:`` sets beside the one of :func:`resolve_window`; raises the same errors."""
-    return read_window(window).earlier(Moment(calendar, at.astimezone(UTC), tuple(machine_groups)), to)
+    """Give the span that ``compare:`` sets beside the one of :func:`resolve_window`; raises the same errors.
+
+    ``previous`` is the same words with the slot moved back by what the window is counted in; of a shift the one of the
+    same name on the latest day before; of written dates the equally long time just before. ``same_weekday`` is seven
+    days earlier. ``last_year`` is 52 weeks earlier, so that Mondays meet Mondays, but for words that count in months,
+    quarters or years and for written dates it is the same dates of the year before.
+    """
+    return read_window(window).earlier(find_moment(calendar, at, machine_groups), to)
 
 
-# --- spans -----------------------------------------------------------------------------------------------------------
+def find_moment(calendar: PlantCalendar, at: datetime, machine_groups: Sequence[str]) -> Moment:
+    """Give the slot as the site sees it; an instant without zone is a mistake of the caller."""
+    if at.tzinfo is None:
+        raise ValueError("a slot is an aware datetime")
+    return Moment(calendar, at.astimezone(UTC), tuple(machine_groups))
 
 
-def make_span(calendar: PlantCalendar, start: datetime, end: datetime, why: str) -> Span:
-    """Give the span between two UTC instants with its production days."""
-    first = calendar.day_of(start)
-    last = max(first, calendar.day_of(end - TICK))
-    whole = calendar.day_start(first) == start and calendar.day_start(last + ONE_DAY) == end
-    return Span(start, end, calendar.zone.key, first, last, whole, why)
-
-
-def span_days(calendar: PlantCalendar, first: date, last: date, why: str) -> Span:
-    """Give the span of whole production days, both included."""
-    start, end = calendar.day_start(first), calendar.day_start(last + ONE_DAY)
-    return Span(start, end, calendar.zone.key, first, last, True, f"{why}: {show_days(first, last)}")
-
-
-def show_days(first: date, last: date) -> str:
-    """Write one day or a range of days the way people say it."""
-    return show_day(first) if first == last else f"{show_day(first)} to {show_day(last)}"
-
-
-def show_day(day: date) -> str:
-    """Write ``Sun 2026-11-15``, in English whatever the locale."""
-    return f"{WEEKDAYS[day.weekday()][:3].title()} {day}"
-
-
-def move_span(calendar: PlantCalendar, span: Span, days: int, why: str) -> Span:
-    """Give the span so many days later by the wall clock, production day by production day."""
-    if span.whole_days:
-        step = timedelta(days=days)
-        return span_days(calendar, span.first_day + step, span.last_day + step, why)
-    start = Moment(calendar, span.start).moved(days, DAY).at
-    end = Moment(calendar, span.end - TICK).moved(days, DAY).at + TICK
-    return make_span(calendar, start, end, why)
-
-
-# --- words -----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class PeriodWords:
-    """A window that is counted in periods of the calendar from the slot."""
-
-    summary: str
-    find: Callable[[Moment, str], Span]
-    period: Period
-    count: int = 1
-
-    def resolve(self, moment: Moment) -> Span:
-        """Give the span at this moment."""
-        return self.find(moment, self.summary)
-
-    def earlier(self, moment: Moment, to: Earlier) -> Span:
-        """Give the same words one step earlier, or the span a week or a year before."""
-        if to == "previous":
-            return self.resolve(moment.moved(-self.count, self.period))
-        if to == "last_year" and self.period.months:
-            return self.resolve(moment.moved(-1, YEAR))
-        return move_span(moment.calendar, self.resolve(moment), *STEPS[to])
-
-
-STEPS: Mapping[str, tuple[int, str]] = {
-    "same_weekday": (-7, "seven days earlier"),
-    "last_year": (-364, "52 weeks earlier, the same weekdays"),
-}
-
-
-def find_day(back: int, moment: Moment, why: str) -> Span:
-    """Give the production day so many days before the one that is running."""
-    day = moment.today - timedelta(days=back)
-    return span_days(moment.calendar, day, day, why)
-
-
-def find_this(period: Period, moment: Moment, why: str) -> Span:
-    """Give the running period up to the end of the running production day."""
-    first = period.first_day(moment.today, moment.calendar.week_starts)
-    return span_days(moment.calendar, first, moment.today, why)
-
-
-def find_last(period: Period, count: int, moment: Moment, why: str) -> Span:
-    """Give the complete periods before the running one."""
-    after = period.first_day(moment.today, moment.calendar.week_starts)
-    return span_days(moment.calendar, period.move_day(after, -count), after - ONE_DAY, why)
-
-
-def find_to_yesterday(period: Period, moment: Moment, why: str) -> Span:
-    """Give the period that holds yesterday, up to yesterday's end."""
-    last = moment.today - ONE_DAY
-    return span_days(moment.calendar, period.first_day(last, moment.calendar.week_starts), last, why)
-
-
-def find_to_date(period: Period, moment: Moment, why: str) -> Span:
-    """Give the period up to the slot; at the very border of a period the one that ends there."""
-    calendar = moment.calendar
-    first = period.first_day(calendar.day_of(moment.at - TICK), calendar.week_starts)
-    return make_span(calendar, calendar.day_start(first), moment.at, why)
-
-
-def list_words() -> dict[str, PeriodWords]:
-    """Build the table of words."""
-    words = {
-        "today": PeriodWords("the production day running at the slot", partial(find_day, 0), DAY),
-        "yesterday": PeriodWords("the production day before the running one", partial(find_day, 1), DAY),
-    }
-    for period in (WEEK, MONTH, QUARTER, YEAR):
-        name = period.name
-        words |= {
-            f"this_{name}": PeriodWords(
-                f"the {name} so far, the running production day included", partial(find_this, period), period
-            ),
-            f"last_{name}": PeriodWords(
-                f"the complete {name} before the running one", partial(find_last, period, 1), period
-            ),
-            f"{name}_to_date": PeriodWords(f"the {name} up to the slot", partial(find_to_date, period), period),
-            f"{name}_to_yesterday": PeriodWords(
-                f"the {name} up to yesterday, complete production days only", partial(find_to_yesterday, period), period
-            ),
-        }
-    return words
-
-
-WINDOW_WORDS: Mapping[str, PeriodWords] = list_words()
+def check_window(window: str | WindowSpec, calendar: PlantCalendar, *, machine_groups: Sequence[str] = ()) -> None:
+    """Raise :class:`UserError` for a window that can mean nothing at this site, whatever the slot."""
+    words = read_window(window)
+    if isinstance(words, ShiftWords):
+        words.find_schedule(calendar, machine_groups)
 
 
 def read_window(window: str | WindowSpec) -> Words:
-    """Read the YAML form of a window; raises UserError with a suggestion for what is not understood."""
+    """Read the YAML form of a window; raises :class:`UserError` for what is not understood."""
     if isinstance(window, WindowSpec):
-        raise UserError("not yet")
+        return read_spec(window)
     if window not in WINDOW_WORDS:
-        raise UserError(unknown_word("window", window, WINDOW_WORDS))
+        raise UserError(f"{window!r} is not a window; {hint_names(window, WINDOW_WORDS)}")
     return WINDOW_WORDS[window]
+
+
+def read_spec(spec: WindowSpec) -> Words:
+    """Read a window of several keys by the form that its keys belong to."""
+    given = {field.encode_name for field in fields(spec) if getattr(spec, field.name)}
+    for needed, allowed in WINDOW_FORMS:
+        if needed <= given <= needed | allowed:
+            return READERS[needed](spec)
+    forms = " or ".join("+".join(sorted(needed)) for needed, _ in WINDOW_FORMS)
+    raise UserError(f"a window cannot be made of {', '.join(sorted(given)) or 'no keys'}; use {forms}")
+
+
+def read_last(spec: WindowSpec) -> Words:
+    """Read ``{last: 7 days}``."""
+    try:
+        count, unit = parse_amount(spec.last, units=tuple(LONGEST))
+    except ValueError as error:
+        raise UserError(f"last: {spec.last!r} is no length of time; {error}") from error
+    if count > LONGEST[unit]:
+        raise UserError(f"last: {spec.last!r} is longer than {show_count(LONGEST[unit], unit)}; ask for less")
+    many = show_count(count, unit)
+    summary = f"the last {many} up to the slot" if spec.to_now else f"the last {many}, complete"
+    if unit == "hour":
+        return HourWords(summary, count, spec.to_now)
+    find = find_rolling if spec.to_now else find_last
+    return PeriodWords(summary, PERIODS[unit], partial(find, PERIODS[unit], count), count)
+
+
+# A hundred years, in each of the units of ``last``.
+LONGEST: Final = {"hour": 876_600, "day": 36_525, "week": 5_217, "month": 1_200, "quarter": 400, "year": 100}
+
+
+def read_shift(spec: WindowSpec) -> Words:
+    """Read ``{shift: Third, on: yesterday}``."""
+    if spec.shift in SHIFT_SUMMARIES:
+        if spec.on:
+            raise UserError(f"shift: {spec.shift} and on: {spec.on} do not go together; give the name of the shift")
+        return ShiftWords(SHIFT_SUMMARIES[spec.shift], spec.shift, schedule=spec.schedule)
+    on = read_shift_day(spec.on)
+    summary = "the shift of that day" if on and on not in WEEKDAYS else "the latest such shift that has ended"
+    return ShiftWords(summary, spec.shift, on, spec.schedule)
+
+
+SHIFT_SUMMARIES: Final = {
+    "current": "the shift running at the slot, to its end",
+    "last": "the shift that ended last before the slot",
+}
+
+
+def read_shift_day(text: str) -> str:
+    """Read the day of a shift: ``today``, ``yesterday``, a weekday (given in full) or a date."""
+    if text in ("", "today", "yesterday"):
+        return text
+    if text[:1].isdigit():
+        return read_day(text).isoformat()
+    return WEEKDAYS[parse_weekday(text)]
+
+
+def read_range(spec: WindowSpec) -> Words:
+    """Read ``{from: "2026-11-01", to: "2026-11-08"}`` or two date-times with their zones."""
+    timed = [len(text) > len("2026-11-01") for text in (spec.from_, spec.to)]
+    if any(timed) != all(timed):
+        raise UserError("from and to are a day and a date-time; write two days, or two date-times")
+    if not any(timed):
+        first, last = read_day(spec.from_), read_day(spec.to)
+        if first > last:
+            raise UserError(f"from {first} lies after to {last}; exchange them")
+        return RangeWords("the days written in the job", first, last)
+    start, end = read_instant(spec.from_), read_instant(spec.to)
+    if start >= end:
+        raise UserError(f"from {spec.from_} does not lie before to {spec.to}; the end is excluded")
+    return RangeWords("the times written in the job", start, end)
+
+
+READERS: Final[Mapping[frozenset[str], Callable[[WindowSpec], Words]]] = {
+    frozenset({"last"}): read_last,
+    frozenset({"shift"}): read_shift,
+    frozenset({"from", "to"}): read_range,
+}
+
+
+def list_words(period: Period) -> dict[str, Words]:
+    """Give the four words of a week, month, quarter or year."""
+    name = period.name
+    return {
+        f"this_{name}": PeriodWords(
+            f"the {name} so far, with the whole running day", period, partial(find_this, period)
+        ),
+        f"last_{name}": PeriodWords(f"the {name} before the running one", period, partial(find_last, period, 1)),
+        f"{name}_to_date": PeriodWords(f"the {name} up to the slot", period, partial(find_to_date, period)),
+        f"{name}_to_yesterday": PeriodWords(
+            f"the {name} of yesterday up to yesterday's end", period, partial(find_to_yesterday, period)
+        ),
+    }
+
+
+WINDOW_WORDS: Final[Mapping[str, Words]] = {
+    "today": PeriodWords("the production day running at the slot", DAY, partial(find_day, 0)),
+    "yesterday": PeriodWords("the production day before the running one", DAY, partial(find_day, 1)),
+    **list_words(WEEK),
+    **list_words(MONTH),
+    **list_words(QUARTER),
+    **list_words(YEAR),
+    "current_shift": ShiftWords(SHIFT_SUMMARIES["current"], "current"),
+    "last_shift": ShiftWords(SHIFT_SUMMARIES["last"], "last"),
+}

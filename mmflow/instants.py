@@ -1,0 +1,81 @@
+"""Days, instants and zones as people write them, in YAML and on the command line."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+from mmflow.errors import UserError, hint_names
+
+YEARS: Final = range(1970, 2200)  # a year outside is a slip of the finger, and inside all arithmetic is safe
+
+_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_TIME: Final = re.compile(rf"({_DAY.pattern})[T ]([0-9]{{2}}:[0-9]{{2}}(?::[0-9]{{2}})?) ?(.*)")
+_SHIFTED: Final = re.compile(r"Z|[+-][0-9]{2}:?[0-9]{2}")
+# Names of a fixed distance from UTC: in a plant that changes its clocks they are an hour wrong for half the year.
+_FIXED: Final = re.compile(r"(?:(?:Etc/)?(?:UTC|GMT)? ?[+-][0-9:]+)|EST|MST|HST")
+
+
+def read_day(text: str) -> date:
+    """Read ``2026-11-01``; raises :class:`UserError` for anything else."""
+    try:
+        day = date.fromisoformat(text) if _DAY.fullmatch(text) else None
+    except ValueError as error:
+        raise UserError(f"{text!r} is not a day of the calendar; write one like 2026-11-01") from error
+    if day is None:
+        raise UserError(f"{text!r} is not a day; write it like 2026-11-01")
+    if day.year not in YEARS:
+        raise UserError(f"{text!r} lies outside the years {YEARS[0]} to {YEARS[-1]}; check the year")
+    return day
+
+
+def read_instant(text: str, zone: ZoneInfo | None = None) -> datetime:
+    """Read a date-time to UTC: ``2026-11-01T06:00-05:00``, ``…Z`` or ``2026-11-01T06:00 America/New_York``.
+
+    Without offset and zone it is on the wall of ``zone``, and refused when there is none. Raises :class:`UserError`.
+    """
+    match = _TIME.fullmatch(text)
+    if match is None:
+        raise UserError(f"{text!r} is not a date-time; write it like 2026-11-01T06:00-05:00")
+    day, clock, place = match.groups()
+    if not place and zone is None:
+        raise UserError(f"{text!r} has no zone; write 2026-11-01T06:00-05:00 or 2026-11-01T06:00 America/New_York")
+    read_day(day)
+    offset = place if _SHIFTED.fullmatch(place) else ""
+    try:
+        wall = datetime.fromisoformat(f"{day}T{clock}{offset}")
+    except ValueError as error:
+        raise UserError(f"{text!r} is not a time of the day; write it like 2026-11-01T06:00-05:00") from error
+    if wall.tzinfo is not None:
+        return wall.astimezone(UTC)
+    return first_instant(find_zone(place) if place or zone is None else zone, wall)
+
+
+def first_instant(zone: ZoneInfo, wall: datetime) -> datetime:
+    """Give the first UTC instant at which the clocks of ``zone`` show the naive ``wall`` or a later time.
+
+    In a fold that is the first of the two; in a gap, where ``wall`` is never shown, it is the end of the gap.
+    """
+    found = wall.replace(tzinfo=zone, fold=0).astimezone(UTC)
+    if found.astimezone(zone).replace(tzinfo=None) == wall:
+        return found
+    before = wall.replace(tzinfo=zone, fold=1).astimezone(UTC)  # in a gap fold 1 lies before the change, fold 0 after
+
+    def show_wall(second: int) -> datetime:
+        return (before + timedelta(seconds=second)).astimezone(zone).replace(tzinfo=None)
+
+    gap = range(int((found - before).total_seconds()) + 1)
+    return before + timedelta(seconds=bisect_left(gap, wall, key=show_wall))
+
+
+def find_zone(name: str) -> ZoneInfo:
+    """Give the IANA zone of that name; raises :class:`UserError` for other text and for fixed offsets."""
+    if _FIXED.fullmatch(name):
+        raise UserError(f"{name!r} is a fixed offset, which knows no daylight saving; name a place: America/New_York")
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise UserError(f"{name!r} is not a time zone; {hint_names(name, available_timezones())}") from error

@@ -1,0 +1,104 @@
+"""Windows that are one shift: the running one, the latest that has ended, or one by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Final
+
+from mmflow.errors import UserError, hint_names
+from mmflow.instants import read_day
+from mmflow.plant import OWN, WEEKDAYS, PlantCalendar, ShiftSchedule, ShiftSpan
+from mmflow.spans import Earlier, Moment, Span, show_day, show_days, span_instants
+
+# Within so many days a weekly schedule shows each of its shifts, also one of today's that has not ended yet.
+NEAR: Final = 8
+# How many days before, in the order in which they are tried, and how that is called.
+BACK: Final[dict[Earlier, tuple[Sequence[int], str]]] = {
+    "previous": (range(1, NEAR + 1), "the same shift on the latest day before"),
+    "same_weekday": ((7,), "the same shift seven days earlier"),
+    "last_year": ((364,), "the same shift 52 weeks earlier"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ShiftWords:
+    """One shift as it was written: ``shift`` is a name, ``current`` or ``last``.
+
+    A name without ``on``, or with a weekday there, means the latest such shift that has ended. Without ``schedule``
+    the job's machine groups choose it. Holidays take no shift away.
+    """
+
+    summary: str
+    shift: str
+    on: str = ""  # "", a weekday in full, "today", "yesterday" or a date
+    schedule: str = ""
+
+    def resolve(self, moment: Moment) -> Span:
+        """Give the span of the shift; raises :class:`UserError` when there is none at that moment."""
+        return span_shift(moment.calendar, self.find_shift(moment), self.summary)
+
+    def earlier(self, moment: Moment, to: Earlier) -> Span:
+        """Give the shift of the same name before it; raises :class:`UserError` when the schedule has none there."""
+        shift = self.find_shift(moment)
+        steps, why = BACK[to]
+        for step in steps:
+            for found in moment.calendar.shifts_on(shift.day - timedelta(days=step), shift.schedule):
+                if found.name == shift.name:
+                    return span_shift(moment.calendar, found, why)
+        raise UserError(f"no shift {shift.name!r} to compare with before {show_day(shift.day)}")
+
+    def find_schedule(self, calendar: PlantCalendar, machine_groups: Sequence[str]) -> ShiftSchedule:
+        """Give the schedule that is meant; raises :class:`UserError` when it, or its shift, does not exist."""
+        name = self.schedule or calendar.schedule_of(machine_groups)
+        schedule = calendar.find_schedule("" if name == OWN else name)
+        names = {pattern.name for pattern in schedule.patterns}
+        where = f"schedule {schedule.name or OWN!r} of site {calendar.name}"
+        if not names:
+            raise UserError(f"{where} has no shifts; add them to it in mmflow.yaml, or name another schedule")
+        if self.shift not in {"current", "last", *names}:
+            raise UserError(f"{where} has no shift {self.shift!r}; {hint_names(self.shift, names)}")
+        return schedule
+
+    def find_shift(self, moment: Moment) -> ShiftSpan:
+        """Give the shift itself; of several that overlap the one that ends last."""
+        schedule = self.find_schedule(moment.calendar, moment.machine_groups)
+        found = [shift for shift in self._list_near(moment, schedule.name) if self._fits(shift, moment)]
+        if not found:
+            raise UserError(self._explain_none(moment))
+        return max(found, key=lambda shift: (shift.end, shift.start))
+
+    def _list_near(self, moment: Moment, schedule: str) -> Iterator[ShiftSpan]:
+        last = self._day(moment)
+        first = last or moment.today - timedelta(days=NEAR)
+        for day in moment.calendar.days(first, last or moment.today):
+            yield from moment.calendar.shifts_on(day, schedule)
+
+    def _day(self, moment: Moment) -> date | None:
+        if self.on in ("", *WEEKDAYS):
+            return None
+        return {"today": moment.today, "yesterday": moment.yesterday}.get(self.on) or read_day(self.on)
+
+    def _fits(self, shift: ShiftSpan, moment: Moment) -> bool:
+        if self.shift == "current":
+            return shift.start <= moment.at < shift.end
+        named = self.shift in ("last", shift.name)
+        if self._day(moment):
+            return named
+        return named and shift.end <= moment.at and self.on in ("", WEEKDAYS[shift.day.weekday()])
+
+    def _explain_none(self, moment: Moment) -> str:
+        site = f"at site {moment.calendar.name}"
+        if self.shift == "current":
+            return f"no shift is running {site} at the slot; use last_shift, or run the job while there is a shift"
+        if day := self._day(moment):
+            return f"no shift {self.shift!r} starts {site} on {show_day(day)}; leave out 'on' for the latest one"
+        return f"no shift {self.shift!r} {site} starts on a {self.on}; leave out 'on' for the latest one"
+
+
+def span_shift(calendar: PlantCalendar, shift: ShiftSpan, why: str) -> Span:
+    """Give the span of a shift, saying whose it is."""
+    schedule = f", schedule {shift.schedule}" if shift.schedule else ""
+    days = show_days(calendar, shift.day, shift.day)
+    return span_instants(calendar, shift.start, shift.end, f"{why}: {shift.name} of {days}{schedule}")
