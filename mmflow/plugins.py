@@ -254,7 +254,7 @@ def describe_refusal(entry: EntryPoint, state: State, reason: str, traceback: st
         distribution=canonicalize_name(package.name),
         version=package.version,
         state=state,
-        summary=package.metadata.get("Summary", ""),
+        summary=str(package.metadata.json.get("summary", "")),
         reason=reason,
         traceback=traceback,
     )

@@ -1,0 +1,111 @@
+"""Writes the table as a file: as a whole, or into a file that keeps the rows of other days."""
+
+from __future__ import annotations
+
+import codecs
+import shutil
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from mmflow.atomic import DRAFT
+from mmflow.errors import GiveUp
+from mmflow.files import file_receipt, replace_file
+from mmflow.paths import place_file
+from mmflow.sinks import Receipt, RunInfo
+from mmflow.table import Cell, Table
+from mmflow_files.merge import NEW, merge_csv, merge_jsonl, merge_parquet
+from mmflow_files.options import CsvOptions, FileOptions, JsonlOptions, ParquetOptions
+from mmflow_files.rolling import Replacement
+
+
+def deliver_csv(table: Table, options: CsvOptions, run: RunInfo) -> Receipt:
+    """Write a CSV file. A text that the encoding lacks raises :class:`GiveUp`, and the old file stays."""
+    path = place_file(options.path, run)
+    if old := find_old(path, options):
+        texts = merge_csv(old, table, options, Replacement.of(table, run))
+    else:
+        texts = csv_texts(table, options)
+    return write_file(path, encode_texts(texts, options.encoding), table, run)
+
+
+def deliver_jsonl(table: Table, options: JsonlOptions, run: RunInfo) -> Receipt:
+    """Write a JSON Lines file in UTF-8, keys in the order of the columns; times have the offset of the plant."""
+    path = place_file(options.path, run)
+    lines = json_lines(table)
+    if old := find_old(path, options):
+        lines = merge_jsonl(old, table, lines, Replacement.of(table, run))
+    return write_file(path, lines, table, run)
+
+
+def deliver_parquet(table: Table, options: ParquetOptions, run: RunInfo) -> Receipt:
+    """Write a Parquet file; times are instants in UTC."""
+    path = place_file(options.path, run)
+    with (
+        replace_file(path, run.output_mode) as draft,
+        TemporaryDirectory(prefix=".", suffix=DRAFT, dir=path.parent) as folder,
+    ):
+        scratch = Path(folder)
+        made = scratch / NEW
+        table.parquet(made)
+        if old := find_old(path, options):
+            made = merge_parquet(old, table, scratch, Replacement.of(table, run))
+        with made.open("rb") as file:
+            shutil.copyfileobj(file, draft.file)
+    return file_receipt(draft, len(table), run)
+
+
+def render_csv(table: Table, options: CsvOptions, _run: RunInfo) -> str:
+    """Give the text of the file as it would be without earlier rows."""
+    return "".join(csv_texts(table, options))
+
+
+def render_jsonl(table: Table, _options: JsonlOptions, _run: RunInfo) -> str:
+    """Give the text of the file as it would be without earlier rows."""
+    return b"".join(json_lines(table)).decode()
+
+
+def find_old(path: Path, options: FileOptions) -> Path | None:
+    """Give the file whose rows are to be kept, when there is one."""
+    return path if options.mode == "replace_window" and path.is_file() else None
+
+
+def write_file(path: Path, chunks: Iterable[bytes], table: Table, run: RunInfo) -> Receipt:
+    """Put the chunks in the place of a file."""
+    with replace_file(path, run.output_mode) as draft:
+        for chunk in chunks:
+            draft.file.write(chunk)
+    return file_receipt(draft, len(table), run)
+
+
+def csv_texts(table: Table, options: CsvOptions) -> Iterator[str]:
+    """Give the table as CSV text, in pieces."""
+    return codecs.iterdecode(table.csv(options.dialect()), "utf-8")
+
+
+def encode_texts(texts: Iterable[str], encoding: str) -> Iterator[bytes]:
+    """Give the bytes of texts, the byte order mark of the encoding first."""
+    try:
+        yield from codecs.iterencode(texts, encoding)
+    except UnicodeEncodeError as error:
+        char = error.object[error.start]
+        found = f"{char!r} (U+{ord(char):04X}) cannot be written in {encoding}"
+        raise GiveUp(f"{found}; use 'encoding: utf-8-sig'") from None
+
+
+def json_lines(table: Table) -> Iterator[bytes]:
+    """Give one JSON object for each row, many lines at a time."""
+    encoder = msgspec.json.Encoder()
+    names = [column.name for column in table.columns]
+    zones = [ZoneInfo(column.zone) for column in table.columns]
+    for batch in table.batches():
+        yield encoder.encode_lines([dict(zip(names, map(local_cell, row, zones), strict=True)) for row in batch])
+
+
+def local_cell(cell: Cell, zone: ZoneInfo) -> Cell:
+    """Give an instant in the zone in which people see it, anything else as it is."""
+    return cell.astimezone(zone) if isinstance(cell, datetime) else cell

@@ -1,0 +1,182 @@
+"""Reads back the files that a delivery is merged into, and gives their new content, in bounded memory."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from mmflow.cells import quote_name, quote_text
+from mmflow.errors import GiveUp, TryLater
+from mmflow.table import Column, CsvDialect, Table, escape_path, open_database
+from mmflow_files.options import CsvOptions, python_form
+from mmflow_files.rolling import Replacement, Row, check_columns, instant_text, merge_rows, unreadable
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+NEW = "new.parquet"
+# The moment of a row as in Replacement, in SQL, by the type of its column.
+MOMENTS = {
+    "text": "coalesce({}, '')",
+    "date": "coalesce(CAST({} AS VARCHAR), '')",
+    "datetime": "coalesce(strftime(make_timestamp(epoch_us({})), '%Y-%m-%dT%H:%M:%S.%f'), '')",
+}
+
+
+def merge_csv(path: Path, table: Table, options: CsvOptions, replacement: Replacement) -> Iterator[str]:
+    """Give the text of a CSV file with the delivery in it; kept rows stay as they were written, to the letter."""
+    header = write_header(table, options.dialect())
+    new = (chunk.decode() for chunk in table.csv(replace(options.dialect(), header="none")))
+    yield header
+    yield from merge_rows(lambda: read_csv(path, header, table, options, replacement), new, replacement)
+
+
+def write_header(table: Table, dialect: CsvDialect) -> str:
+    """Give the first record of the table as CSV."""
+    with closing(table.csv(dialect)) as chunks:  # type: ignore[type-var]  # a generator, which holds a connection
+        return next(split_records(io.StringIO(next(chunks).decode(), newline=""), dialect))[0]
+
+
+def read_csv(
+    path: Path, header: str, table: Table, options: CsvOptions, replacement: Replacement
+) -> Iterator[Row[str]]:
+    """Give the rows of an earlier CSV file; :class:`GiveUp` when it is not one of this report."""
+    dialect = options.dialect()
+    read_moment = moment_reader(table.columns[replacement.time], options)
+    try:
+        with path.open(encoding=options.encoding, newline="") as file:
+            records = split_records(file, dialect)
+            expected = next(split_records([header], dialect))[1]
+            check_columns(path, next(records, ("", expected))[1], expected)
+            for number, (raw, cells) in enumerate(records, start=2):
+                if len(cells) != len(expected):
+                    raise unreadable(path, f"record {number}", f"{len(expected)} cells, found {len(cells)}")
+                yield make_row(path, number, end_record(raw, dialect), cells, replacement, read_moment)
+    except (UnicodeError, csv.Error) as error:
+        raise GiveUp(f"{path} is not CSV in {options.encoding}; mend it, or move it away ({error})") from None
+
+
+def make_row(
+    path: Path,
+    number: int,
+    raw: str,
+    cells: list[str],
+    replacement: Replacement,
+    read_moment: Callable[[str], str],
+) -> Row[str]:
+    """Find site and moment in the cells of a record."""
+    try:
+        moment = read_moment(cells[replacement.time])
+    except ValueError:
+        raise unreadable(path, f"record {number}", "a time as the options say") from None
+    return Row(raw, "" if replacement.site is None else cells[replacement.site], moment)
+
+
+def split_records(lines: Iterable[str], dialect: CsvDialect) -> Iterator[tuple[str, list[str]]]:
+    """Give each record as it stands in the file, and its cells."""
+    taken: list[str] = []
+
+    def take() -> Iterator[str]:
+        for line in lines:
+            taken.append(line)
+            yield line
+
+    quotes = None if dialect.quoting == "none" else '"'
+    for cells in csv.reader(take(), delimiter=dialect.delimiter, quotechar=quotes, strict=True):
+        yield "".join(taken), cells
+        taken.clear()
+
+
+def end_record(raw: str, dialect: CsvDialect) -> str:
+    """Give a record its line break, which editors leave away at the end of a file."""
+    return raw if raw.endswith(("\n", "\r")) else raw + dialect.newline
+
+
+def moment_reader(column: Column, options: CsvOptions) -> Callable[[str], str]:
+    """Give the function that reads the moment of a row from its cell; it raises :class:`ValueError`."""
+    form = python_form(options.datetime_format if column.type == "datetime" else options.date_format)
+
+    @lru_cache(maxsize=4096)
+    def read_moment(text: str) -> str:
+        if column.type == "datetime":
+            return instant_text(datetime.strptime(text, form))  # noqa: DTZ007  the check saw to it that %z is there
+        if column.type == "date":
+            return datetime.strptime(text, form).date().isoformat()  # noqa: DTZ007  a day has no zone
+        return text
+
+    return read_moment
+
+
+def merge_jsonl(path: Path, table: Table, new: Iterable[bytes], replacement: Replacement) -> Iterator[bytes]:
+    """Give the lines of a JSON Lines file with the delivery among them; kept lines stay as they were written."""
+    yield from merge_rows(lambda: read_jsonl(path, table, replacement), new, replacement)
+
+
+def read_jsonl(path: Path, table: Table, replacement: Replacement) -> Iterator[Row[bytes]]:
+    """Give the lines of an earlier file; :class:`GiveUp` when they are not rows of this report."""
+    names = [column.name for column in table.columns]
+    time = table.columns[replacement.time]
+    decoder = msgspec.json.Decoder(dict[str, Any])
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                row = decoder.decode(line)
+                check_columns(path, row, names)
+                moment = row[time.name]
+                moment = instant_text(datetime.fromisoformat(moment)) if time.type == "datetime" else str(moment)
+            except (ValueError, TypeError):
+                raise unreadable(path, f"line {number}", f"an object with a time in {time.name!r}") from None
+            yield Row(line if line.endswith(b"\n") else line + b"\n", str(row.get("site", "")), moment)
+
+
+def merge_parquet(path: Path, table: Table, scratch: Path, replacement: Replacement) -> Path:
+    """Give a Parquet file, made in ``scratch``, with the rows of its :data:`NEW` among those of ``path`` to keep."""
+    import duckdb
+
+    made = scratch / "merged.parquet"
+    with open_database(scratch / "spill") as database:
+        try:
+            check_columns(path, *(describe_parquet(database, one) for one in (path, scratch / NEW)))
+            query = write_merge(path, table, scratch, replacement)
+            database.execute(f"COPY ({query}) TO {quote_text(str(made))} (FORMAT parquet, COMPRESSION zstd)")
+        except duckdb.InvalidInputException:
+            raise GiveUp(f"{path} is not a Parquet file; move it away, or use another path") from None
+        except duckdb.IOException as error:
+            raise TryLater(f"cannot write {path}: {str(error).splitlines()[0]}") from error
+    return made
+
+
+def describe_parquet(database: DuckDBPyConnection, path: Path) -> list[str]:
+    """Give the columns of a Parquet file with their types."""
+    found = database.execute(f"DESCRIBE {select_rows(path)}").fetchall()
+    return [f"{name} ({kind})" for name, kind, *_ in found]
+
+
+def select_rows(path: Path, condition: str = "true") -> str:
+    """Give the query for rows of a Parquet file."""
+    return f"SELECT * FROM read_parquet({quote_text(escape_path(path))}) WHERE {condition}"  # noqa: S608  is quoted
+
+
+def write_merge(path: Path, table: Table, scratch: Path, replacement: Replacement) -> str:
+    """Give the query for the rows before the delivery, the delivery, and the rows after."""
+    time = table.columns[replacement.time]
+    moment = MOMENTS[time.type].format(quote_name(time.name))
+    covered = " OR ".join(
+        f"({moment} BETWEEN {quote_text(first)} AND {quote_text(last)}"
+        + (")" if replacement.site is None else f" AND site = {quote_text(site)})")
+        for site, first, last in replacement.ranges
+    )
+    start = quote_text(replacement.start)
+    before, after = (f"{moment} {sign} {start} AND NOT ({covered})" for sign in ("<", ">="))
+    return " UNION ALL ".join(
+        [select_rows(path, before), select_rows(scratch / NEW), select_rows(path, after)],
+    )

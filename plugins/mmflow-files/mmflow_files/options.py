@@ -1,0 +1,142 @@
+"""What may be said about a file in YAML, and which of it contradicts itself. Light: nothing heavy is imported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from mmflow.errors import UserError
+from mmflow.options import Options
+from mmflow.paths import check_template
+from mmflow.table import CsvDialect
+
+Mode = Annotated[
+    Literal["replace", "replace_window"],
+    Meta(description="replace: the file holds this report alone. replace_window: rows of other days stay in it."),
+]
+PATH = "Where it goes under the output folder; words in braces are filled in."
+SAMPLE = datetime(2026, 11, 8, 17, 30, tzinfo=UTC)
+CHANGING = ("{date}", "{first_day}", "{last_day}", "{time}", "{run}")
+
+
+class FileOptions(Options):
+    """What all files have in common."""
+
+    path: str
+    mode: Mode = "replace"
+
+
+class CsvOptions(FileOptions):
+    """Options of the csv sink; the defaults open well in Excel."""
+
+    path: Annotated[str, Meta(description=PATH, examples=["morning/{date}.csv"])] = "{job}/{date}.csv"
+    header: Annotated[
+        Literal["labels", "names", "none"], Meta(description="First line: headings for people, API names, or none.")
+    ] = "labels"
+    footer: Annotated[
+        Literal["keep", "drop"],
+        Meta(description="Rows under the table (totals, rest); replace_window always drops them."),
+    ] = "keep"
+    delimiter: Annotated[
+        str, Meta(pattern=r'^(tab|[^"\r\n\x00])$', description="One character between cells, or tab.", examples=[";"])
+    ] = ","
+    decimal: Annotated[Literal[".", ","], Meta(description="Decimal mark of numbers.")] = "."
+    quoting: Annotated[
+        Literal["minimal", "all", "none"], Meta(description="Quotes: where needed, around every cell, or never.")
+    ] = "minimal"
+    encoding: Annotated[
+        Literal["utf-8-sig", "utf-8", "utf-16", "windows-1252"],
+        Meta(description="utf-8-sig is UTF-8 with the mark by which Excel knows it."),
+    ] = "utf-8-sig"
+    newline: Annotated[Literal["crlf", "lf"], Meta(description="End of a line: Windows or Unix.")] = "crlf"
+    null: Annotated[str, Meta(description="Text for a cell without a value.", examples=["NULL"])] = ""
+    date_format: Annotated[str, Meta(description="Days, in strftime words.", examples=["%d.%m.%Y"])] = "%Y-%m-%d"
+    datetime_format: Annotated[
+        str, Meta(description="Times, in strftime words; %z is the offset.", examples=["%d.%m.%Y %H:%M"])
+    ] = "%Y-%m-%dT%H:%M:%S%:z"
+    formula_guard: Annotated[
+        Literal["prefix", "none", "reject"],
+        Meta(description="Texts a spreadsheet would run as a formula: put ' before them, leave them, or fail."),
+    ] = "prefix"
+
+    def dialect(self) -> CsvDialect:
+        """Give the same choices in the words of the table."""
+        return CsvDialect(
+            delimiter="\t" if self.delimiter == "tab" else self.delimiter,
+            quoting=self.quoting,
+            decimal=self.decimal,
+            null=self.null,
+            date_format=self.date_format,
+            datetime_format=self.datetime_format,
+            newline="\r\n" if self.newline == "crlf" else "\n",
+            header=self.header,
+            formula_guard=self.formula_guard,
+            footer=self.footer == "keep" and self.mode == "replace",
+        )
+
+
+class JsonlOptions(FileOptions):
+    """Options of the jsonl sink."""
+
+    path: Annotated[str, Meta(description=PATH, examples=["oee/{month}.jsonl"])] = "{job}/{date}.jsonl"
+
+
+class ParquetOptions(FileOptions):
+    """Options of the parquet sink."""
+
+    path: Annotated[str, Meta(description=PATH, examples=["oee/{month}.parquet"])] = "{job}/{date}.parquet"
+
+
+def validate_file(options: FileOptions, time_column: str) -> Iterator[tuple[str, str]]:
+    """Find what is wrong with the path, and with ``replace_window`` where it cannot work."""
+    if problem := check_template(options.path):
+        yield "path", problem
+    if options.mode == "replace":
+        return
+    if not time_column:
+        yield "mode", "replace_window needs a time group in the report, such as day; add one, or use replace"
+    for word in CHANGING:
+        if word in options.path:
+            yield (
+                "path",
+                f"{word} makes a new file every time, replace_window needs one that stays; use {{month}} or none",
+            )
+
+
+def validate_csv(options: CsvOptions, time_column: str) -> Iterable[tuple[str, str]]:
+    """Find options of a CSV file that contradict each other or that nobody could read back."""
+    yield from validate_file(options, time_column)
+    try:
+        options.dialect()
+    except UserError as error:
+        yield str(error).split()[0], str(error)  # its sentences begin with the option that they are about
+        return
+    if options.mode == "replace_window":
+        yield from validate_rolling(options, time_column)
+
+
+def validate_rolling(options: CsvOptions, time_column: str) -> Iterator[tuple[str, str]]:
+    """Find options with which the rows of a CSV file could not be told apart by their time."""
+    if options.header == "none":
+        yield "header", "replace_window needs a header, to know the columns of the file; use labels or names"
+    key, kind = ("datetime_format", "time") if time_column == "hour" else ("date_format", "day")
+    if not reads_back(getattr(options, key), whole=kind == "time"):
+        hint = "write the whole date" + (", the time and %z" if kind == "time" else "")
+        yield key, f"the {kind} cannot be read back from {getattr(options, key)!r}, which replace_window needs; {hint}"
+
+
+def reads_back(form: str, *, whole: bool) -> bool:
+    """Tell whether a day, or the ``whole`` instant, can be found in a text of this form."""
+    try:
+        found = datetime.strptime(SAMPLE.strftime(python_form(form)), python_form(form))  # noqa: DTZ007  may lack %z
+    except ValueError:
+        return False
+    return found == SAMPLE if whole else found.date() == SAMPLE.date()
+
+
+def python_form(form: str) -> str:
+    """Give a form of times in Python's words, which read ``%:z`` as ``%z``."""
+    return form.replace("%:z", "%z")
