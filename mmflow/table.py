@@ -168,7 +168,7 @@ class Table:
         shutil.copyfile(self.path, path)
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
-        """Give the rows to any library that reads Arrow streams, such as polars; a batch holds up to a million of them."""
+        """Give the rows to any library that reads Arrow streams, in batches of up to a million rows."""
         with read_snapshot(self.path) as connection:
             query = f"SELECT * FROM read_parquet({quote_text(escape_path(self.path))})"
             return connection.sql(query).__arrow_c_stream__(requested_schema)
