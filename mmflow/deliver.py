@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo
 
 from mmflow.clock import Clock
 from mmflow.errors import GiveUp, MmflowError, TryLater, Unknown
-from mmflow.ledger import Delivery, DeliveryState, Ledger, Run
+from mmflow.ledger import Delivery, DeliveryState, Ledger, Run, SiteSpans
+from mmflow.plan import Plan
 from mmflow.refs import Redactor
 from mmflow.sinks import Partial, Receipt, RunInfo, find_function
 from mmflow.table import Table
@@ -34,6 +35,17 @@ class Destination:
     output: Path
     output_mode: int
     job_folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """Which run a table comes from."""
+
+    run: str
+    job: str
+    slot: datetime
+    spans: SiteSpans
+    extracted: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,25 +118,47 @@ def blame(use: SinkUse, what: str) -> str:
 
 
 def run_info(table: Table, use: SinkUse, run: Run, where: Destination, taken: Delivery, ledger: Ledger) -> RunInfo:
-    """Gather what a sink is told."""
+    """Gather what a sink is told about a delivery."""
+    about = About(run.id, run.job, run.slot, run.spans, run.extracted or run.started)
+    previous = ledger.last_receipt(taken.key)
+    return sink_info(about, table, use, where, taken.key, taken.generation, taken.fence, previous)
+
+
+def rehearsal_info(plan: Plan, use: SinkUse, table: Table, extracted: datetime, where: Destination) -> RunInfo:
+    """Gather what a sink is told when it only shows what it would write."""
+    about = About("preview", plan.job, plan.slot, plan.spans, extracted)
+    return sink_info(about, table, use, where, delivery_key(use, plan.job, plan.slot, plan.spans))
+
+
+def sink_info(
+    about: About,
+    table: Table,
+    use: SinkUse,
+    where: Destination,
+    key: str,
+    generation: int = 0,
+    fence: int = 0,
+    previous: Receipt | None = None,
+) -> RunInfo:
+    """Put together what every sink is told."""
     return RunInfo(
-        run=run.id,
-        job=run.job,
+        run=about.run,
+        job=about.job,
         sink=use.name,
-        slot=run.slot,
-        key=taken.key,
-        generation=taken.generation,
-        fence=taken.fence,
-        spans=run.spans,
+        slot=about.slot,
+        key=key,
+        generation=generation,
+        fence=fence,
+        spans=about.spans,
         time_column=time_column(table),
-        extracted_at=run.extracted or run.started,
+        extracted_at=about.extracted,
         root=where.root,
         output=where.output,
         output_mode=where.output_mode,
         job_folder=where.job_folder,
-        names=path_names(run, use.name),
+        names=path_names(about, use.name),
         connection=use.connection,
-        previous=ledger.last_receipt(taken.key),
+        previous=previous,
         log=logging.getLogger(f"mmflow.sink.{use.name}"),
     )
 
@@ -135,19 +169,19 @@ def time_column(table: Table) -> str:
     return next((name for name in TIME_GROUPS if name in groups), "")
 
 
-def path_names(run: Run, sink: str) -> dict[str, str]:
+def path_names(about: About, sink: str) -> dict[str, str]:
     """Give the words that a path or a subject may use; days and times are the plant's, of the first site.
 
     ``date`` is the production day, or ``first_to_last`` when the report is about several.
     """
-    span = run.spans[0][1]
+    span = about.spans[0][1]
     first, last = span.first_day.isoformat(), span.last_day.isoformat()
     start = span.start.astimezone(ZoneInfo(span.zone))
     return {
-        "job": run.job,
+        "job": about.job,
         "sink": sink,
-        "site": "-".join(site for site, _ in run.spans),
-        "run": run.id,
+        "site": "-".join(site for site, _ in about.spans),
+        "run": about.run,
         "date": first if first == last else f"{first}_to_{last}",
         "first_day": first,
         "last_day": last,

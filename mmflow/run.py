@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from mmflow.api import Host
 from mmflow.check import CheckedJob
 from mmflow.clock import Clock
-from mmflow.deliver import Destination, deliver, delivery_key
+from mmflow.deliver import Destination, deliver, delivery_key, rehearsal_info
 from mmflow.durations import parse_duration
 from mmflow.errors import GiveUp, Held, UserError, suggest_name
 from mmflow.fetch import Spool, fetch
 from mmflow.gate import Verdict, judge
+from mmflow.hosts import Host
 from mmflow.job import Job
 from mmflow.ledger import Delivery, JobLock, Ledger, Run, RunState, SlotKind
 from mmflow.load import load
@@ -26,6 +26,7 @@ from mmflow.plant import PlantCalendar
 from mmflow.refs import Redactor
 from mmflow.settings import Settings
 from mmflow.shape import Shaped, shape
+from mmflow.sinks import find_function
 from mmflow.table import Table
 from mmflow.uses import SinkUse
 from mmflow.windows import Span
@@ -93,14 +94,19 @@ class Result:
 
 def plan_job(engine: Engine, job: Job, order: Order) -> Plan:
     """Plan only; nothing is asked."""
-    calendars = {name: PlantCalendar.from_site(name, engine.settings.sites[name], engine.root) for name in job.sites}
-    return make_plan(job, calendars, order.slot, spans=order.spans)
+    return make_plan(job, calendars_of(engine, job), order.slot, spans=order.spans)
+
+
+def calendars_of(engine: Engine, job: Job) -> dict[str, PlantCalendar]:
+    """Give the calendar of each of a job's sites."""
+    return {name: PlantCalendar.from_site(name, engine.settings.sites[name], engine.root) for name in job.sites}
 
 
 def make_report(engine: Engine, checked: CheckedJob, plan: Plan, folder: Path, snapshot: Path) -> Report:
     """Go down the line from the plan to the verdict: raw answers under ``folder``, the table at ``snapshot``."""
     job = checked.job
-    spool = fetch(plan, job, engine.hosts, folder, engine.clock, engine.settings.network, engine.progress)
+    network, cache = engine.settings.network, engine.state / "cache"
+    spool = fetch(plan, job, engine.hosts, folder, engine.clock, network, cache, engine.progress)
     with load(plan, job, spool, folder) as raw:
         shaped = shape(raw, job, plan, snapshot, checked.document)
     return Report(plan, spool, shaped, judge(shaped, job, spool))
@@ -181,6 +187,15 @@ def resend_run(engine: Engine, checked: CheckedJob, run: str, sinks: frozenset[s
         return give_result(ledger, run)
 
 
+def rehearse_sink(engine: Engine, checked: CheckedJob, use: SinkUse, report: Report) -> str:
+    """Give the text of what a sink would write; raises :class:`UserError` when it cannot show itself."""
+    if use.type.render is None:
+        raise UserError(f"the sink {use.type.name} cannot show what it would write; preview without --sink")
+    info = rehearsal_info(report.plan, use, report.table, report.spool.extracted_at, destination(engine, checked))
+    shown = find_function(use.type.render)(report.table, use.options, info)
+    return shown if isinstance(shown, str) else bytes(shown).decode("utf-8", "replace")
+
+
 def open_snapshot(engine: Engine, run: Run) -> Table:
     """Open the stored table of a run."""
     path = engine.root / run.snapshot
@@ -218,7 +233,7 @@ def destination(engine: Engine, checked: CheckedJob) -> Destination:
         root=engine.root,
         output=engine.root / engine.settings.output,
         output_mode=int(engine.settings.output_mode, 8),
-        job_folder=checked.folder,
+        job_folder=(engine.root / checked.document.name).parent,
     )
 
 

@@ -60,7 +60,7 @@ def load_command(name: str) -> Command:
         near = suggest_name(name, names)
         hint = f"did you mean {near!r}?" if near else f"there are: {', '.join(names)}"
         raise UserError(f"mmflow has no command {name!r}; {hint}")
-    command: Command = importlib.import_module(f"{__name__}.{name}")  # type: ignore[assignment]
+    command: Command = importlib.import_module(f"{__name__}.{name}")
     return command
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from typing import TextIO
 
 import msgspec
@@ -49,3 +51,10 @@ class Output:
         if self._stderr.isatty():
             self._stderr.write("\r\x1b[K" + self._redactor.redact(text))
             self._stderr.flush()
+
+
+@contextmanager
+def quiet_stdout(out: Output) -> Iterator[None]:
+    """Send what sinks print to stderr while stdout is to hold one JSON document and nothing else."""
+    with redirect_stdout(sys.stderr) if out.as_json else nullcontext():
+        yield

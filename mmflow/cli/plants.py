@@ -5,18 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
+from mmflow.check import CheckedSettings
 from mmflow.clock import Clock
 from mmflow.hosts import Host, find_host
+from mmflow.layers import get
 from mmflow.refs import Secret
 from mmflow.settings import Settings, Site
 
 
 @contextmanager
-def open_hosts(settings: Settings, sites: Iterable[str], clock: Clock) -> Iterator[Mapping[str, Host]]:
-    """Give the host of each site; those with ``environment: simulator`` answer on this machine until the end."""
+def open_hosts(
+    checked: CheckedSettings, settings: Settings, sites: Iterable[str], clock: Clock
+) -> Iterator[Mapping[str, Host]]:
+    """Give the host of each site; those with ``environment: simulator`` answer on this machine until the end.
+
+    ``checked`` is the same file with references as written, so that messages can name a key's reference.
+    """
     named = {name: settings.sites[name] for name in sites}
     simulated = {name: site for name, site in named.items() if is_simulated(site)}
-    hosts = {name: find_host(name, site) for name, site in named.items() if name not in simulated}
+    hosts = {
+        name: find_host(name, site, reference=key_reference(checked, name))
+        for name, site in named.items()
+        if name not in simulated
+    }
     if not simulated:
         yield hosts
         return
@@ -37,3 +48,8 @@ def open_hosts(settings: Settings, sites: Iterable[str], clock: Clock) -> Iterat
 def is_simulated(site: Site) -> bool:
     """Say whether a site is a plant on this machine that nobody has started."""
     return site.environment == "simulator" and not site.base_url
+
+
+def key_reference(checked: CheckedSettings, site: str) -> str:
+    """Give the key of a site as it is written, which is a reference."""
+    return str(get(checked.document.values, ("sites", site, "api_key")) or "")

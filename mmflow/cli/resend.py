@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from mmflow.cli.arguments import add_sinks
+from mmflow.cli.output import quiet_stdout
 from mmflow.cli.session import open_engine, open_session
 from mmflow.cli.show import show_run
 from mmflow.errors import EXIT_OK, EXIT_RUN
@@ -32,8 +33,9 @@ def run(args: argparse.Namespace) -> int:
     with session.open_ledger() as ledger:
         known = ledger.read_run(args.run)
     checked = session.read_job(known.job)
-    with open_engine(session, ()) as engine:
+    with open_engine(session, (), ask=False) as engine:
         sinks = frozenset(args.sink) if args.sink else None
-        result = resend_run(engine, session.resolve_job(checked), args.run, sinks, failed=args.failed)
+        with quiet_stdout(session.out):
+            result = resend_run(engine, session.resolve_job(checked), args.run, sinks, failed=args.failed)
     show_run(session.out, result.run, result.deliveries)
     return EXIT_OK if result.run.state in ("ok", "degraded") else EXIT_RUN

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 
 from mmflow.cli.arguments import add_dates, add_job, add_sinks, read_order
+from mmflow.cli.output import quiet_stdout
 from mmflow.cli.session import open_engine, open_session
-from mmflow.cli.show import run_document, show_run
-from mmflow.errors import EXIT_OK, EXIT_RUN, Held
+from mmflow.cli.show import show_run
+from mmflow.errors import EXIT_OK, EXIT_RUN
 
 SUMMARY = "Ask the service for a job's report and deliver it."
 EXAMPLES = """
@@ -31,10 +32,10 @@ def run(args: argparse.Namespace) -> int:
     from mmflow.run import calendars_of, run_job
 
     session = open_session(args)
-    checked = session.read_job(args.job)
+    checked = session.resolve_job(session.read_job(args.job))
     with open_engine(session, checked.job.sites) as engine:
-        job = session.resolve_job(checked, engine)
-        order = read_order(args, job.job, calendars_of(engine, job.job), engine.clock.now())
-        result = run_job(engine, job, order)
+        order = read_order(args, checked.job, calendars_of(engine, checked.job), engine.clock.now())
+        with quiet_stdout(session.out):
+            result = run_job(engine, checked, order)
     show_run(session.out, result.run, result.deliveries)
     return EXIT_OK if result.run.state in ("ok", "degraded") else EXIT_RUN

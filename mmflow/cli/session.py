@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from mmflow.check import CheckedJob
 from mmflow.cli import Surroundings
 from mmflow.cli.output import Output
-from mmflow.errors import UserError
-from mmflow.plant import PlantCalendar
+from mmflow.refs import RedactingFormatter, Resolver
+from mmflow.resolve import resolve_job, resolve_settings
 from mmflow.workspace import Workspace, find_root, open_workspace
+
+if TYPE_CHECKING:
+    from mmflow.ledger import Ledger
+    from mmflow.run import Engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,29 +35,73 @@ class Session:
         """The folder that holds mmflow.yaml."""
         return self.workspace.root
 
+    @property
+    def resolver(self) -> Resolver:
+        """What gives references their values."""
+        return Resolver(self.around.environ, self.root, self.around.redactor)
+
+    def read_job(self, word: str) -> CheckedJob:
+        """Read and check a job by name or path, and show its warnings; mistakes are raised when it is used."""
+        checked = self.workspace.read_job(word, self.around.cwd)
+        for problem in checked.problems:
+            if problem.severity == "warning":
+                self.out.note(str(problem))
+        return checked
+
+    def resolve_job(self, checked: CheckedJob) -> CheckedJob:
+        """Put in the values of the job's references and of the connections it uses."""
+        return resolve_job(checked, self.workspace.checked, self.workspace.registry, self.resolver)
+
+    def open_ledger(self) -> Ledger:
+        """Open the record of what ran."""
+        from mmflow.ledger import Ledger
+
+        return Ledger.open(self.root / ".mmflow" / "ledger.sqlite", self.around.clock)
+
 
 def open_output(args: argparse.Namespace) -> Output:
     """Give the place to print to, and send log lines to stderr: warnings, or everything with ``--verbose``."""
     around: Surroundings = args.around
-    logging.basicConfig(
-        level=logging.INFO if args.verbose else logging.WARNING,
-        format="%(message)s",
-        stream=around.stderr,
-        force=True,
-    )
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(around.redactor.filter())
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    handler = logging.StreamHandler(around.stderr)
+    handler.setFormatter(RedactingFormatter(logging.Formatter("%(message)s"), around.redactor))
+    log = logging.getLogger("mmflow")
+    log.handlers, log.propagate = [handler], False
+    log.setLevel(logging.INFO if args.verbose else logging.WARNING)
     return Output(around.stdout, around.stderr, around.redactor, as_json=args.json)
 
 
 def open_session(args: argparse.Namespace) -> Session:
     """Find the root, read and check mmflow.yaml, and load the plugins.
 
-    Raises :class:`UserError` when there is no root and :class:`ProblemsError` when mmflow.yaml has mistakes.
+    Raises :class:`UserError` when there is no root. Mistakes in mmflow.yaml are raised when its settings are used.
     """
     around: Surroundings = args.around
     out = open_output(args)
     given = Path(args.root) if args.root else None
     workspace = open_workspace(find_root(around.cwd, given, around.environ))
     return Session(workspace, around, out)
+
+
+@contextmanager
+def open_engine(session: Session, sites: Iterable[str], *, ask: bool = True) -> Iterator[Engine]:
+    """Give what runs need, with the settings of these sites resolved; ``ask=False`` opens no way to the service.
+
+    Raises :class:`ProblemsError` with everything that is wrong in mmflow.yaml.
+    """
+    from mmflow.cli.plants import open_hosts
+    from mmflow.run import Engine
+
+    named = tuple(sites)
+    # Planning needs the calendars only, so a key that is not set must not stop it.
+    settings = (
+        resolve_settings(session.workspace.checked, session.resolver, named) if ask else session.workspace.settings
+    )
+    with open_hosts(session.workspace.checked, settings, named if ask else (), session.around.clock) as hosts:
+        yield Engine(
+            root=session.root,
+            settings=settings,
+            clock=session.around.clock,
+            redactor=session.around.redactor,
+            hosts=hosts,
+            progress=session.out.progress,
+        )

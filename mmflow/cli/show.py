@@ -84,7 +84,7 @@ def describe_span(span: Span) -> str:
 def describe_delivery(delivery: Delivery) -> str:
     """Give a delivery's state with its proof or its reason."""
     proof = delivery.receipt
-    facts = [delivery.state]
+    facts: list[str] = [delivery.state]
     if proof and proof.path:
         facts.append(f"{proof.path} ({proof.rows} row{'s' * (proof.rows != 1)})")
     if delivery.error:
