@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 TOKEN = re.compile(
     r"""[\s,\ufeff]+ | \#[^\n]*
     | (?P<name>[A-Za-z_]\w*)
-    | (?P<number>-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)
-    | (?P<text>"(?:[^"\\\n]|\\.)*")
+    | (?P<number>-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)
+    | (?P<text>"(?:[^"\\\x00-\x1f]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*")
     | (?P<sign>[{}()\[\]:$!=])""",
     re.VERBOSE,
 )
@@ -143,9 +143,7 @@ class _Parser:
         if kind == "end":
             raise GraphqlError("not a valid graphql query: expected a value, found the end")
         self.place += 1
-        if kind == "text":
-            return json.loads(text)
-        if kind == "number":
+        if kind in {"text", "number"}:
             return json.loads(text)
         if kind == "name":
             return WORDS.get(text, text)

@@ -126,8 +126,12 @@ def _sort_rows(rows: list[Row], order: object, path: str) -> None:
         if direction not in ("asc", "desc"):
             raise GraphqlError(f"unexpected value {direction!r} for enum: 'order_by'", path=path)
         _check_column(rows, name, path)
+        if any(isinstance(row[name], list) for row in rows):
+            raise GraphqlError(f"cannot order by {name!r}", path=path)
         # Nulls come last going up and first going down, PostgreSQL's default.
-        rows.sort(key=lambda row: (row[name] is None, row[name] or ""), reverse=direction == "desc")
+        rows.sort(
+            key=lambda row: (row[name] is None, "" if row[name] is None else row[name]), reverse=direction == "desc"
+        )
 
 
 def _is_match(row: Row, where: object, path: str) -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+
+import msgspec
 
 from mmflow.simulator.answer import Answer, make_json, refuse_call, refuse_json, refuse_path, refuse_query
 from mmflow.simulator.days import Days, to_instant
@@ -76,8 +77,8 @@ def read_body(call: Call) -> Mapping[str, object]:
     if "json" not in call.content_type.lower():
         raise BodyError(refuse_json() if call.profile.wrong_type == "400" else refuse_path(call.method, call.path))
     try:
-        body = json.loads(call.body)
-    except (ValueError, RecursionError) as error:
+        body = msgspec.json.decode(call.body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BodyError(refuse_json()) from error
     if not isinstance(body, dict):
         raise BodyError(refuse_json())
@@ -163,7 +164,7 @@ ROUTES = tuple(
     Route(method, re.compile(path), scope, answer)
     for method, path, scope, answer in (
         ("GET", "/", None, _answer_home),
-        ("GET", "/accounts/current", "reporting", _answer_account),
+        ("GET", "/accounts(-legacy)?/current(-lite)?", "reporting", _answer_account),
         ("POST", "/reports/production", "reporting", _answer_production),
         ("POST", "/reports/downtime", "reporting", _answer_downtime),
         ("POST", "(/proxy)?/graphql", "reporting", _answer_graphql),

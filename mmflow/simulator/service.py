@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import time
@@ -13,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from threading import Event, Lock
 from urllib.parse import urlsplit
+
+import msgspec
 
 from mmflow.simulator.answer import Answer, refuse_call, refuse_path, write_date
 from mmflow.simulator.days import to_instant
@@ -145,6 +146,6 @@ def _read_key(authorization: str) -> str:
 
 def _parse_json(body: bytes) -> object:
     try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
