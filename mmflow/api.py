@@ -46,6 +46,7 @@ MEGABYTE = 1_000_000
 CONNECT_SECONDS = 10.0
 # How long the service may be silent. A large report takes it a while, and nobody says how long at most.
 SILENT_SECONDS = 120.0
+LONGEST_STEP = 0.5  # seconds of waiting after which a closed client is noticed
 CHUNK_BYTES = 1 << 18
 REFUSAL_BYTES = 1 << 16
 GZIP = 16 + zlib.MAX_WBITS
@@ -88,6 +89,7 @@ class Api:
         self._deadline = parse_duration(network.deadline).total_seconds()
         self._budget = threading.BoundedSemaphore(network.in_flight)
         self._resume_at = -math.inf
+        self._closed = threading.Event()
         self._redactor = Redactor()
         self._redactor.remember(host.key)
         self._timer = Timer(clock)
@@ -102,7 +104,8 @@ class Api:
         self.close()
 
     def close(self) -> None:
-        """Close every connection."""
+        """Close every connection; what other threads are asking or waiting for ends with an error."""
+        self._closed.set()
         self._client.close()
 
     def post(self, path: str, body: object, *, sink: Path, check: Callable[[Bytes], None]) -> Written:
@@ -160,6 +163,8 @@ class Api:
 
     def _ask_once(self, ask: Callable[[], T], end: float) -> T:
         with self._budget:
+            if self._closed.is_set():
+                raise GiveUp(f"asking {self.host.base_url} was stopped")
             self._timer.end = end
             try:
                 return ask()
@@ -174,8 +179,7 @@ class Api:
         wait = self._resume_at - self._clock.monotonic()
         if self._resume_at >= end:
             raise TryLater(f"{self.host.base_url} asked for patience", after=wait)
-        if wait > 0:
-            self._clock.sleep(wait)
+        self._sleep(wait)
 
     def _pause(self, error: TryLater, tries: int, started: float) -> None:
         """Wait before the next try, or raise the error when there should be none."""
@@ -187,9 +191,15 @@ class Api:
             raise (BadResponse(text) if isinstance(error, Cut) else TryLater(text, after=error.after)) from error
         self._tell(f"{error}; asking again in {wait:.1f} s")
         if error.after is None:
-            self._clock.sleep(wait)
+            self._sleep(wait)
         else:
             self._resume_at = max(self._resume_at, now + wait)
+
+    def _sleep(self, seconds: float) -> None:
+        """Wait, in steps short enough to notice that somebody closed the client."""
+        end = self._clock.monotonic() + seconds
+        while (rest := end - self._clock.monotonic()) > 0 and not self._closed.is_set():
+            self._clock.sleep(min(rest, LONGEST_STEP))
 
     def _explain(self, error: httpx.TransportError) -> RunError:
         """Say what a failed connection means: most of them may work later, a bad certificate will not."""

@@ -111,14 +111,14 @@ class GiveUp(RunError):
 
 @dataclass(frozen=True, slots=True)
 class Complaint:
-    """One thing that the service refused. ``field`` names the part of the request (``data``, ``filter.machine``).
+    """One thing that the service refused, or that we know it would.
 
-    The word of the job that is meant stands in single quotes in ``message``.
+    ``field`` names the part of the request (``data``, ``filter.machine``), ``word`` what the job wrote there.
     """
 
     field: str
     message: str
-    code: str = ""
+    word: str = ""
     hint: str = ""
 
     def __str__(self) -> str:

@@ -6,6 +6,7 @@ and 404 mean is what they mean everywhere; the texts of their bodies are unknown
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -15,6 +16,7 @@ from mmflow.answers import show_start
 from mmflow.errors import BadRequest, Complaint, GiveUp, RunError
 
 SCOPE = "reporting"
+QUOTED = re.compile(r"""(['"])(.+?)\1""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ def explain_refusal(refusal: Refusal) -> RunError:
         return GiveUp(f"{start}, a redirect to {name_target(refusal.location)}, which is not followed; check base_url")
     body = read_body(refusal.text)
     if refusal.status in {400, 422} and body.errors:
-        return BadRequest(start, (Complaint(error.field, error.message, error.code) for error in body.errors))
+        return BadRequest(start, map(read_complaint, body.errors))
     if refusal.status < 300:
         return GiveUp(f"{start}, expected 200 with a report; check base_url")
     meaning = MEANINGS.get(refusal.status, "the service refused the request")
@@ -69,6 +71,12 @@ def explain_refusal(refusal: Refusal) -> RunError:
     return GiveUp(
         f"{start}: {meaning.format(key=refusal.key_name, scope=SCOPE)}" + (f" (it said: {said})" if said else "")
     )
+
+
+def read_complaint(error: RefusedField) -> Complaint:
+    """Take over what the service did not like; the word it means stands in quotes (``Metric 'abc' is not valid``)."""
+    quoted = QUOTED.search(error.message)
+    return Complaint(error.field, error.message or error.code, quoted[2] if quoted else "")
 
 
 def read_body(text: str) -> RefusalBody:

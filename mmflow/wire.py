@@ -7,10 +7,12 @@ or in its body, could hold a request for ever. Here each read, write and handsha
 from __future__ import annotations
 
 import math
+import socket
 import ssl
 import threading
 import urllib.request
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -58,7 +60,9 @@ class TimedStream(httpcore.NetworkStream):
         self._stream.write(buffer, self._timer.clip(timeout))
 
     def close(self) -> None:
-        """Close the socket."""
+        """Close the socket, also under a thread that is waiting for it."""
+        with suppress(OSError):
+            self._stream.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
         self._stream.close()
 
     def start_tls(

@@ -1,0 +1,87 @@
+"""The names in a job's ``filter`` and ``exclude``, turned into the ids that the service wants."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from mmflow.errors import BadRequest, Complaint
+from mmflow.job import Job
+from mmflow.names import KINDS, Match, NameBook
+
+Ids = dict[str, dict[str, list[str]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One name in a job: ``filter`` or ``exclude``, of which kind."""
+
+    section: str
+    kind: str
+    text: str
+
+
+Found = Mapping[Wanted, Match]
+
+
+def list_wanted(job: Job) -> tuple[Wanted, ...]:
+    """Give every name that a job filters by."""
+    return tuple(
+        Wanted(section, kind, text)
+        for section, names in (("filter", job.report.filter), ("exclude", job.report.exclude))
+        for kind, texts in names.items()
+        for text in texts
+    )
+
+
+def find_wanted(job: Job, book: NameBook, start: datetime) -> Found:
+    """Look every name up at one site, for a report that begins at ``start``; raises what the service raises."""
+    return {wanted: book.find(wanted.kind, wanted.text, start) for wanted in list_wanted(job)}
+
+
+def check_found(found: Mapping[str, Found]) -> None:
+    """Raise :class:`BadRequest` for every name that no site knows. ``found`` is what was looked up, by site."""
+    places = list(found.values())
+    unknown = [name for name in (places[0] if places else ()) if not any(place[name].ids for place in places)]
+    if unknown:
+        raise BadRequest("the filter cannot be used", (complain(wanted, found) for wanted in unknown))
+
+
+def complain(wanted: Wanted, found: Mapping[str, Found]) -> Complaint:
+    """Say why a name means nothing at any site."""
+    kind = KINDS.get(wanted.kind, wanted.kind)
+    gone = [(site, entry) for site, place in found.items() for entry in place[wanted].retired]
+    if gone:
+        site, entry = max(gone, key=lambda pair: str(pair[1].retired_at))
+        message = (
+            f"{entry.name!r} of {site} was decommissioned on {entry.retired_at:%Y-%m-%d}, before the window begins"
+        )
+        hint = "remove it, or ask for an earlier window"
+    else:
+        message = f"no {kind} of {' or '.join(found)} is named {wanted.text!r}"
+        hint = next((place[wanted].hint for place in found.values() if place[wanted].hint), "")
+    return Complaint(f"{wanted.section}.{wanted.kind}", message, wanted.text, hint)
+
+
+def find_void(found: Found) -> str:
+    """Say which kind of filter leaves nothing of a site, "" for none.
+
+    To the service an empty list means "no filter", so that asking with one would give everything.
+    """
+    kept: dict[str, int] = {}
+    for wanted, match in found.items():
+        if wanted.section == "filter":
+            kept[wanted.kind] = kept.get(wanted.kind, 0) + len(match.ids)
+    return next(
+        (f"no {KINDS.get(kind, kind)} there has a name that is asked for" for kind, ids in kept.items() if not ids), ""
+    )
+
+
+def write_ids(found: Found) -> Ids:
+    """Give the ids as the request has them: ``{"filter": {"machine": [...]}}``, without empty lists."""
+    ids: Ids = {}
+    for wanted, match in found.items():
+        if match.ids:
+            ids.setdefault(wanted.section, {}).setdefault(wanted.kind, []).extend(match.ids)
+    return {section: {kind: sorted(set(some)) for kind, some in kinds.items()} for section, kinds in ids.items()}
