@@ -1,0 +1,57 @@
+"""A delivery made by hand, to try a sink without a service, a job or a ledger."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from mmflow.deliver import About, path_names
+from mmflow.sinks import RunInfo
+from mmflow.windows import Span
+
+ZONE = "America/New_York"
+
+
+def make_span(first: date, last: date, zone: str = ZONE) -> Span:
+    """Give the span of whole days from ``first`` to ``last``, both included, starting at local midnight."""
+    start, end = (
+        datetime.combine(day, time(), ZoneInfo(zone)).astimezone(UTC) for day in (first, last + timedelta(days=1))
+    )
+    return Span(start, end, zone, first, last, whole_days=True, why="made by hand")
+
+
+def make_run(
+    root: Path,
+    *,
+    first: date = date(2026, 11, 21),
+    last: date | None = None,
+    sites: tuple[str, ...] = ("boston",),
+    **changes: Any,
+) -> RunInfo:
+    """Give what the engine hands to a sink for a report about some days; ``changes`` are fields of it.
+
+    Files go to ``out`` under ``root``; the words of path templates are those of a real run.
+    """
+    span = make_span(first, last or first)
+    slot = span.end + timedelta(hours=6)
+    about = About("20261122T114002-7f3a", "morning-oee", slot, tuple((site, span) for site in sites), slot)
+    fields: dict[str, Any] = {
+        "run": about.run,
+        "job": about.job,
+        "sink": "sink",
+        "slot": slot,
+        "key": f"{about.job}/sink",
+        "generation": 1,
+        "fence": 1,
+        "spans": about.spans,
+        "time_column": "day",
+        "extracted_at": about.extracted,
+        "root": root,
+        "output": root / "out",
+        "output_mode": 0o644,
+        "job_folder": root / "jobs",
+        "names": path_names(about, "sink"),
+    }
+    return RunInfo(**fields | changes)
