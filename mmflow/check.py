@@ -6,23 +6,29 @@ that it names; then the rules look at what the words mean. Nothing here needs th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Final, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from mmflow.document import Document, Value
+from mmflow.document import Path as ValuePath
 from mmflow.errors import Problem, UserError, raise_errors
 from mmflow.faults import Finding, Owner
 from mmflow.fit import explain_misfit, fit_model
 from mmflow.job import Job
 from mmflow.layers import Layers, find, get, lay_over
 from mmflow.options import Options, convert_values
+from mmflow.plant import PlantCalendar
 from mmflow.plugins import Registry
+from mmflow.rules import JOB_RULES, SETTINGS_RULES, Facts, apply_rules
+from mmflow.rules.facts import explain_error
 from mmflow.schema import describe_model
-from mmflow.settings import Settings
+from mmflow.settings import Settings, Site
 from mmflow.uses import SinkUse, check_connections, check_sinks
 
 __all__ = ["CheckedJob", "CheckedSettings", "SinkUse", "check_job", "check_settings"]
@@ -41,11 +47,18 @@ COMPLETE: Final[dict[str, Value]] = {
 
 @dataclass(frozen=True, slots=True)
 class CheckedSettings:
-    """``mmflow.yaml`` after the check: its problems, and the typed settings when there is no error among them."""
+    """``mmflow.yaml`` after the check: its problems, and what can be known of it when there is no error among them.
+
+    ``calendars`` are those of the sites without an error. ``now`` is the instant of the check, from which on clock
+    changes are looked for; ``root`` is the folder where relative paths start.
+    """
 
     document: Document
     problems: tuple[Problem, ...]
     parsed: Settings | None
+    calendars: Mapping[str, PlantCalendar]
+    root: Path
+    now: datetime
 
     @property
     def settings(self) -> Settings:
@@ -91,12 +104,38 @@ def _expect(parsed: T | None, problems: tuple[Problem, ...], document: Document)
     return parsed
 
 
-def check_settings(document: Document, registry: Registry) -> CheckedSettings:
+def check_settings(document: Document, registry: Registry, root: Path, now: datetime) -> CheckedSettings:
     """Check ``mmflow.yaml``: connections against the installed sinks, defaults against the keys of a job."""
     layers = Layers(document.values, document)
-    settings, findings = fit_model(layers.values, Settings, Owner("mmflow.yaml"))
-    found = [*findings, *check_connections(layers.values, registry), *check_defaults(layers.values)]
-    return CheckedSettings(document, layers.problems(found), settings)
+    settings, found = fit_model(layers.values, Settings, Owner("mmflow.yaml"))
+    found += [*check_connections(layers.values, registry), *check_defaults(layers.values)]
+    found += apply_rules(SETTINGS_RULES, Facts(layers.values, root, now), found)
+    calendars, wrong = make_calendars(settings, root, found)
+    return CheckedSettings(document, layers.problems(found + wrong), settings, calendars, root, now)
+
+
+def make_calendars(
+    settings: Settings | None, root: Path, said: Iterable[Finding]
+) -> tuple[dict[str, PlantCalendar], list[Finding]]:
+    """Give the calendar of each site, and why others have none where nothing has been said of them yet."""
+    calendars: dict[str, PlantCalendar] = {}
+    found: list[Finding] = []
+    wrong = {finding.path[:2] for finding in said if finding.severity == "error"}
+    for name, site in settings.sites.items() if settings else ():
+        try:
+            calendars[name] = PlantCalendar.from_site(name, site, root)
+        except UserError as error:
+            found.append(explain_error(blame_key(name, site, root), error))
+    return calendars, [finding for finding in found if finding.path[:2] not in wrong]
+
+
+def blame_key(name: str, site: Site, root: Path) -> ValuePath:
+    """Give the path of the key because of which a site has no calendar."""
+    try:
+        PlantCalendar.from_site(name, replace(site, holidays=()), root)
+    except UserError:
+        return ("sites", name, "shifts" if site.shifts else "schedules")
+    return ("sites", name, "holidays")
 
 
 def check_job(document: Document, settings: CheckedSettings, registry: Registry) -> CheckedJob:
@@ -106,12 +145,16 @@ def check_job(document: Document, settings: CheckedSettings, registry: Registry)
 
 def check_layers(layers: Layers, settings: CheckedSettings, registry: Registry, *, strict: bool = True) -> CheckedJob:
     """Check a job; ``strict`` is for values as written, without it their references have been resolved."""
-    job, findings = fit_model(layers.values, Job, Owner("a job"), strict=strict)
-    connections = get(settings.document.values, ("connections",))
+    job, found = fit_model(layers.values, Job, Owner("a job"), strict=strict)
+    sites, connections = (get(settings.document.values, (key,)) for key in ("sites", "connections"))
+    names = tuple(sites) if isinstance(sites, dict) else ()
     sinks, wrong = check_sinks(layers.values, connections, registry, strict=strict)
-    if job and not job.sites and settings.parsed:
-        job = msgspec.structs.replace(job, sites=tuple(settings.parsed.sites))
-    return CheckedJob(layers, layers.problems([*findings, *wrong]), job, sinks)
+    found += wrong
+    facts = Facts(layers.values, settings.root, settings.now, names, settings.calendars)
+    found += apply_rules(JOB_RULES, facts, found)
+    if job and not job.sites:
+        job = replace(job, sites=names)
+    return CheckedJob(layers, layers.problems(found), job, sinks)
 
 
 def check_defaults(values: Value) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -25,7 +26,7 @@ MOST_JOBS: Final = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """A root with its checked settings and the installed plugins. ``now`` is the instant at which it was opened."""
+    """A root with its checked settings and the installed plugins."""
 
     root: Path
     checked: CheckedSettings
@@ -99,14 +100,15 @@ def find_root(start: Path, given: Path | None, environ: Mapping[str, str]) -> Pa
     raise UserError(f"there is no {SETTINGS_FILE} in {here} or any folder above it; {advice}")
 
 
-def open_workspace(root: Path, registry: Registry | None = None) -> Workspace:
+def open_workspace(root: Path, now: datetime, registry: Registry | None = None) -> Workspace:
     """Read and check ``mmflow.yaml`` with the plugins that it lets in; mistakes in it are kept, not raised.
 
-    Raises :class:`ProblemsError` when the file is not YAML.
+    ``now`` is the instant of the check. Raises :class:`ProblemsError` when the file is not YAML or does not say
+    clearly which plugins may load.
     """
     document = read_file(root / SETTINGS_FILE, root)
     registry = registry or load(read_plugin_rules(document))
-    return Workspace(root, check_settings(document, registry), registry)
+    return Workspace(root, check_settings(document, registry, root, now), registry)
 
 
 def read_plugin_rules(document: Document) -> PluginRules:

@@ -78,7 +78,7 @@ def open_session(args: argparse.Namespace) -> Session:
     around: Surroundings = args.around
     out = open_output(args)
     given = Path(args.root) if args.root else None
-    workspace = open_workspace(find_root(around.cwd, given, around.environ))
+    workspace = open_workspace(find_root(around.cwd, given, around.environ), around.clock.now())
     return Session(workspace, around, out)
 
 

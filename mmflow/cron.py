@@ -1,0 +1,67 @@
+"""Cron lines: exactly five fields, read by cronsim, for which this is the only door."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import TYPE_CHECKING, Final
+
+from mmflow.errors import UserError
+
+if TYPE_CHECKING:
+    from cronsim import CronSim
+
+FIELDS: Final = ("minute", "hour", "day of the month", "month", "day of the week")
+EXAMPLE: Final = "40 6 * * mon-fri"
+# cronsim's word for the field that it could not read, and what may stand there.
+_RANGES: Final = {
+    "minute": ("minute", "0 to 59"),
+    "hour": ("hour", "0 to 23"),
+    "day-of-month": ("day of the month", "1 to 31 that the month has"),
+    "month": ("month", "1 to 12 or jan to dec"),
+    "day-of-week": ("day of the week", "0 to 7 or sun to sat"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cron:
+    """A cron line that can be read. Its times are those of a wall clock, without a zone."""
+
+    text: str
+
+    @property
+    def is_fixed(self) -> bool:
+        """Tell whether it names times of day: neither minute nor hour holds a star, as Debian's cron has it."""
+        minute, hour = self.text.split()[:2]
+        return "*" not in minute + hour
+
+    def times_on(self, day: date) -> Iterator[time]:
+        """Give the times of day at which it is due on a day."""
+        midnight = datetime.combine(day, time())
+        for due in _open(self.text, midnight - timedelta(minutes=1)):
+            if due.date() != day:
+                return
+            yield due.time()
+
+
+def read_cron(text: str) -> Cron:
+    """Read a cron line; raises :class:`UserError` that names the field that is wrong."""
+    from cronsim import CronSimError
+
+    count = len(text.split())
+    if count != len(FIELDS):
+        named = ", ".join(FIELDS)
+        raise UserError(f"found {count} field{'s' * (count != 1)}, expected five: {named}; write {EXAMPLE!r}")
+    try:
+        _open(text, datetime(2000, 1, 1))  # noqa: DTZ001  cron lines speak of the wall clock
+    except CronSimError as error:
+        name, span = _RANGES[str(error).removeprefix("Bad ")]
+        raise UserError(f"the {name} cannot be read, expected {span}; write for example {EXAMPLE!r}") from None
+    return Cron(text)
+
+
+def _open(text: str, start: datetime) -> CronSim:
+    from cronsim import CronSim
+
+    return CronSim(text, start)

@@ -1,0 +1,30 @@
+"""What the words of a file mean: rules over values whose form may be wrong elsewhere, each giving findings.
+
+A rule looks only at values of the kind that it is about, so that one mistake never hides another, and passes over
+references, whose values only a run knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from mmflow.faults import Finding
+from mmflow.rules.facts import Facts
+from mmflow.rules.report import REPORT_RULES
+from mmflow.rules.secrets import SECRET_RULES
+from mmflow.rules.settings import SITE_RULES
+from mmflow.rules.shaping import SHAPING_RULES
+from mmflow.rules.timing import TIMING_RULES
+
+Rule = Callable[[Facts], Iterator[Finding]]
+
+JOB_RULES: tuple[Rule, ...] = (*REPORT_RULES, *TIMING_RULES, *SHAPING_RULES, *SECRET_RULES)
+SETTINGS_RULES: tuple[Rule, ...] = (*SITE_RULES, *SECRET_RULES)
+
+__all__ = ["JOB_RULES", "SETTINGS_RULES", "Facts", "apply_rules"]
+
+
+def apply_rules(rules: tuple[Rule, ...], facts: Facts, said: Iterable[Finding]) -> list[Finding]:
+    """Give what the rules find, but for places of which something has been said already."""
+    places = {finding.path for finding in said}
+    return [finding for rule in rules for finding in rule(facts) if finding.path not in places]

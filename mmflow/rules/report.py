@@ -1,0 +1,99 @@
+"""Rules about what is asked: sites, source, metrics with their units, groups, filters, and who answers for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from mmflow.catalogue import GROUPS, METRICS, convert_unit
+from mmflow.errors import UserError, hint_names, suggest_name
+from mmflow.faults import Finding, show
+from mmflow.layers import EACH
+from mmflow.rules.facts import Facts, explain_error, find_repeated, find_unknown
+
+SOURCES: Final = ("production",)
+FILTERS: Final = tuple(name for name, group in GROUPS.items() if group.id_column)
+
+
+def check_name(facts: Facts) -> Iterator[Finding]:
+    """Expect the name, which is the job's identity, to be written out."""
+    for path in facts.references("job"):
+        yield Finding(path, "found a reference, expected the job's name itself", "write a name such as morning-oee")
+
+
+def check_owner(facts: Facts) -> Iterator[Finding]:
+    """Warn when nobody would hear of a failure."""
+    if facts.has("job") and not facts.has("owner"):
+        hint = "write owner: name@example.com, here or under defaults in mmflow.yaml"
+        yield Finding(("job",), "nobody is told when this job fails", hint, severity="warning", id="no-owner")
+
+
+def check_sites(facts: Facts) -> Iterator[Finding]:
+    """Expect sites that stand in mmflow.yaml."""
+    named = list(facts.texts("sites", EACH))
+    yield from find_unknown(named, facts.sites, "a site of mmflow.yaml")
+    yield from find_repeated(named)
+
+
+def check_source(facts: Facts) -> Iterator[Finding]:
+    """Expect a report of the service that can be asked."""
+    yield from find_unknown(facts.texts("report", "source"), SOURCES, "a source")
+
+
+def check_metrics(facts: Facts) -> Iterator[Finding]:
+    """Warn of metrics that the catalogue lacks; the service may know more than it does."""
+    for path, name in facts.metrics:
+        if name in GROUPS and name not in METRICS:
+            yield Finding(path, f"{show(name)} is a group, not a metric", "write it under group_by")
+        elif name not in METRICS:
+            near = suggest_name(name, METRICS)
+            hint = f"did you mean {near!r}?" if near else "the service will be asked for it as it stands here"
+            message = f"{show(name)} is not a known metric"
+            yield Finding(path, message, hint, severity="warning", id="unknown-metric")
+    yield from find_repeated(facts.metrics)
+
+
+def check_units(facts: Facts) -> Iterator[Finding]:
+    """Expect units that the metric can be shown in."""
+    for path, block in facts.blocks("report", "metrics", EACH):
+        name, unit = block.get("metric"), block.get("unit")
+        if isinstance(name, str) and name in METRICS and isinstance(unit, str) and unit and "${" not in unit:
+            try:
+                convert_unit(METRICS[name].unit, unit)
+            except UserError as error:
+                yield explain_error((*path, "unit"), error)
+
+
+def check_groups(facts: Facts) -> Iterator[Finding]:
+    """Expect groups that the service or mmflow has."""
+    for path, name in facts.groups:
+        if name in METRICS and name not in GROUPS:
+            yield Finding(path, f"{show(name)} is a metric, not a group", "write it under metrics")
+        elif name not in GROUPS:
+            yield Finding(path, f"{show(name)} is not a group", hint_names(name, GROUPS))
+    yield from find_repeated(facts.groups)
+
+
+def check_filters(facts: Facts) -> Iterator[Finding]:
+    """Expect filters that the service has, and no empty list, which it takes for no filter at all."""
+    for part in ("filter", "exclude"):
+        for path, block in facts.blocks("report", part):
+            for name, values in block.items():
+                if name not in FILTERS:
+                    hint = hint_names(name, FILTERS)
+                    yield Finding((*path, name), f"nothing can be filtered by {show(name)}", hint, key=True)
+                elif values == []:
+                    hint = "name at least one, or remove this key"
+                    yield Finding((*path, name), "an empty list filters nothing", hint)
+
+
+REPORT_RULES: Final = (
+    check_name,
+    check_owner,
+    check_sites,
+    check_source,
+    check_metrics,
+    check_units,
+    check_groups,
+    check_filters,
+)

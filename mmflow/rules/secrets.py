@@ -1,0 +1,33 @@
+"""Rules about references, and about secrets that should have been references."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from mmflow.faults import Finding, suggest_reference
+from mmflow.layers import all_texts
+from mmflow.refs import find_references
+from mmflow.rules.facts import Facts
+from mmflow.secrecy import looks_like_secret
+from mmflow.text import BadText
+
+
+def check_references(facts: Facts) -> Iterator[Finding]:
+    """Expect references to be well formed; what they stand for is not looked up."""
+    for path, text in all_texts(facts.values):
+        try:
+            find_references(text)
+        except BadText as bad:
+            yield Finding(path, bad.message, bad.hint)
+
+
+def check_literals(facts: Facts) -> Iterator[Finding]:
+    """Refuse what looks like a key or password in a file that is copied, mailed and committed."""
+    for path, text in all_texts(facts.values):
+        if looks_like_secret(text):
+            hint = f"write {suggest_reference(path)} and set that variable; if it is no secret, ignore this by its id"
+            yield Finding(path, "this looks like a secret, which must not stand in this file", hint, id="inline-secret")
+
+
+SECRET_RULES: Final = (check_references, check_literals)

@@ -1,0 +1,156 @@
+"""Rules about time: the window, the schedule, the length of a slice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from typing import Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from mmflow.cron import Cron, read_cron
+from mmflow.durations import parse_duration
+from mmflow.errors import UserError
+from mmflow.faults import Finding, show
+from mmflow.instants import find_zone
+from mmflow.job import WINDOW_FORMS, WindowSpec
+from mmflow.layers import EACH, all_texts
+from mmflow.options import convert_values
+from mmflow.refs import has_reference
+from mmflow.rules.facts import Facts, explain_error
+from mmflow.rules.forms import check_forms, fits_form
+from mmflow.windows import check_window, read_window
+
+YEARS_AHEAD: Final = 5
+STEP: Final = timedelta(days=5)  # shorter than any spell between two clock changes
+
+
+def check_window_words(facts: Facts) -> Iterator[Finding]:
+    """Expect a window that means something at every site of the job."""
+    window = read_spec(facts) or facts.text("window")
+    if not window:
+        return
+    groups = [text for _, text in facts.texts("report", "filter", "machineGroup", EACH)]
+    path = ("window", "shift") if isinstance(window, WindowSpec) and window.shift else ("window",)
+    try:
+        read_window(window)
+        for calendar in facts.job_calendars:
+            check_window(window, calendar, machine_groups=groups)
+    except UserError as error:
+        yield explain_error(path, error)
+
+
+def read_spec(facts: Facts) -> WindowSpec | None:
+    """Give a window of several keys when nothing is wrong with their form and all their values are known."""
+    for _, block in facts.blocks("window"):
+        if not fits_form(block, WINDOW_FORMS) or any(has_reference(text) for _, text in all_texts(block)):
+            return None
+        try:
+            return convert_values(block, WindowSpec)
+        except msgspec.ValidationError:
+            return None
+    return None
+
+
+def check_cron(facts: Facts) -> Iterator[Finding]:
+    """Expect exactly five fields that can come true."""
+    for path, text in facts.texts("schedule", "cron"):
+        try:
+            read_cron(text)
+        except UserError as error:
+            yield explain_error(path, error)
+
+
+def check_zone(facts: Facts) -> Iterator[Finding]:
+    """Expect one zone for a schedule, which is a place and no offset."""
+    for path, text in facts.texts("schedule", "timezone"):
+        try:
+            find_zone(text)
+        except UserError as error:
+            yield explain_error(path, error)
+    zones = sorted({calendar.zone.key for calendar in facts.job_calendars})
+    if facts.has("schedule") and not facts.has("schedule", "timezone") and len(zones) > 1:
+        hint = f"write timezone: {zones[0]}, or make one job for each zone"
+        yield Finding(
+            ("schedule",), f"the sites lie in {' and '.join(zones)}, so the time needs a zone", hint, key=True
+        )
+
+
+def check_clock_changes(facts: Facts) -> Iterator[Finding]:
+    """Warn of a fixed time that a clock change skips or repeats; the job then runs once all the same."""
+    zone, cron = find_schedule_zone(facts), find_fixed_cron(facts)
+    if zone is None or cron is None:
+        return
+    for change in find_changes(zone, facts.now):
+        due = [at for at in cron.times_on(change.day) if change.first <= datetime.combine(change.day, at) < change.end]
+        if due:
+            what = "comes twice" if change.back else "does not exist"
+            then = "it will run at the first of them" if change.back else f"it will run at {change.end:%H:%M} that day"
+            message = f"{due[0]:%H:%M} {what} in {zone.key} on {change.day}"
+            yield Finding(("schedule", "cron"), message, then, severity="warning", id="fixed-time-in-dst")
+            return
+
+
+def find_schedule_zone(facts: Facts) -> ZoneInfo | None:
+    """Give the zone of the schedule: its own, else the one of all sites."""
+    try:
+        if named := facts.text("schedule", "timezone"):
+            return find_zone(named)
+    except UserError:
+        return None  # said by check_zone
+    zones = {calendar.zone for calendar in facts.job_calendars}
+    return zones.pop() if len(zones) == 1 else None
+
+
+def find_fixed_cron(facts: Facts) -> Cron | None:
+    """Give the schedule when it names times of day."""
+    try:
+        cron = read_cron(facts.text("schedule", "cron"))
+    except UserError:
+        return None  # said by check_cron
+    return cron if cron.is_fixed else None
+
+
+class Change(NamedTuple):
+    """The wall clock from ``first`` up to ``end``, of one day, that is skipped, or that comes twice (``back``)."""
+
+    day: date
+    first: datetime
+    end: datetime
+    back: bool
+
+
+def find_changes(zone: ZoneInfo, now: datetime) -> Iterator[Change]:
+    """Give the clock changes of a zone in the years after ``now``, in order."""
+    at, offset = now.astimezone(UTC), _offset(zone, now)
+    for _ in range(366 * YEARS_AHEAD // STEP.days):
+        after, changed = at + STEP, _offset(zone, at + STEP)
+        if changed != offset:
+            yield _find_change(zone, at, after)
+        at, offset = after, changed
+
+
+def _find_change(zone: ZoneInfo, before: datetime, after: datetime) -> Change:
+    while after - before > timedelta(minutes=1):
+        middle = before + (after - before) / 2
+        before, after = (middle, after) if _offset(zone, middle) == _offset(zone, before) else (before, middle)
+    instant = after.replace(second=0, microsecond=0)
+    walls = [instant.replace(tzinfo=None) + _offset(zone, moment) for moment in (before, after)]
+    return Change(min(walls).date(), min(walls), max(walls), back=walls[1] < walls[0])
+
+
+def _offset(zone: ZoneInfo, instant: datetime) -> timedelta:
+    return instant.astimezone(zone).utcoffset() or timedelta()
+
+
+def check_slice(facts: Facts) -> Iterator[Finding]:
+    """Expect a slice of so many days or weeks."""
+    for path, text in facts.texts("slice"):
+        try:
+            parse_duration(text, units=("day", "week"))
+        except ValueError as error:
+            yield Finding(path, f"found {show(text)}, {error}")
+
+
+TIMING_RULES: Final = (check_forms, check_window_words, check_cron, check_zone, check_clock_changes, check_slice)
