@@ -315,13 +315,18 @@ class _Builder:
         value: Value = token.text
         try:
             if token.style:
-                self.quoted.append((token.start, token.end))
+                self.quoted.append(self.span_quoted(token))
                 _check_escapes(token.text)
             else:
                 value = syntax.resolve_plain(token.text)
         except BadText as bad:
             self.complain(token.position, path, bad.message, bad.hint)
         return Node(value, token.position, key, {}, 1, 1)
+
+    def span_quoted(self, token: _Token) -> tuple[int, int]:
+        """Give from where to where a text is quoted; a block begins below its first line, which may hold a comment."""
+        below = LINE_BREAK.search(self.text, token.start, token.end) if token.style in ("|", ">") else None
+        return below.start() if below else token.start, token.end
 
     def build_sequence(self, token: _Token, path: Path, key: Position) -> Node:
         """Build a list."""

@@ -62,23 +62,19 @@ class Secret:
 class Redactor:
     """Knows the secrets of this process and takes them out of text; values shorter than 4 characters stay."""
 
-    _forms: set[str] = field(default_factory=set, repr=False)
-    _pattern: re.Pattern[str] | None = field(default=None, repr=False)
+    _forms: tuple[str, ...] = field(default=(), repr=False)
 
     def remember(self, secret: str | Secret) -> None:
         """Hide this value from now on: whole, encoded, and those of its parts that are secrets by themselves."""
-        self._forms |= list_forms(secret.reveal() if isinstance(secret, Secret) else secret)
-        longest_first = sorted(self._forms, key=lambda form: (-len(form), form))
-        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+        forms = list_forms(secret.reveal() if isinstance(secret, Secret) else secret)
+        self._forms = tuple(sorted(forms.union(self._forms), key=len, reverse=True))
 
     def redact(self, text: str) -> str:
         """Give the text with every known secret replaced by ``***``."""
-        while self._pattern:
-            # Again until nothing changes, since what is left may join to a secret; each round shortens the text.
-            shorter = self._pattern.sub(HIDDEN, text)
-            if shorter == text:
-                break
-            text = shorter
+        # The longest first, and again until none is left: what remains may join to another one. Each round shortens
+        # the text, since no form is shorter than 4.
+        while form := next((form for form in self._forms if form in text), ""):
+            text = text.replace(form, HIDDEN)
         return text
 
 

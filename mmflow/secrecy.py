@@ -67,6 +67,7 @@ _ENCODINGS: Final[tuple[Callable[[str], str], ...]] = (
     str,
     lambda text: repr(text)[1:-1],
     lambda text: json.dumps(text)[1:-1],
+    lambda text: json.dumps(json.dumps(text)[1:-1])[1:-1],  # JSON as a text inside of JSON
     lambda text: json.dumps(text, ensure_ascii=False)[1:-1],
     html.escape,
     lambda text: quote(_encode_bytes(text)),

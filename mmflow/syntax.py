@@ -80,7 +80,7 @@ _CHECK_ABOVE: Final = "indent it as those above, and check the quotes and bracke
 
 _MISTAKES: Final = (
     _Mistake("document start", "something stands behind the end of the document", "remove the line '...'"),
-    _Mistake("unexpected end of stream", "the quote that opens here is never closed", "close it", True),
+    _Mistake("quoted scalar: found unexpected", "the quote that opens here is never closed", "close it", True),
     _Mistake("flow sequence", "the list that opens here lacks a ',' or its ']'", _CLOSE_IT, True),
     _Mistake("flow mapping", "the mapping that opens here lacks a ',' or its '}'", _CLOSE_IT, True),
     _Mistake("mapping values", "a ':' stands where no key can be", "indent the line, or quote text with ': '"),
@@ -91,6 +91,8 @@ _MISTAKES: Final = (
     _Mistake("a block scalar", "a '>' or '|' begins a block of text", f'{_QUOTE_IT}, as in ">= 1"', True),
     _Mistake("start any token", "text without quotes cannot begin with this character", _QUOTE_IT),
     _Mistake("escape", *BAD_ESCAPE, True),
+    _Mistake("node content", "a value was expected here", "close the brackets, or put quotes around the text"),
+    _Mistake("plain scalar: found unexpected", "a ':' stands inside of text without quotes", _QUOTE_IT),
     _Mistake("a simple key", "a line without a ':' stands among keys", "write 'key: value'", True),
     _Mistake("block collection", "an item that begins with '- ' was expected here", _CHECK_ABOVE),
     _Mistake("block mapping", "a key was expected here", _CHECK_ABOVE),

@@ -1,0 +1,458 @@
+"""References: what they stand for, and that a secret never shows."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import html
+import io
+import json
+import logging
+import os
+import pickle
+import re
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from urllib.parse import quote, quote_plus, urlencode
+
+import msgspec
+import pytest
+from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
+
+from mmflow.document import Value, read_text
+from mmflow.errors import ProblemsError, UnresolvedReference, UserError
+from mmflow.options import Options, convert_values
+from mmflow.refs import (
+    MAX_FILE,
+    RedactingFormatter,
+    Redactor,
+    Reference,
+    Resolver,
+    Secret,
+    change_texts,
+    check_key_characters,
+    check_references,
+    find_references,
+    has_reference,
+)
+
+CANARY = "c4n4ry/K3y+With=Signs&\"quotes'"
+
+
+def make_resolver(environ: Mapping[str, str], root: Path = Path()) -> Resolver:
+    return Resolver(environ, root, Redactor())
+
+
+def refuse(resolver: Resolver, text: str) -> str:
+    with pytest.raises(UnresolvedReference) as caught:
+        resolver.resolve(text)
+    return str(caught.value)
+
+
+# --- the forms
+
+
+def test_references_are_found_in_order_with_their_places() -> None:
+    text = "${env:A} x $${env:B} ${file:/run/my key} ${env:C:-d e:f}${env:D:?ask IT}"
+    assert find_references(text) == [
+        Reference("env", "A", None, None, 0, 8),
+        Reference("file", "/run/my key", None, None, 21, 40),
+        Reference("env", "C", "d e:f", None, 41, 56),
+        Reference("env", "D", None, "ask IT", 56, 72),
+    ]
+    assert [text[found.start : found.end] for found in find_references(text)][1] == "${file:/run/my key}"
+
+
+@pytest.mark.parametrize("text", ["", "{date}.csv", "$5", "$X", "a $ {b}", "$${env:X}", "$${", "}${"[:1]])
+def test_text_without_references_is_left_alone(text: str) -> None:
+    assert not has_reference(text)
+    assert find_references(text) == []
+
+
+MALFORMED = [
+    "${",
+    "${}",
+    "${X}",
+    "${env:}",
+    "${env:1X}",
+    "${env:X",
+    "${env:X-Y}",
+    "${env: X}",
+    "${vault:x}",
+    "${file:}",
+]
+MALFORMED += ["${file: x}", "${env:X:+y}", "${env:A:-${env:B}}", "x $${env:A} ${y}", "${file:a\nb}"]
+
+
+@pytest.mark.parametrize("text", MALFORMED)
+def test_a_malformed_reference_is_an_error_that_shows_the_forms(text: str) -> None:
+    assert has_reference(text)
+    with pytest.raises(ValueError, match="a '\\$\\{' begins something that is not a reference"):
+        find_references(text)
+    assert "write ${env:NAME}, ${env:NAME:-default}" in refuse(make_resolver({"A": "1", "X": "1"}), text)
+
+
+def test_malformed_references_are_found_in_a_file_without_looking_anything_up() -> None:
+    document = read_text('a: "${X}"\nb: [ok, "${env:UNSET}", "${"]', "a.yaml")
+    assert [str(problem).split(";")[0] for problem in check_references(document)] == [
+        "a.yaml:1:4: a: a '${' begins something that is not a reference",
+        "a.yaml:2:25: b[2]: a '${' begins something that is not a reference",
+    ]
+
+
+# --- resolving
+
+
+@pytest.mark.row("S50")
+@pytest.mark.parametrize(
+    ("text", "resolved"),
+    [
+        ("${env:A}", "one"),
+        ("Bearer ${env:A}/${env:B}!", "Bearer one/two!"),
+        ("${env:NONE:-some text: here}", "some text: here"),
+        ("${env:NONE:-}", ""),
+        ("${env:EMPTY:-default}", "default"),
+        ("${env:A:-default}${env:A:?why}", "oneone"),
+        ("$${env:A} ${env:A}", "${env:A} one"),
+        ("no reference: {date} $", "no reference: {date} $"),
+    ],
+)
+def test_variables_and_defaults_take_the_place_of_references(text: str, resolved: str) -> None:
+    assert make_resolver({"A": "one", "B": "two", "EMPTY": ""}).resolve(text) == resolved
+
+
+@pytest.mark.row("S50")
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("${env:NONE}", "the environment variable NONE is not set; set it"),
+        ("${env:EMPTY}", "the environment variable EMPTY is empty; set it"),
+        ("${env:NONE:?make a key in Settings}", "the environment variable NONE is not set; make a key in Settings"),
+        ("${file:none}", "the file none does not exist; check the path"),
+        ("${file:.}", "the file . is a folder, expected a file; give the path of a file"),
+    ],
+)
+def test_what_is_unset_is_an_error_that_names_it(tmp_path: Path, text: str, message: str) -> None:
+    assert refuse(make_resolver({"EMPTY": ""}, tmp_path), text) == message
+
+
+@pytest.mark.row("S14")
+@pytest.mark.parametrize(
+    "value", ["a: b", "[1, 2]", "x\njob: other", "!!python/name:os.system", "${env:X}", "*a", "12", "true"]
+)
+def test_a_value_that_looks_like_yaml_or_a_reference_stays_one_text(value: str) -> None:
+    document = read_text('a: ["${env:X}", "x${env:X}"]\nb: 1', "a")
+    assert make_resolver({"X": value}).resolve_values(document) == {"a": [value, f"x{value}"], "b": 1}
+
+
+@pytest.mark.row("S50")
+def test_a_file_gives_its_text_without_the_last_line_break(tmp_path: Path) -> None:
+    resolver = make_resolver({}, tmp_path)
+    for data, value in [
+        (b"k1", "k1"),
+        (b"k1\n", "k1"),
+        (b"k1\r\n", "k1"),
+        (b"k1\n\n", "k1\n"),
+        (b"\xef\xbb\xbfk\xc3\xa9", "ké"),
+    ]:
+        (tmp_path / "key").write_bytes(data)
+        assert resolver.resolve("${file:key}") == value
+        assert resolver.resolve(f"<${{file:{(tmp_path / 'key').as_posix()}}}>") == f"<{value}>"
+
+
+@pytest.mark.row("S50")
+def test_a_file_is_small_readable_text(tmp_path: Path) -> None:
+    resolver = make_resolver({}, tmp_path)
+    path = tmp_path / "key"
+    path.write_bytes(b"x" * MAX_FILE)
+    assert len(resolver.resolve("${file:key}")) == MAX_FILE
+    path.write_bytes(b"x" * (MAX_FILE + 1))
+    assert refuse(resolver, "${file:key}").startswith("the file key is too large, more than 65,536 bytes")
+    for data in (b"s3cret\xff", b"s3cret\0", "s3cret".encode("utf-16")):
+        path.write_bytes(data)
+        assert refuse(resolver, "${file:key}") == "the file key holds more than UTF-8 text; save it as UTF-8 text"
+
+
+@pytest.mark.row("S15")
+def test_a_relative_file_does_not_lead_out_of_the_root(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    (tmp_path / "key").write_text("s3cret", encoding="utf-8")
+    shown = "leads out of the folder"
+    assert shown in refuse(make_resolver({}, root), "${file:../key}")
+    assert shown in refuse(make_resolver({}, root), "${file:x/../../nothing}")
+
+
+@pytest.mark.row("S15")
+@pytest.mark.skipif(os.name != "posix", reason="making a link needs a right of its own on Windows")
+def test_a_link_does_not_lead_out_of_the_root_either(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    (tmp_path / "key").write_text("s3cret", encoding="utf-8")
+    (root / "link").symlink_to(tmp_path / "key")
+    assert "leads out of the folder" in refuse(make_resolver({}, root), "${file:link}")
+
+
+@pytest.mark.row("S50")
+@pytest.mark.skipif(os.name != "posix", reason="Windows keeps rights elsewhere")
+def test_a_file_that_everybody_may_change_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    path.write_text("s3cret", encoding="utf-8")
+    path.chmod(0o646)
+    shown = "the file key can be changed by everybody; take that permission away: chmod o-w"
+    assert refuse(make_resolver({}, tmp_path), "${file:key}") == shown
+    path.chmod(0o444)
+    assert make_resolver({}, tmp_path).resolve("${file:key}") == "s3cret"
+
+
+def test_every_reference_without_a_value_is_told_at_once_with_its_place() -> None:
+    document = read_text('a: "${env:ONE}"\nb:\n  - {c: "x ${file:no} ${env:TWO}"}\n  - "${env:SET}"', "mmflow.yaml")
+    with pytest.raises(ProblemsError) as caught:
+        make_resolver({"SET": "s3cret"}).resolve_values(document)
+    assert str(caught.value).splitlines() == [
+        "mmflow.yaml:1:4: a: the environment variable ONE is not set; set it",
+        "mmflow.yaml:3:9: b[0].c: the file no does not exist; check the path",
+        "2 problems in 1 file",
+    ]
+
+
+def test_only_the_part_that_is_needed_is_resolved() -> None:
+    document = read_text('used: ["${env:A}"]\nunused: "${env:NONE}"', "a")
+    resolver = make_resolver({"A": "1"})
+    assert resolver.resolve_values(document, ("used",)) == ["1"]
+    with pytest.raises(KeyError):
+        resolver.resolve_values(document, ("nowhere",))
+
+
+class Numbers(Options):
+    """Options as a sink declares them."""
+
+    port: int
+    wait: float
+    tls: bool
+    password: Secret
+
+
+def test_resolved_text_is_read_as_a_number_or_boolean_where_one_is_wanted() -> None:
+    document = read_text('{port: "${env:P}", wait: "${env:W}", tls: "${env:T}", password: "${env:S}"}', "a")
+    values = make_resolver({"P": "25", "W": "1.5", "T": "true", "S": "0123"}).resolve_values(document)
+    assert convert_values(values, Numbers, strict=False) == Numbers(
+        port=25, wait=1.5, tls=True, password=Secret("0123")
+    )
+
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.sampled_from(["${env:A}", "x${env:B}y", "$${env:A}", "plain", "{date}"]),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["a", "b", "${env:A}"]), inner, max_size=3)
+    ),
+    max_leaves=15,
+)
+
+
+def strip_texts(values: Value) -> Value:
+    return change_texts(values, lambda _text, _path: "text")
+
+
+@settings(deadline=None, max_examples=100)
+@given(values=VALUES, a=st.text(min_size=1), b=st.text(min_size=1))
+def test_resolving_never_changes_the_structure(values: Value, a: str, b: str) -> None:
+    document = read_text(json.dumps([values]), "a")
+    try:
+        resolved = make_resolver({"A": a, "B": b}).resolve_values(document)
+    except ProblemsError:
+        assume(condition=False)
+    assert strip_texts(resolved) == strip_texts([values])
+
+
+# --- secrets that do not show
+
+
+@pytest.mark.row("S51")
+def test_a_secret_shows_nowhere_but_where_it_is_revealed() -> None:
+    secret = Secret(CANARY)
+    shown = [
+        str(secret),
+        repr(secret),
+        f"{secret}",
+        f"{secret:>8}",
+        f"{secret!r}",
+        "{0} {0!r}".format(secret),  # noqa: UP032  the method is what is tested
+        repr([secret]),
+    ]
+    shown += [repr(Numbers(port=1, wait=1, tls=True, password=secret)), str({"k": secret}), repr(vars(Secret))]
+    assert not any(CANARY in text for text in shown)
+    assert secret.reveal() == CANARY
+
+
+@pytest.mark.row("S51")
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_a_secret_is_not_pickled_copied_or_encoded(protocol: int) -> None:
+    with pytest.raises(TypeError, match="a secret cannot be pickled"):
+        pickle.dumps(Secret(CANARY), protocol)
+    with pytest.raises(TypeError, match="a secret cannot be pickled"):
+        copy.deepcopy({"key": Secret(CANARY)})
+    with pytest.raises(TypeError) as caught:
+        msgspec.json.encode({"key": Secret(CANARY)})
+    assert CANARY not in str(caught.value)
+    with pytest.raises(TypeError):
+        json.dumps(Secret(CANARY))
+
+
+def test_secrets_are_equal_by_value_and_never_to_their_text() -> None:
+    assert Secret("a") == Secret("a") != Secret("b")
+    assert Secret("a") != "a"
+    assert len({Secret("a"), Secret("a"), Secret("b")}) == 2
+
+
+@pytest.mark.row("S51")
+def test_a_resolver_and_what_it_raises_show_no_value(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text(CANARY, encoding="utf-8")
+    resolver = make_resolver({"MM_KEY": CANARY, "BAD": f"{CANARY}\udcff"}, tmp_path)
+    assert CANARY not in repr(resolver)
+    for text in (f"${{env:MM_KEY}} {CANARY} ${{", "${file:key} ${env:NONE}", "${env:BAD}"):
+        try:
+            resolver.resolve(text)
+        except UnresolvedReference:
+            assert CANARY not in traceback.format_exc()
+        else:
+            pytest.fail("nothing was wrong")
+
+
+ENCODINGS: tuple[Callable[[str], str], ...] = (
+    str,
+    repr,
+    json.dumps,
+    html.escape,
+    quote,
+    quote_plus,
+    lambda text: json.dumps(text, ensure_ascii=False),
+    lambda text: json.dumps(json.dumps({"key": text})),
+    lambda text: quote(text, safe=""),
+    lambda text: re.sub("%..", lambda code: code[0].lower(), quote(text, safe="")),
+    lambda text: urlencode({"key": text, "next": text}),
+    lambda text: base64.b64encode(text.encode()).decode(),
+)
+
+
+@pytest.mark.row("S51")
+@pytest.mark.parametrize("encode", ENCODINGS)
+def test_a_known_secret_is_hidden_in_every_usual_encoding(encode: Callable[[str], str]) -> None:
+    secret = "s3cr+t/\"key'<&>é="
+    redactor = Redactor()
+    redactor.remember(Secret(secret))
+    shown = redactor.redact(f"before {encode(secret)} behind")
+    assert "***" in shown
+    assert "s3cr" not in shown
+    assert shown.startswith("before ")
+    assert shown.endswith(" behind")
+
+
+@pytest.mark.row("S51")
+@pytest.mark.parametrize("before", ["", "u", "us", "user:", "user12:"])
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
+def test_base64_of_a_longer_text_is_hidden_wherever_the_secret_begins(
+    before: str, encode: Callable[[bytes], bytes]
+) -> None:
+    secret = "topsecret?>value"
+    redactor = Redactor()
+    redactor.remember(secret)
+    shown = redactor.redact(encode(f"{before}{secret}:behind".encode()).decode())
+    decoded = base64.b64decode(shown.split("***")[0] + "===", altchars=b"-_")
+    assert "***" in shown
+    assert b"top" not in decoded
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    secrets=st.lists(
+        st.text("ab*\"'\\/+=&é\n ", min_size=4, max_size=9) | st.text(min_size=4, max_size=20), min_size=1, max_size=4
+    ),
+    pieces=st.lists(st.text("ab*\"'\\/+=&é\n ", max_size=4) | st.text(max_size=6), min_size=4, max_size=6),
+)
+@example(secrets=["aaaa", "b**b", "ab***ba"], pieces=["ab", "a", "b", "x"])
+def test_no_secret_is_left_in_redacted_text(secrets: list[str], pieces: list[str]) -> None:
+    redactor = Redactor()
+    for secret in secrets:
+        redactor.remember(secret)
+    mixed = "".join(piece + secret for piece, secret in zip(pieces, secrets * 6, strict=False))
+    for text in (
+        mixed,
+        json.dumps(mixed),
+        repr(mixed),
+        quote(mixed.encode("utf-8", "surrogatepass")),
+        html.escape(mixed),
+    ):
+        shown = redactor.redact(text)
+        assert not any(secret in shown for secret in secrets)
+        assert redactor.redact(shown) == shown
+
+
+def test_values_shorter_than_four_characters_are_left_alone() -> None:
+    redactor = Redactor()
+    redactor.remember("oee")
+    redactor.remember("")
+    assert redactor.redact("oee of machine 12") == "oee of machine 12"
+
+
+@pytest.mark.row("S51")
+def test_a_file_and_a_variable_with_a_telling_name_or_value_are_hidden_and_others_are_not(tmp_path: Path) -> None:
+    (tmp_path / "word").write_text("filevalue\n", encoding="utf-8")
+    environ = {"DB_PW": "password1", "MM_API_KEY": "keyvalue", "URL": "https://me:hidden1@db/x", "PLANT": "boston"}
+    resolver = make_resolver(environ, tmp_path)
+    for name in environ:
+        resolver.resolve(f"${{env:{name}}}")
+    resolver.resolve("${file:word}")
+    text = "filevalue password1 keyvalue hidden1 boston"
+    assert resolver.redactor.redact(text) == "*** *** *** *** boston"
+
+
+@pytest.mark.row("S51")
+def test_the_parts_of_a_key_file_that_are_secret_by_themselves_are_hidden() -> None:
+    account = {
+        "type": "service_account",
+        "private_key_id": "3f9a8b7c2d1e4f5a6b7c8d9e0f1a2b3c",
+        "client": "reports@x.example",
+    }
+    redactor = Redactor()
+    redactor.remember(json.dumps(account, indent=1))
+    shown = redactor.redact("reports@x.example of type service_account with 3f9a8b7c2d1e4f5a6b7c8d9e0f1a2b3c")
+    assert shown == "reports@x.example of type service_account with ***"
+
+
+@pytest.mark.row("S51")
+def test_a_log_line_and_its_traceback_carry_no_secret() -> None:
+    redactor = Redactor()
+    redactor.remember(CANARY)
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(RedactingFormatter(logging.Formatter("%(levelname)s %(message)s"), redactor))
+    log = logging.Logger("test")
+    log.addHandler(handler)
+    try:
+        int(CANARY)
+    except ValueError:
+        log.exception("key %s was refused", CANARY)
+    assert CANARY not in stream.getvalue()
+    assert stream.getvalue().startswith("ERROR key *** was refused\nTraceback")
+    assert stream.getvalue().endswith("base 10: '***'\n")
+
+
+@pytest.mark.row("S45")
+@pytest.mark.parametrize(
+    "key", ["", "s3cret\n", "s3cret\r", "s3 cret", "s3cret\t", "s3crét", "\ufeffs3cret", "s3cret\0", "s3cret\x7f"]
+)
+def test_a_key_that_no_header_can_carry_is_refused_without_showing_it(key: str) -> None:
+    with pytest.raises(UserError, match=r"^the key of site boston (is empty|holds a space)") as caught:
+        check_key_characters(Secret(key), "the key of site boston")
+    assert "s3c" not in str(caught.value)
+
+
+@pytest.mark.row("S45")
+def test_every_visible_ascii_character_may_be_part_of_a_key() -> None:
+    check_key_characters("".join(map(chr, range(0x21, 0x7F))))
