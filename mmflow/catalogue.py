@@ -231,6 +231,9 @@ GROUPS: Mapping[str, Group] = {
     )
 }  # fmt: skip
 
+# What the service filters by: whatever has an id there.
+FILTERS = tuple(name for name, group in GROUPS.items() if group.id_column)
+
 CONVERSIONS: Mapping[tuple[str, str], Conversion] = {
     ("ms", "s"): Conversion(divide=1_000, decimals=0),
     ("ms", "min"): Conversion(divide=60_000, decimals=1),

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from mmflow.clock import Clock
 from mmflow.errors import GiveUp, MmflowError, TryLater, Unknown
+from mmflow.job import find_time_group
 from mmflow.ledger import Delivery, DeliveryState, Ledger, Run, SiteSpans
 from mmflow.plan import Plan
 from mmflow.refs import Redactor
@@ -22,7 +23,6 @@ from mmflow.windows import Span
 
 ATTEMPTS = 3
 LONGEST_WAIT = 60.0
-TIME_GROUPS = ("hour", "day", "week", "month", "quarter")
 
 log = logging.getLogger(__name__)
 
@@ -165,8 +165,7 @@ def sink_info(
 
 def time_column(table: Table) -> str:
     """Give the finest time group of the table, "" when it has none."""
-    groups = {column.name for column in table.columns if column.role == "group"}
-    return next((name for name in TIME_GROUPS if name in groups), "")
+    return find_time_group(column.name for column in table.columns if column.role == "group")
 
 
 def path_names(about: About, sink: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""JSON Schemas composed from the models, the catalogue and the installed sinks, for the check and for editors.
+"""JSON Schemas of the models and of the sinks that are installed, as the check uses them.
 
 A ``${…}`` reference may stand in every leaf, so a leaf that is narrower than text is ``anyOf`` itself and a reference.
 """
@@ -29,28 +29,32 @@ _NARROW_TYPES: Final = frozenset({"integer", "number", "boolean"})
 _ABSENT: Final = (None, "", ())
 
 
-def describe_model(model: type[Options]) -> Schema:
-    """Give the schema of one options class, with the classes that it uses under ``$defs``."""
+def describe_model(model: type[Options], prefix: str = "") -> Schema:
+    """Give the schema of one options class, with the classes that it uses under ``$defs``.
+
+    ``prefix`` begins their names there, so that the parts of several classes can stand side by side.
+    """
     (top,), parts = msgspec.json.schema_components(
-        [model], schema_hook=_describe_special, ref_template="#/$defs/{name}"
+        [model], schema_hook=_describe_special, ref_template=f"#/$defs/{prefix}{{name}}"
     )
-    name = top["$ref"].rpartition("/")[2]
+    name = top["$ref"].removeprefix(f"#/$defs/{prefix}")
     parts = {name: _loosen(part) for name, part in parts.items()}
     for kind, forms in FORMS.items():
         if kind.__name__ in parts:
             parts[kind.__name__]["oneOf"] = list(_describe_forms(forms))
-    return {"$schema": DIALECT, **parts.pop(name), "$defs": parts}
+    top = parts.pop(name)
+    return {"$schema": DIALECT, **top, "$defs": {f"{prefix}{name}": part for name, part in parts.items()}}
 
 
 def describe_sink(sink: SinkType) -> Schema:
     """Give the schema of one sink of a job: its own options and the keys that every sink has."""
-    return _merge_keys(describe_model(sink.options), describe_model(SinkKeys), sink)
+    return _merge_keys(describe_model(sink.options, f"{sink.name}."), describe_model(SinkKeys), sink)
 
 
 def describe_connection(sink: SinkType) -> Schema:
     """Give the schema of a connection of this type, in ``mmflow.yaml``."""
     assert sink.connection is not None, "asked for a type that has connections"
-    return _merge_keys(describe_model(sink.connection), describe_model(ConnectionKeys), sink)
+    return _merge_keys(describe_model(sink.connection, f"{sink.name}."), describe_model(ConnectionKeys), sink)
 
 
 def _merge_keys(options: Schema, common: Schema, sink: SinkType) -> Schema:

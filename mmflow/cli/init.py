@@ -40,7 +40,8 @@ def run(args: argparse.Namespace) -> int:
 
 def write_starter(folder: Path) -> list[str]:
     """Write the starter files and give their names; a file that is there already raises :class:`UserError`."""
-    from mmflow.schema import write_schemas
+    from mmflow.editors import write_schemas
+    from mmflow.plugins import load
 
     there = [name for name in STARTER if (folder / name).exists()]
     if there:
@@ -50,4 +51,4 @@ def write_starter(folder: Path) -> list[str]:
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(source.joinpath(name).read_text(encoding="utf-8"), encoding="utf-8")
-    return [*STARTER, *(path.relative_to(folder).as_posix() for path in write_schemas(folder))]
+    return [*STARTER, *(path.relative_to(folder).as_posix() for path in write_schemas(folder, load()))]

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from mmflow.catalogue import GROUPS, METRICS, convert_unit
+from mmflow.catalogue import FILTERS, GROUPS, METRICS, convert_unit
 from mmflow.errors import UserError, hint_names, suggest_name
 from mmflow.faults import Finding, show
 from mmflow.layers import EACH
 from mmflow.rules.facts import Facts, explain_error, find_repeated, find_unknown
 
 SOURCES: Final = ("production",)
-FILTERS: Final = tuple(name for name, group in GROUPS.items() if group.id_column)
 
 
 def check_name(facts: Facts) -> Iterator[Finding]:
