@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mmflow.document import MAX_ALIASES, read_text
+from mmflow.document import read_text
+from mmflow.nodes import MAX_ALIASES
 
 from .reading import find_problems, refuse
 
