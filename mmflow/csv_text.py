@@ -126,7 +126,7 @@ def define_macros(dialect: CsvDialect) -> Iterator[str]:
         ),
         "show_real(t)": f"replace(if(contains(t, 'e'), spell_out(t), t), '.', '{dialect.decimal}')",
         "show_number(x)": (
-            "CASE WHEN x = trunc(x) AND abs(x) < 1e15 THEN CAST(CAST(x AS BIGINT) AS VARCHAR)"
+            "CASE WHEN x = trunc(x) AND abs(x) < 1e16 THEN CAST(CAST(x AS BIGINT) AS VARCHAR)"
             " ELSE show_real(CAST(x AS VARCHAR)) END"
         ),
     }

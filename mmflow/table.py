@@ -194,7 +194,7 @@ def open_database(spill: Path | None = None) -> Iterator[DuckDBPyConnection]:
         }
     )
     try:
-        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
         yield connection
     finally:
         connection.close()
