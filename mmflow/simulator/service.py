@@ -44,15 +44,16 @@ class Request:
 
 @dataclass(slots=True)
 class Limiter:
-    """At most so many calls in any minute for each name."""
+    """At most so many calls in any minute for each name. ``tick`` gives seconds that never go back."""
 
     limit: int
+    tick: Callable[[], float] = time.monotonic
     _calls: dict[str, deque[float]] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
     def wait(self, name: str) -> float:
         """Count one call; give the seconds to wait when it is one too many, else 0."""
-        now = time.monotonic()
+        now = self.tick()
         with self._lock:
             calls = self._calls.setdefault(name, deque())
             while calls and calls[0] <= now - 60:

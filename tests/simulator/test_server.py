@@ -1,25 +1,18 @@
-"""Connections, compression, the log of requests, ERP job dispatch, and the command line."""
+"""Connections, compression, the log of requests, limits, and ERP job dispatch."""
 
 from __future__ import annotations
 
-import ast
 import gzip
 import http.client
 import json
-import subprocess
-import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
-from pathlib import Path
-from threading import Event, Thread
 
 import pytest
 
-import mmflow.simulator
 from mmflow.simulator import Plant, Simulator
-from mmflow.simulator.command import add_arguments, describe, open_simulator, serve_until
+from mmflow.simulator.service import Limiter
 
 from .client import KEY, call, question
 
@@ -144,69 +137,11 @@ def test_a_dispatch_that_makes_no_sense_is_refused(sim: Simulator, action: str, 
     assert call(sim, "GET", "/erp/jobdispatch/9").status == 404
 
 
-def parse(*argv: str) -> Simulator:
-    import argparse
-
-    parser = argparse.ArgumentParser()
-    add_arguments(parser)
-    return open_simulator(parser.parse_args(argv))
-
-
-def test_the_command_line_serves_a_plant_for_each_key() -> None:
-    simulator = parse("--port", "0", "--key", "a", "--key", "b", "--now", "2026-07-15T12:00", "--zone", "Europe/Berlin")
-    assert describe(simulator) == f"the simulated plant answers at {simulator.url} to the key a, b; Ctrl-C ends it"
-    end = Event()
-    thread = Thread(target=serve_until, args=(end, simulator))
-    thread.start()
-    try:
-        homes = [call(simulator, "GET", "/", key=key) for key in ("a", "b")]
-        account = call(simulator, "GET", "/accounts/current", key="a").json
-    finally:
-        end.set()
-        thread.join()
-    assert [home.json["company"] for home in homes] == ["Plant 1", "Plant 2"]
-    assert homes[0].headers["date"] == "Wed, 15 Jul 2026 12:00:00 GMT"
-    assert account["company"]["timezone"] == "Europe/Berlin"
-
-
-@pytest.mark.parametrize(
-    ("argv", "message"),
-    [
-        (("--zone", "Mars"), "'Mars' is not a time zone; expected one like America/New_York"),
-        (("--zone", "../etc"), "'../etc' is not a time zone"),
-        (("--start-of-day", "06:10"), "'06:10' is not a quarter of an hour such as 06:00 or 06:15"),
-        (("--now", "yesterday"), "'yesterday' is not a time; expected one like 2026-11-22T06:40Z"),
-        (("--profile", "other"), "invalid choice: 'other'"),
-    ],
-)
-def test_a_wrong_argument_is_named(argv: tuple[str, str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        parse(*argv)
-    assert message in capsys.readouterr().err
-
-
-@pytest.fixture
-def module_process() -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "mmflow.simulator", "--port", "0", "--key", KEY]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        yield process
-        process.terminate()
-
-
-def test_the_module_runs_by_itself(module_process: subprocess.Popen[str]) -> None:
-    assert module_process.stdout
-    url = next(word for word in module_process.stdout.readline().split() if word.startswith("http://"))
-    with closing(http.client.HTTPConnection(url.removeprefix("http://"), timeout=20)) as connection:
-        connection.request("GET", "/", headers=HEADERS)
-        assert connection.getresponse().read() == b'{"company":"Plant 1"}'
-
-
-def test_the_simulator_imports_nothing_of_the_rest_of_mmflow() -> None:
-    """What it shares with the client it could get wrong together with it."""
-    folder = Path(mmflow.simulator.__file__).parent
-    for path in folder.glob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
-            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-            ours = [name for name in names if name.split(".")[0] == "mmflow"]
-            assert all(name.startswith("mmflow.simulator") for name in ours), path
+def test_the_limit_forgets_calls_after_a_minute() -> None:
+    now = 0.0
+    limiter = Limiter(2, tick=lambda: now)
+    assert [limiter.wait("a"), limiter.wait("a"), limiter.wait("b"), limiter.wait("a")] == [0, 0, 0, 60]
+    now = 59.0
+    assert limiter.wait("a") == 1
+    now = 60.0
+    assert limiter.wait("a") == 0
