@@ -22,6 +22,7 @@ import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
+from mmflow.cells import quote_name
 from mmflow.errors import UserError, suggest_name
 
 LONGEST_EXPRESSION = 2_000  # characters
@@ -48,7 +49,6 @@ FUNCTIONS: dict[str, Function] = {
         Function("ends_with", 2, 2, "whether a text ends with another"),
         Function("floor", 1, 1, "next whole number down"),
         Function("greatest", 1, -1, "largest argument that is not null"),
-        Function("hour", 1, 1, "hour of an instant, in UTC"),
         Function("isodow", 1, 1, "day of the week of a date: 1 is Monday, 7 is Sunday"),
         Function("least", 1, -1, "smallest argument that is not null"),
         Function("length", 1, 1, "number of characters of a text"),
@@ -99,9 +99,7 @@ def split_tokens(text: str) -> Iterator[Token]:
     while at < len(text):
         match = _TOKEN.match(text, at)
         if match is None or match.lastgroup == "comment":
-            raise UserError(
-                f"{_show(text[at : at + 2].strip())} at character {at + 1} cannot stand in an expression"
-            )
+            raise UserError(f"{_show(text[at : at + 2].strip())} at character {at + 1} cannot stand in an expression")
         if match.lastgroup != "space":
             yield _make_token(str(match.lastgroup), match[0], at)
         at = match.end()
@@ -136,8 +134,14 @@ def check_expression(text: str, names: Collection[str]) -> str | None:
     except UserError as problem:
         return str(problem)
     for name in sorted(found.names - set(names)):
-        return f"{_show(name)} is not a column here{_did_you_mean(name, names)}"
+        return explain_unknown(name, names)
     return None
+
+
+def explain_unknown(name: str, known: Collection[str], kind: str = "column") -> str:
+    """Say that there is no such column, and which one was meant."""
+    near = suggest_name(name, known)
+    return f"{_show(name)} is not a {kind} here" + (f"; did you mean '{near}'?" if near else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,11 +162,6 @@ def read_expression(text: str) -> Expression:
     if reader.here.kind != "end":
         raise reader.surprise("an operator or the end")
     return Expression(text, frozenset(reader.names), " ".join(reader.sql))
-
-
-def quote_name(name: str) -> str:
-    """Give a column name as SQL takes it, whatever characters it holds."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 class _Reader:
@@ -197,9 +196,7 @@ class _Reader:
     def surprise(self, wanted: str) -> UserError:
         if self.here.kind == "end":
             return UserError(f"the expression ends where {wanted} was expected")
-        return UserError(
-            f"{_show(self.here.value)} at character {self.here.at + 1} stands where {wanted} was expected"
-        )
+        return UserError(f"{_show(self.here.value)} at character {self.here.at + 1} stands where {wanted} was expected")
 
     def read_logic(self) -> None:
         self.depth += 1
@@ -265,9 +262,7 @@ class _Reader:
             return
         function = FUNCTIONS.get(token.value.lower())
         if function is None:
-            raise UserError(
-                f"{_show(token.value)} is not a function here{_did_you_mean(token.value, FUNCTIONS)}"
-            )
+            raise UserError(explain_unknown(token.value, FUNCTIONS, "function"))
         self.sql[-2] = function.name
         _check_count(function, self.read_list())
 
@@ -306,11 +301,6 @@ def _check_count(function: Function, count: int) -> None:
         if function.least < function.most:
             span = f"{function.least} to {function.most}"
         raise UserError(f"{function.name} takes {span} arguments, here it has {count}")
-
-
-def _did_you_mean(word: str, known: Collection[str]) -> str:
-    near = suggest_name(word, known)
-    return f"; did you mean '{near}'?" if near else ""
 
 
 def _show(word: str) -> str:

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Literal, Self
 import msgspec
 
 from mmflow.catalogue import GROUPS
+from mmflow.cells import quote_name, quote_text
 from mmflow.errors import BadResponse
-from mmflow.expressions import quote_name
 from mmflow.fetch import Answer, Spool
 from mmflow.job import Job
 from mmflow.plan import BUCKETS, Constants, Plan, Query, QueryKey, ask_groups
@@ -90,17 +90,17 @@ class RawForm:
         return {name: key_sql(name) for name in ("site", *self.buckets, *groups)}
 
 
-def key_sql(group: str) -> str:
-    """Write the SQL that identifies a member of a group: its id, else its name."""
+def key_sql(group: str, table: str = "") -> str:
+    """Write the SQL that identifies a member of a group: its id, else its name. ``table`` is an alias with its dot."""
     column = GROUPS[group].id_column if group in GROUPS else ""
-    name = quote_name(group)
-    return f"coalesce({quote_name(column)}, {name})" if column else name
+    name = table + quote_name(group)
+    return f"coalesce({table}{quote_name(column)}, {name})" if column else name
 
 
 def load(plan: Plan, job: Job, spool: Spool, folder: Path) -> Raw:
     """Read every answer of the spool into the database, which spills under ``folder``.
 
-    Raises :class:`BadResponse` when an answer is not what was asked, or when two rows of one key hold different figures.
+    Raises :class:`BadResponse` when an answer is not what was asked, or when two rows of one key differ.
     """
     forms = {query.key: describe_form(query.key, plan, job) for query in plan.queries}
     with ExitStack() as stack:
@@ -197,11 +197,6 @@ def insert_rows(connection: DuckDBPyConnection, form: RawForm, path: Path, ours:
         f"compression = 'none', hive_partitioning = false, columns = {{{kinds}}})",
         [glob.escape(str(path))],
     )
-
-
-def quote_text(text: str) -> str:
-    """Write a text as SQL takes it."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def drop_repeated(connection: DuckDBPyConnection, form: RawForm) -> Iterator[str]:
