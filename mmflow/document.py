@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Final
 
 from mmflow import syntax
 from mmflow.errors import Problem, ProblemsError, Severity
-from mmflow.nodes import Builder, Kind, Node, Path, Token, Value, format_path
+from mmflow.nodes import Builder, Kind, Node, Path, Token, Value, change_texts, format_path
 from mmflow.text import LINE_BREAK, BadText, Position, check_inside, decode_text, locate, read_bytes
 
 if TYPE_CHECKING:
     import yaml
 
-__all__ = ["Document", "Node", "Path", "Value", "format_path", "read_file", "read_text"]
+__all__ = ["Document", "Node", "Path", "Value", "change_texts", "format_path", "read_file", "read_text"]
 
 MAX_BYTES: Final = 2_000_000
 
@@ -43,13 +43,6 @@ class Document:
     def values(self) -> Value:
         """Give the plain values of the whole file."""
         return self.root.value
-
-    def find(self, path: Path) -> Value:
-        """Give the value at a path; raise :class:`KeyError` when there is none."""
-        node = self.root
-        for part in path:
-            node = node.parts[part]
-        return node.value
 
     def position(self, path: Path, *, key: bool = False) -> Position:
         """Give where a value, or its key, stands; where its nearest parent does when there is no such value."""

@@ -55,6 +55,17 @@ def format_path(path: Path) -> str:
     return text
 
 
+def change_texts(values: Value, change: Callable[[str, Path], str], path: Path = ()) -> Value:
+    """Give the values with each text, but no key, replaced by ``change(text, path)``; ``path`` is where they begin."""
+    if isinstance(values, str):
+        return change(values, path)
+    if isinstance(values, list):
+        return [change_texts(value, change, (*path, index)) for index, value in enumerate(values)]
+    if isinstance(values, dict):
+        return {key: change_texts(value, change, (*path, key)) for key, value in values.items()}
+    return values
+
+
 Kind: TypeAlias = Literal["document", "scalar", "alias", "sequence", "mapping", "end"]
 
 

@@ -11,14 +11,12 @@ import logging
 import os
 import re
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, NoReturn, final
 
-from mmflow.document import Document, Value
-from mmflow.document import Path as ValuePath
-from mmflow.errors import Problem, ProblemsError, UnresolvedReference, UserError
+from mmflow.errors import UnresolvedReference, UserError
 from mmflow.secrecy import list_forms, looks_like_secret
 from mmflow.text import BadText, check_inside, decode_text, find_unseen, read_bytes
 
@@ -137,32 +135,6 @@ def _read_piece(piece: re.Match[str]) -> Reference | None:
     raise BadText("a '${' begins something that is not a reference", forms)
 
 
-def change_texts(values: Value, change: Callable[[str, ValuePath], str], path: ValuePath = ()) -> Value:
-    """Give the values with each text, but no key, replaced by ``change(text, path)``; ``path`` is where they begin."""
-    if isinstance(values, str):
-        return change(values, path)
-    if isinstance(values, list):
-        return [change_texts(value, change, (*path, index)) for index, value in enumerate(values)]
-    if isinstance(values, dict):
-        return {key: change_texts(value, change, (*path, key)) for key, value in values.items()}
-    return values
-
-
-def check_references(document: Document) -> list[Problem]:
-    """Give a problem for each malformed reference; looks up nothing."""
-    problems: list[Problem] = []
-
-    def check(text: str, path: ValuePath) -> str:
-        try:
-            find_references(text)
-        except BadText as bad:
-            problems.append(document.problem(path, bad.message, hint=bad.hint))
-        return text
-
-    change_texts(document.values, check)
-    return problems
-
-
 # Variables with such names are hidden whatever they hold.
 _SECRET_NAME: Final = re.compile(r"key|token|secret|pass|pwd|pw(?:_|$)|cred|auth(?!or)|private", re.IGNORECASE)
 
@@ -189,26 +161,6 @@ class Resolver:
             return _PIECE.sub(self._replace_piece, text)
         except BadText as bad:
             raise UnresolvedReference(bad.message, bad.hint) from None
-
-    def resolve_values(self, document: Document, path: ValuePath = ()) -> Value:
-        """Give the values of a document, or of its part at ``path``, with all references replaced.
-
-        Only texts change, never the structure. Raises :class:`ProblemsError` with a problem for every value whose
-        reference cannot be resolved, and :class:`KeyError` when there is nothing at ``path``.
-        """
-        problems: list[Problem] = []
-
-        def replace(text: str, where: ValuePath) -> str:
-            try:
-                return self.resolve(text)
-            except UnresolvedReference as error:
-                problems.append(document.problem(where, error.message, hint=error.hint))
-                return text
-
-        values = change_texts(document.find(path), replace, path)
-        if problems:
-            raise ProblemsError(problems)
-        return values
 
     def _replace_piece(self, piece: re.Match[str]) -> str:
         reference = _read_piece(piece)

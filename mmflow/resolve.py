@@ -6,14 +6,14 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 from mmflow.check import CheckedJob, CheckedSettings, check_layers
-from mmflow.document import Path
+from mmflow.document import Path, change_texts
 from mmflow.errors import ProblemsError, UnresolvedReference, raise_errors
 from mmflow.faults import Finding, Owner
 from mmflow.fit import fit_model
 from mmflow.layers import Layers, get
 from mmflow.options import Options
 from mmflow.plugins import Registry
-from mmflow.refs import Resolver, Secret, change_texts
+from mmflow.refs import Resolver, Secret
 from mmflow.settings import Settings
 from mmflow.uses import SinkUse, fit_connection
 

@@ -23,7 +23,7 @@ def test_billion_laughs_are_refused_at_the_alias_that_is_too_many(parser: str) -
 @pytest.mark.row("S1")
 def test_no_more_than_fifty_aliases(parser: str) -> None:
     fifty = "a: &a 1\nb: [" + "*a, " * MAX_ALIASES
-    assert read_text(fifty + "]", "a").find(("b", 49)) == 1
+    assert read_text(fifty + "]", "a").values == {"a": 1, "b": [1] * MAX_ALIASES}
     assert refuse(fifty + "*a]") == f"2:{5 + 4 * MAX_ALIASES}: the file holds more than 50 aliases; write values out"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mmflow.document import Path as ValuePath
-from mmflow.document import format_path, read_text
+from mmflow.document import change_texts, format_path, read_text
 
 from .reading import refuse
 
@@ -51,11 +51,11 @@ def test_every_value_and_key_has_a_position_and_what_is_missing_that_of_its_pare
     assert document.position(path, key=True) == key_at
 
 
-def test_find_gives_the_value_at_a_path_and_raises_for_none() -> None:
-    document = read_text(JOB, "a")
-    assert document.find(("report", "metrics", 1, "unit")) == "min"
-    with pytest.raises(KeyError):
-        document.find(("report", "filter"))
+def test_texts_are_changed_with_their_paths_and_keys_and_numbers_are_not() -> None:
+    changed = change_texts(
+        read_text("a: [x, 1, {b: y}]\nc: null", "a").values, lambda text, path: text + format_path(path)
+    )
+    assert changed == {"a": ["xa[0]", 1, {"b": "ya[2].b"}], "c": None}
 
 
 def test_a_problem_points_at_the_value_or_at_the_key() -> None:
