@@ -161,7 +161,10 @@ class Job(Options):
     description: Annotated[str, Meta(description="What the report is for.")] = ""
     owner: Annotated[str, Meta(description="Who is told when it fails.", examples=["ops@example.com"])] = ""
     sites: Annotated[tuple[str, ...], Meta(description="Names of sites in mmflow.yaml; all of them unless given.")] = ()
-    report: Report
+    report: Annotated[
+        Report,
+        Meta(description="What is asked of the service.", examples=[{"metrics": ["oee"], "group_by": ["machine"]}]),
+    ]
     window: Window
     schedule: Schedule | None = None
     shape: Shape = Shape()
@@ -176,4 +179,7 @@ class Job(Options):
         "7 days"
     )
     # Options of a sink are checked against its own type, see check.py; here they are plain data.
-    sinks: Annotated[tuple[dict[str, Any], ...], Meta(min_length=1, description="Where the finished table goes.")]
+    sinks: Annotated[
+        tuple[dict[str, Any], ...],
+        Meta(min_length=1, description="Where the finished table goes.", examples=[[{"type": "csv"}]]),
+    ]

@@ -80,8 +80,9 @@ def _describe_forms(forms: Forms) -> Iterator[Schema]:
 def _loosen(node: Schema) -> Schema:
     """Copy a schema so that a reference fits in every leaf; see the head of this module."""
     copied = _loosen_inside(node)
-    branches = copied.pop("anyOf", None) or [{key: copied.pop(key) for key in set(copied) - set(_NOTES)}]
-    notes = {key: branch.pop(key) for branch in branches for key in _NOTES if key in branch} | copied
+    notes = {key: copied[key] for key in _NOTES if key in copied}
+    branches = copied.get("anyOf") or [{key: value for key, value in copied.items() if key not in _NOTES}]
+    notes = {key: branch.pop(key) for branch in branches for key in _NOTES if key in branch} | notes
     if any(map(_is_narrow, branches)) and not any(map(_takes_any_text, branches)):
         branches.append(REFERENCE)
     return notes | (branches[0] if len(branches) == 1 else {"anyOf": branches})

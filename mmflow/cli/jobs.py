@@ -1,0 +1,71 @@
+"""``mmflow jobs``: every job, who owns it, when it runs, and what came of it last."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mmflow.check import CheckedJob
+from mmflow.cli.session import Session, open_session
+from mmflow.errors import EXIT_OK, EXIT_USER, describe_problems
+from mmflow.layers import get
+from mmflow.ledger import Ledger, Run
+
+SUMMARY = "List the jobs: owner, schedule, last result."
+EXAMPLES = """
+mmflow jobs
+mmflow jobs --json
+"""
+
+HEADINGS = ("job", "file", "owner", "schedule", "problems", "last", "at")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare nothing of its own."""
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print one line a job; exit code 2 when a file could not be read."""
+    session = open_session(args)
+    jobs, unread = session.workspace.read_jobs()
+    with open_last(session) as ledger:
+        rows = [describe_job(job, ledger) for job in jobs]
+    if session.out.as_json:
+        session.out.data({"jobs": rows, "problems": unread})
+    else:
+        session.out.table(HEADINGS, [list(row.values()) for row in rows])
+        if unread:
+            session.out.note(describe_problems(unread))
+    return EXIT_USER if unread else EXIT_OK
+
+
+@contextmanager
+def open_last(session: Session) -> Iterator[Ledger | None]:
+    """Give the ledger, or None when nothing has ever run; looking must not create one."""
+    if not (session.root / ".mmflow" / "ledger.sqlite").exists():
+        yield None
+        return
+    with session.open_ledger() as ledger:
+        yield ledger
+
+
+def describe_job(job: CheckedJob, ledger: Ledger | None) -> dict[str, str | int]:
+    """Give one row; a job with mistakes is listed with what can be read of it."""
+    last: Run | None = next(iter(ledger.runs(job.name, 1)), None) if ledger and job.name else None
+    errors = sum(problem.severity == "error" for problem in job.problems)
+    return {
+        "job": job.name,
+        "file": job.document.name,
+        "owner": find_text(job, "owner"),
+        "schedule": find_text(job, "schedule", "cron"),
+        "problems": errors,
+        "last": last.state if last else "",
+        "at": last.started.isoformat() if last else "",
+    }
+
+
+def find_text(job: CheckedJob, *path: str) -> str:
+    """Give a text of the job as it is written, "" when there is none."""
+    value = get(job.layers.values, path)
+    return value if isinstance(value, str) else ""
