@@ -1,0 +1,66 @@
+"""A table by day and machine as reports give it, and deliveries of it."""
+
+from collections.abc import Callable, Sequence
+from datetime import date, timedelta
+from itertools import count
+
+import pytest
+
+from mmflow.options import convert_values
+from mmflow.plugins import load
+from mmflow.sinks import RunInfo, find_function
+from mmflow.table import Cell, Column, FooterRow, Table, make_table
+from mmflow.testing.deliveries import ZONE
+
+DAY = Column("day", "Day", "date", "group")
+HOUR = Column("hour", "Hour", "datetime", "group", zone=ZONE)
+SITE = Column("site", "Site", "text", "group")
+MACHINE = Column("machine", "Machine", "text", "group")
+PARTS = Column("goodParts", "Good parts", "number")
+DOWN = Column("downtime", "Down (min)", "number", unit="min", decimals=1)
+
+
+@pytest.fixture
+def table(tmp_path) -> Callable[..., Table]:
+    """Make a table from rows; columns are day, machine, parts and downtime unless given."""
+    numbers = count()
+
+    def make(
+        rows: Sequence[Sequence[Cell]],
+        columns: Sequence[Column] = (DAY, MACHINE, PARTS, DOWN),
+        footer: Sequence[FooterRow] = (),
+    ) -> Table:
+        path = tmp_path / f"snapshot-{next(numbers)}.parquet"
+        return make_table(rows, columns=columns, path=path, footer=footer)
+
+    return make
+
+
+@pytest.fixture
+def deliver():
+    """Deliver a table with a sink of this package, as the engine does: by its name and the options as written."""
+    sinks = load().sinks
+
+    def call(sink: str, table: Table, run: RunInfo, **written):
+        options = convert_values(written, sinks[sink].options)
+        return find_function(sinks[sink].deliver)(table, options, run)
+
+    return call
+
+
+@pytest.fixture
+def validate():
+    """Give the findings of a sink about its options as written."""
+    sinks = load().sinks
+
+    def call(sink: str, time_column: str = "day", **written) -> dict[str, str]:
+        options = convert_values(written, sinks[sink].options)
+        return dict(find_function(sinks[sink].validate)(options, time_column))
+
+    return call
+
+
+def day_rows(first: date, days: int, parts: float = 100) -> list[tuple[Cell, ...]]:
+    """Give two machines for each day."""
+    listed = (first + timedelta(days=number) for number in range(days))
+    return [(day, machine, parts, 1.5) for day in listed for machine in ("Haas 1", "Mazak, 2")]
