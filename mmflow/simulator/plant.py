@@ -91,7 +91,8 @@ class Plant:
         self.machines = tuple(self._make_machines())
         self.operators = tuple(Operator(self._make_id("operator", n), n, i) for i, n in enumerate(OPERATORS))
         self.jobs = tuple(self._make_jobs())
-        self._shifts = lru_cache(maxsize=100)(self._plan_shifts)
+        # A year of every schedule, which is small.
+        self._shifts = lru_cache(maxsize=4 * 400)(self._plan_shifts)
         # Two weeks of the whole plant; an atom takes about 300 bytes, so this stays below 30 MB.
         self._atoms = lru_cache(maxsize=60 * 14)(self._make_atoms)
 
