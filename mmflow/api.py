@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
-from itertools import count
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from random import Random
@@ -153,13 +152,14 @@ class Api:
         """Ask until there is an answer, the tries are used up or the deadline is too near for another wait."""
         started = self._clock.monotonic()
         end = started + self._deadline
-        for tries in count(1):
+        tries = 0
+        while True:
+            tries += 1
             try:
                 self._await_turn(end)
                 return self._ask_once(ask, end)
             except TryLater as error:
                 self._pause(error, tries, started)
-        raise AssertionError("the loop ends by returning or raising")
 
     def _ask_once(self, ask: Callable[[], T], end: float) -> T:
         with self._budget:
@@ -184,16 +184,15 @@ class Api:
     def _pause(self, error: TryLater, tries: int, started: float) -> None:
         """Wait before the next try, or raise the error when there should be none."""
         now = self._clock.monotonic()
-        most = TRIES_WHEN_CUT if isinstance(error, Cut) else TRIES
         wait = draw_wait(tries, self._rng) if error.after is None else error.after
+        if error.after is not None:
+            self._resume_at = max(self._resume_at, now + wait)  # holds every request of the key, also later ones
+        most = TRIES_WHEN_CUT if isinstance(error, Cut) else TRIES
         if tries >= most or now + wait >= started + self._deadline:
             text = f"{error}; gave up after {tries} {'try' if tries == 1 else 'tries'} in {now - started:.0f} s"
             raise (BadResponse(text) if isinstance(error, Cut) else TryLater(text, after=error.after)) from error
         self._tell(f"{error}; asking again in {wait:.1f} s")
-        if error.after is None:
-            self._sleep(wait)
-        else:
-            self._resume_at = max(self._resume_at, now + wait)
+        self._sleep(wait)
 
     def _sleep(self, seconds: float) -> None:
         """Wait, in steps short enough to notice that somebody closed the client."""
