@@ -16,9 +16,9 @@ REASONS = (
     *("Tooling | Tool change", "Tooling | Broken tool", "Material | Waiting for stock", "Waiting for operator"),
     *("Quality | First article", "Maintenance | Repair", "Chips", "Program edit"),
 )
+DICE = struct.Struct("<6BH")  # what each atom is drawn from: six numbers below 256 and one below 65536
 SETUP_ATOMS = 3
 EXPECTED_SETUP = 10 * MINUTE
-DICE = struct.Struct("<6BH")
 
 
 class Atom(msgspec.Struct, frozen=True, gc=False):
@@ -125,9 +125,10 @@ def _run_dark(start: int, work: Workday, dice: tuple[int, ...], *, corrected: bo
 
 
 def _run_shift(start: int, work: Workday, duty: Duty, dice: tuple[int, ...], *, corrected: bool) -> Atom:
-    lost = _lose_time(work.machine, dice[0], dice[6])
-    known = 32 if corrected else 96
-    reason = REASONS[dice[1] % len(REASONS)] if lost and dice[2] >= known else None
+    roll, cause, told, *_, severity = dice
+    lost = _lose_time(work.machine, roll, severity)
+    is_told = told >= (32 if corrected else 96)
+    reason = REASONS[cause % len(REASONS)] if lost and is_told else None
     return _make_parts(start, work, duty, dice, QUARTER - lost, reason, corrected=corrected)
 
 
@@ -151,12 +152,13 @@ def _make_parts(
     corrected: bool,
 ) -> Atom:
     machine, job = work.machine, work.job
+    pace, reject, split = dice[3:6]
     ideal = machine.ideal_ms * job.ideal_pace // 1000
     expected = ideal * job.expected_pace // 1000
-    total = in_cycle * (machine.speed - dice[3] // 4) // (1000 * ideal)
-    bad = min(total, 1 + total // 40) if dice[4] < machine.reject_odds else 0
-    scrap = bad if dice[5] & 1 else bad // 2
-    found_later = 1 if corrected and dice[5] >= 240 and total > bad else 0
+    total = in_cycle * (machine.speed - pace // 4) // (1000 * ideal)
+    bad = min(total, 1 + total // 40) if reject < machine.reject_odds else 0
+    scrap = bad if split & 1 else bad // 2
+    found_later = 1 if corrected and split >= 240 and total > bad else 0
     return Atom(
         start,
         QUARTER,
@@ -164,18 +166,15 @@ def _make_parts(
         duty.operator if duty else None,
         job,
         reason,
-        in_cycle,
-        in_cycle * (600 + dice[3]) // 1000,
-        0,
-        0,
-        0,
-        QUARTER - in_cycle if duty else 0,
-        total - bad - found_later,
-        bad - scrap + found_later,
-        scrap,
-        QUARTER // expected if duty else 0,
-        ideal,
-        expected,
+        in_cycle=in_cycle,
+        in_cut=in_cycle * (600 + pace) // 1000,
+        down=QUARTER - in_cycle if duty else 0,
+        good=total - bad - found_later,
+        nonconform=bad - scrap + found_later,
+        scrap=scrap,
+        goal=QUARTER // expected if duty else 0,
+        ideal_ms=ideal,
+        expected_ms=expected,
     )
 
 

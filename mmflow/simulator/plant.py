@@ -5,21 +5,21 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import product
 from typing import Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from mmflow.simulator.days import Day, Days, read_minutes, to_instant
+from mmflow.simulator.days import DAY, Day, Days, read_minutes, to_instant
 from mmflow.simulator.facts import Atom, Duty, Workday, clip_atom, make_atoms
 from mmflow.simulator.members import Group, Job, Machine, Operator, Schedule, Shift
 from mmflow.simulator.rota import find_job, find_operator, plan_shifts
 
 OPENED = to_instant(datetime(2015, 1, 1, tzinfo=UTC))
 DECOMMISSIONED = to_instant(datetime(2026, 4, 1, 1, tzinfo=UTC))
-CORRECTED_AFTER = timedelta(days=1)
+CORRECTED_AFTER = DAY
 
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 
@@ -116,7 +116,7 @@ class Plant:
 
     def day_atoms(self, machine: Machine, day: Day, start: int, end: int, now: int | None = None) -> list[Atom]:
         """Give the part of one production day that lies between two instants and before ``now``."""
-        known = now is None or now >= day.end + CORRECTED_AFTER // timedelta(milliseconds=1)
+        known = now is None or now >= day.end + CORRECTED_AFTER
         limits = [t for t in (end, now, machine.decommissioned_at) if t is not None]
         first, last = max(start, OPENED), min(limits)
         atoms = self._atoms(machine, day, known)

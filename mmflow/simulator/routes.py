@@ -90,9 +90,16 @@ def _answer_home(call: Call) -> Answer:
 
 
 def _answer_account(call: Call) -> Answer:
-    company = {"id": call.plant.company_id, "name": call.plant.company, "timezone": call.plant.zone.key}
+    plant = call.plant
+    company = {
+        "id": plant.company_id,
+        "name": plant.company,
+        "timezone": plant.zone.key,
+        "startOfDay": plant.start_of_day,
+        "startOfWeek": plant.week_starts,
+    }
     user = {"displayName": "API key", "email": None, "role": "api", "isRoot": False}
-    return make_json(200, {"id": call.plant.company_id, **user, "company": company})
+    return make_json(200, {"id": plant.company_id, **user, "company": company})
 
 
 def _answer_production(call: Call) -> Answer:
