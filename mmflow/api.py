@@ -220,7 +220,7 @@ class TimedTransport(httpx.HTTPTransport):
     """The library's transport over connections that end at a deadline, which it has no option for."""
 
     def __init__(self, base_url: str, network: Network, timer: Timer) -> None:
-        context = trust_authorities(network.ca_bundle)
+        context = trust_authorities(base_url, network.ca_bundle)
         super().__init__(verify=context, trust_env=False)
         self._pool = open_pool(base_url, network, context, timer)
 

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from mmflow.errors import BadRequest, Complaint
 from mmflow.job import Job
-from mmflow.names import KINDS, Match, NameBook
+from mmflow.names import Match, NameBook, name_kind
 
 Ids = dict[str, dict[str, list[str]]]
 
@@ -50,7 +50,7 @@ def check_found(found: Mapping[str, Found]) -> None:
 
 def complain(wanted: Wanted, found: Mapping[str, Found]) -> Complaint:
     """Say why a name means nothing at any site."""
-    kind = KINDS.get(wanted.kind, wanted.kind)
+    kind = name_kind(wanted.kind)
     gone = [(site, entry) for site, place in found.items() for entry in place[wanted].retired]
     if gone:
         site, entry = max(gone, key=lambda pair: str(pair[1].retired_at))
@@ -74,7 +74,7 @@ def find_void(found: Found) -> str:
         if wanted.section == "filter":
             kept[wanted.kind] = kept.get(wanted.kind, 0) + len(match.ids)
     return next(
-        (f"no {KINDS.get(kind, kind)} there has a name that is asked for" for kind, ids in kept.items() if not ids), ""
+        (f"no {name_kind(kind)} there has a name that is asked for" for kind, ids in kept.items() if not ids), ""
     )
 
 

@@ -7,7 +7,7 @@ nowhere else. What was found is kept for a day in ``.mmflow/cache``; a name that
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
@@ -18,19 +18,13 @@ from urllib.parse import quote
 import msgspec
 
 from mmflow.atomic import replace_file
+from mmflow.catalogue import GROUPS
 from mmflow.clock import Clock
 from mmflow.errors import GiveUp, hint_names
 
 if TYPE_CHECKING:
     from mmflow.api import Api
 
-KINDS: Mapping[str, str] = {
-    "machine": "machine",
-    "machineGroup": "machine group",
-    "shift": "shift",
-    "operator": "operator",
-    "jobOperation": "job operation",
-}
 FRESH = timedelta(hours=24)
 RECENT = timedelta(days=30)  # how far back a name must have been in use, unless the report reaches further
 PAGE = 500
@@ -153,6 +147,11 @@ def match_name(text: str, entries: tuple[Entry, ...], start: datetime) -> Match:
     return Match(live, () if live else tuple(named), hint)
 
 
+def name_kind(kind: str) -> str:
+    """Give the word for a kind in a sentence: ``machineGroup`` is "machine group"."""
+    return GROUPS[kind].label.lower() if kind in GROUPS else kind
+
+
 def ask_names(api: Api, kind: str, first: date, last: date) -> Iterator[Entry]:
     """Ask the service for the names of a kind in use between two days."""
     return ask_machines(api) if kind == "machine" else ask_members(api, kind, first, last)
@@ -225,7 +224,7 @@ def ask_members(api: Api, group: str, first: date, last: date) -> Iterator[Entry
     Flat rows are known to hold ``shiftId``; other ids are an assumption. Nested answers list ids for every group, so
     they are asked for when the flat ones lack them.
     """
-    id_column = f"{group}Id"
+    id_column = GROUPS[group].id_column
     for flatten, read in ((True, read_rows), (False, read_entities)):
         body = {
             "startDay": first.isoformat(),
@@ -243,7 +242,7 @@ def ask_members(api: Api, group: str, first: date, last: date) -> Iterator[Entry
 def read_rows(answer: MemberAnswer, group: str) -> Iterator[Entry]:
     """Give the members named in flat rows."""
     for row in answer.items:
-        name, key = row.get(group), row.get(f"{group}Id")
+        name, key = row.get(group), row.get(GROUPS[group].id_column)
         if name is not None and key is not None:
             yield Entry(str(name), str(key))
 

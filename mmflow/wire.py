@@ -106,8 +106,13 @@ def open_pool(base_url: str, network: Network, context: ssl.SSLContext, timer: T
     )
 
 
-def trust_authorities(ca_bundle: str) -> ssl.SSLContext:
-    """Trust what the operating system trusts, and the company's own authority when its file is given."""
+def trust_authorities(base_url: str, ca_bundle: str) -> ssl.SSLContext:
+    """Trust what the operating system trusts, and the company's own authority when its file is given.
+
+    For http, which is for this machine only, nobody is trusted: reading all certificates takes a while.
+    """
+    if urlsplit(base_url).scheme == "http":
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context = ssl.create_default_context()
     if ca_bundle:
         try:

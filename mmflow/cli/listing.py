@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from mmflow.cli.output import Output
 from mmflow.cli.session import open_engine, open_session
 from mmflow.errors import EXIT_OK, EXIT_RUN, RunError, UserError, hint_names
-from mmflow.names import KINDS, Entry, NameBook
+from mmflow.names import Entry, NameBook, name_kind
 
 Listed = Mapping[str, tuple[Entry, ...]]
 
@@ -61,7 +61,9 @@ def show_names(out: Output, kind: str, text: str, found: Listed) -> None:
     if not kept:
         names = {entry.name for entries in found.values() for entry in entries}
         out.note(
-            f"no {KINDS[kind]} has a name with {text!r}; {hint_names(text, names)}" if text else f"no {KINDS[kind]}"
+            f"no {name_kind(kind)} has a name with {text!r}; {hint_names(text, names)}"
+            if text
+            else f"no {name_kind(kind)}"
         )
 
 
