@@ -12,9 +12,10 @@ from pathlib import Path
 
 from mmflow.check import CheckedJob
 from mmflow.clock import Clock
+from mmflow.complaints import locate_errors
 from mmflow.deliver import Destination, deliver, delivery_key, rehearsal_info
 from mmflow.durations import parse_duration
-from mmflow.errors import GiveUp, Held, UserError, suggest_name
+from mmflow.errors import BadRequest, GiveUp, Held, ProblemsError, UserError, suggest_name
 from mmflow.fetch import Spool, fetch
 from mmflow.gate import Verdict, judge
 from mmflow.hosts import Host
@@ -106,7 +107,12 @@ def make_report(engine: Engine, checked: CheckedJob, plan: Plan, folder: Path, s
     """Go down the line from the plan to the verdict: raw answers under ``folder``, the table at ``snapshot``."""
     job = checked.job
     network, cache = engine.settings.network, engine.state / "cache"
-    spool = fetch(plan, job, engine.hosts, folder, engine.clock, network, cache, engine.progress)
+    try:
+        spool = fetch(plan, job, engine.hosts, folder, engine.clock, network, cache, engine.progress)
+    except BadRequest as refused:
+        if not refused.complaints:
+            raise
+        raise ProblemsError(locate_errors(refused.complaints, checked.layers)) from refused
     with load(plan, job, spool, folder) as raw:
         shaped = shape(raw, job, plan, snapshot, checked.document)
     return Report(plan, spool, shaped, judge(shaped, job, spool))

@@ -10,6 +10,7 @@ from typing import TextIO
 import msgspec
 
 from mmflow.columns import align_texts
+from mmflow.document import change_texts
 from mmflow.refs import Redactor
 
 
@@ -32,8 +33,9 @@ class Output:
 
     def data(self, document: object) -> None:
         """Print one JSON document; times are ISO 8601 with offset."""
-        text = msgspec.json.format(msgspec.json.encode(document), indent=2).decode()
-        self._stdout.write(self._redactor.redact(text) + "\n")
+        # Redacted before it is encoded, so that the result is JSON whatever a secret looks like.
+        plain = change_texts(msgspec.to_builtins(document), lambda text, _path: self._redactor.redact(text))
+        self._stdout.write(msgspec.json.format(msgspec.json.encode(plain), indent=2).decode() + "\n")
 
     def table(self, headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """Print aligned columns; numbers stand right, everything else left."""
