@@ -7,6 +7,7 @@ that it names; then the rules look at what the words mean. Nothing here needs th
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -21,7 +22,7 @@ from mmflow.errors import Problem, UserError, raise_errors
 from mmflow.faults import Finding, Owner
 from mmflow.fit import explain_misfit, fit_model
 from mmflow.job import Job
-from mmflow.layers import Layers, find, get, lay_over
+from mmflow.layers import EACH, Layers, find, get, lay_over
 from mmflow.options import Options, convert_values
 from mmflow.plant import PlantCalendar
 from mmflow.plugins import Registry
@@ -110,32 +111,40 @@ def check_settings(document: Document, registry: Registry, root: Path, now: date
     settings, found = fit_model(layers.values, Settings, Owner("mmflow.yaml"))
     found += [*check_connections(layers.values, registry), *check_defaults(layers.values)]
     found += apply_rules(SETTINGS_RULES, Facts(layers.values, root, now), found)
-    calendars, wrong = make_calendars(settings, root, found)
+    calendars, wrong = make_calendars(layers.values, root, found)
     return CheckedSettings(document, layers.problems(found + wrong), settings, calendars, root, now)
 
 
 def make_calendars(
-    settings: Settings | None, root: Path, said: Iterable[Finding]
+    values: Value, root: Path, said: Iterable[Finding]
 ) -> tuple[dict[str, PlantCalendar], list[Finding]]:
     """Give the calendar of each site, and why others have none where nothing has been said of them yet."""
     calendars: dict[str, PlantCalendar] = {}
     found: list[Finding] = []
     wrong = {finding.path[:2] for finding in said if finding.severity == "error"}
-    for name, site in settings.sites.items() if settings else ():
+    for path, site in find_sites(values):
         try:
-            calendars[name] = PlantCalendar.from_site(name, site, root)
+            calendars[str(path[1])] = PlantCalendar.from_site(str(path[1]), site, root)
         except UserError as error:
-            found.append(explain_error(blame_key(name, site, root), error))
-    return calendars, [finding for finding in found if finding.path[:2] not in wrong]
+            if path not in wrong:
+                found.append(explain_error(blame_key(path, site, root), error))
+    return calendars, found
 
 
-def blame_key(name: str, site: Site, root: Path) -> ValuePath:
+def find_sites(values: Value) -> Iterator[tuple[ValuePath, Site]]:
+    """Give the sites that can be read, whatever is wrong elsewhere."""
+    for path, block in find(values, ("sites", EACH)):
+        with suppress(msgspec.ValidationError):
+            yield path, convert_values(block, Site)
+
+
+def blame_key(path: ValuePath, site: Site, root: Path) -> ValuePath:
     """Give the path of the key because of which a site has no calendar."""
     try:
-        PlantCalendar.from_site(name, replace(site, holidays=()), root)
+        PlantCalendar.from_site(str(path[1]), replace(site, holidays=()), root)
     except UserError:
-        return ("sites", name, "shifts" if site.shifts else "schedules")
-    return ("sites", name, "holidays")
+        return (*path, "shifts" if site.shifts else "schedules")
+    return (*path, "holidays")
 
 
 def check_job(document: Document, settings: CheckedSettings, registry: Registry) -> CheckedJob:

@@ -21,7 +21,8 @@ def parse_amount(text: str, *, units: tuple[str, ...] = UNITS) -> tuple[int, str
     match = _AMOUNT.fullmatch(text.strip())
     if match is None or match[2] not in units:
         listed = ", ".join(f"{unit}s" for unit in units)
-        raise ValueError(f"expected a whole number from 1 and a unit ({listed}), such as '7 {units[-1]}s'")
+        usual = "day" if "day" in units else units[0]
+        raise ValueError(f"expected a whole number from 1 and a unit ({listed}), such as '7 {usual}s'")
     return int(match[1]), match[2]
 
 

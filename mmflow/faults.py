@@ -149,13 +149,15 @@ _OTHER_THAN_TEXT: Final = re.compile(r"true|false|null|[-+]?[0-9.]+(e[-+]?[0-9]+
 
 
 def _explain_missing(fault: Fault) -> Finding:
-    return Finding(fault.path, "this key is missing", _advise(fault, f"{fault.path[-1]}: "), key=True)
+    hint = _give_example(fault, f"{fault.path[-1]}: ") or _give_sentence(fault)
+    return Finding(fault.path, "this key is missing", hint, key=True)
 
 
 def _explain_type(fault: Fault) -> Finding:
     wanted = [name for name in fault.limit if name != "null" or len(fault.limit) == 1]
     expected = " or ".join(_TYPES[name] for name in wanted)
-    return Finding(fault.path, f"found {name_kind(fault.value)}, expected {expected}", _advise_type(fault, wanted))
+    found = json.dumps(fault.value) if isinstance(fault.value, bool) else name_kind(fault.value)
+    return Finding(fault.path, f"found {found}, expected {expected}", _advise_type(fault, wanted))
 
 
 def _advise_type(fault: Fault, wanted: Sequence[str]) -> str:
@@ -163,7 +165,7 @@ def _advise_type(fault: Fault, wanted: Sequence[str]) -> str:
         return "put it in quotes"
     if isinstance(fault.value, str) and wanted == ["array"]:
         return f"write it as a list: [{fault.value}]" if _PLAIN.fullmatch(fault.value) else "write it as a list"
-    return _advise(fault)
+    return _give_example(fault)
 
 
 def _explain_enum(fault: Fault) -> Finding:
@@ -176,7 +178,11 @@ def _explain_enum(fault: Fault) -> Finding:
 
 
 def _explain_form(fault: Fault) -> Finding:
-    return Finding(fault.path, f"found {show(fault.value)}, which has not the right form", _advise(fault))
+    return Finding(
+        fault.path,
+        f"found {show(fault.value)}, which has not the right form",
+        _give_example(fault) or _give_sentence(fault),
+    )
 
 
 def _explain_secret(fault: Fault) -> Finding:
@@ -188,7 +194,7 @@ def _explain_size(fault: Fault) -> Finding:
     size = len(fault.value) if isinstance(fault.value, str | list | dict) else 0
     unit = "character" if isinstance(fault.value, str) else "item"
     found = f"{size} {unit}{'s' * (size != 1)}" if size else f"no {unit}"
-    return Finding(fault.path, f"found {found}, expected {_BOUNDS[fault.rule]} {fault.limit}", _advise(fault))
+    return Finding(fault.path, f"found {found}, expected {_BOUNDS[fault.rule]} {fault.limit}", _give_example(fault))
 
 
 def _explain_bound(fault: Fault) -> Finding:
@@ -196,14 +202,17 @@ def _explain_bound(fault: Fault) -> Finding:
 
 
 def _explain_other(fault: Fault) -> Finding:
-    return Finding(fault.path, f"found {show(fault.value)}, which does not fit ({fault.rule})", _advise(fault))
+    return Finding(fault.path, f"found {show(fault.value)}, which does not fit ({fault.rule})", _give_example(fault))
 
 
-def _advise(fault: Fault, prefix: str = "") -> str:
-    """Give the first example, else the field's own sentence."""
+def _give_example(fault: Fault, prefix: str = "") -> str:
     examples = fault.notes.get("examples", ())
+    return f"write {prefix}{write_flow(examples[0])}" if examples else ""
+
+
+def _give_sentence(fault: Fault) -> str:
     sentence = str(fault.notes.get("description", "")).rstrip(".")
-    return f"write {prefix}{write_flow(examples[0])}" if examples else sentence[:1].lower() + sentence[1:]
+    return sentence[:1].lower() + sentence[1:]
 
 
 _BOUNDS: Final = {

@@ -34,7 +34,8 @@ class Report(Options):
 
     source: Annotated[str, Meta(description="What is asked: production.", examples=["production"])] = "production"
     metrics: Annotated[
-        tuple[str | MetricUse, ...], Meta(min_length=1, description="The numbers, in the order of the columns.")
+        tuple[str | MetricUse, ...],
+        Meta(min_length=1, description="The numbers, in the order of the columns.", examples=[["oee", "goodParts"]]),
     ]
     group_by: Annotated[
         tuple[str, ...],
@@ -149,7 +150,9 @@ class SinkKeys(Options):
     type: Annotated[
         str, Meta(description="Kind of the sink: one of those that mmflow plugins lists.", examples=["csv"])
     ]
-    name: Annotated[Name, Meta(description="Its name in this job; the type unless given.")] | None = None
+    name: (
+        Annotated[Name, Meta(description="Its name in this job; the type unless given.", examples=["archive"])] | None
+    ) = None
     connection: Annotated[str, Meta(description="Name of a connection in mmflow.yaml.")] = ""
     required: Annotated[bool, Meta(description="false: the run counts as done without this sink.")] = True
 
@@ -166,9 +169,15 @@ class Job(Options):
         Meta(description="What is asked of the service.", examples=[{"metrics": ["oee"], "group_by": ["machine"]}]),
     ]
     window: Window
-    schedule: Schedule | None = None
+    schedule: (
+        Annotated[Schedule, Meta(description="When the job runs by itself.", examples=[{"cron": "40 6 * * mon-fri"}])]
+        | None
+    ) = None
     shape: Shape = Shape()
-    checks: Annotated[tuple[CheckSpec, ...], Meta(description="The gate: what must hold before delivery.")] = ()
+    checks: Annotated[
+        tuple[CheckSpec, ...],
+        Meta(description="The gate: what must hold before delivery.", examples=[[{"rows": ">= 1"}]]),
+    ] = ()
     on_empty: Annotated[
         Literal["deliver", "skip", "fail"], Meta(description="No rows: deliver the header, skip, or fail.")
     ] = "deliver"

@@ -87,8 +87,8 @@ class Retention(Options):
 class Settings(Options):
     """``mmflow.yaml``."""
 
-    version: Annotated[Literal[1], Meta(description="Version of this file's form.")]
-    sites: Annotated[dict[str, Site], Meta(min_length=1, description="The plants, by the name jobs use.")]
+    version: Annotated[Literal[1], Meta(description="Version of this file's form.", examples=[1])]
+    sites: Annotated[dict[str, Site], Meta(min_length=1, description="The plants, by the name that jobs use.")]
     # Options of a connection belong to its sink type, see check.py; here they are plain data.
     connections: Annotated[dict[str, dict[str, Any]], Meta(description="Named, so that jobs hold no secrets.")] = field(
         default_factory=dict

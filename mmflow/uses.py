@@ -9,7 +9,7 @@ import msgspec
 
 from mmflow.document import Path, Value
 from mmflow.errors import hint_names
-from mmflow.faults import Finding, Owner
+from mmflow.faults import Finding, Owner, name_kind
 from mmflow.fit import explain_misfit
 from mmflow.job import SinkKeys, find_time_group
 from mmflow.layers import EACH, all_texts, find, find_texts, get
@@ -63,7 +63,7 @@ def find_type(block: dict[str, Value], path: Path, registry: Registry) -> tuple[
     if "type" not in block:
         return None, [Finding(here, "this key is missing", "write type: csv")]
     if not isinstance(kind, str):
-        return None, [Finding(here, "found something else than text, expected the name of a sink")]
+        return None, [Finding(here, f"found {name_kind(kind)}, expected the name of a sink")]
     if has_reference(kind):
         return None, [Finding(here, "found a reference, expected the name of a sink", "write the name here")]
     if kind not in registry.sinks:

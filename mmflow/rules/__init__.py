@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 from mmflow.faults import Finding
 from mmflow.rules.facts import Facts
+from mmflow.rules.literals import SECRET_RULES
 from mmflow.rules.report import REPORT_RULES
-from mmflow.rules.secrets import SECRET_RULES
 from mmflow.rules.settings import SITE_RULES
 from mmflow.rules.shaping import SHAPING_RULES
 from mmflow.rules.timing import TIMING_RULES

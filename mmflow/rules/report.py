@@ -8,7 +8,7 @@ from typing import Final
 from mmflow.catalogue import FILTERS, GROUPS, METRICS, convert_unit
 from mmflow.errors import UserError, hint_names, suggest_name
 from mmflow.faults import Finding, show
-from mmflow.layers import EACH
+from mmflow.layers import EACH, find
 from mmflow.rules.facts import Facts, explain_error, find_repeated, find_unknown
 
 SOURCES: Final = ("production",)
@@ -22,7 +22,8 @@ def check_name(facts: Facts) -> Iterator[Finding]:
 
 def check_owner(facts: Facts) -> Iterator[Finding]:
     """Warn when nobody would hear of a failure."""
-    if facts.has("job") and not facts.has("owner"):
+    owner = find(facts.values, ("owner",))
+    if facts.has("job") and all(value == "" for _, value in owner):
         hint = "write owner: name@example.com, here or under defaults in mmflow.yaml"
         yield Finding(("job",), "nobody is told when this job fails", hint, severity="warning", id="no-owner")
 

@@ -10,8 +10,9 @@ from mmflow.durations import parse_duration
 from mmflow.errors import UserError
 from mmflow.faults import Finding, show, suggest_reference
 from mmflow.hosts import check_address
-from mmflow.instants import find_zone
+from mmflow.instants import find_zone, read_day
 from mmflow.layers import EACH
+from mmflow.plant import parse_weekdays
 from mmflow.rules.facts import Facts, explain_error
 
 SITE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
@@ -71,4 +72,31 @@ def check_durations(facts: Facts) -> Iterator[Finding]:
                 yield Finding(path, f"found {show(text)}, {error}")
 
 
-SITE_RULES: Final = (check_site_names, check_hosts, check_zones, check_start_of_day, check_durations)
+def check_shift_days(facts: Facts) -> Iterator[Finding]:
+    """Expect weekdays, or ranges of them, in shifts."""
+    for place in (("sites", EACH, "shifts", EACH, "days"), ("sites", EACH, "schedules", EACH, "shifts", EACH, "days")):
+        for path, days in (*facts.texts(*place), *facts.texts(*place, EACH)):
+            try:
+                parse_weekdays(days)
+            except UserError as error:
+                yield explain_error(path, error)
+
+
+def check_holidays(facts: Facts) -> Iterator[Finding]:
+    """Expect days of the calendar in a list of holidays."""
+    for path, day in facts.texts("sites", EACH, "holidays", EACH):
+        try:
+            read_day(day)
+        except UserError as error:
+            yield explain_error(path, error)
+
+
+SITE_RULES: Final = (
+    check_site_names,
+    check_hosts,
+    check_zones,
+    check_start_of_day,
+    check_shift_days,
+    check_holidays,
+    check_durations,
+)

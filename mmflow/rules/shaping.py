@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import Final
 
 from mmflow.catalogue import GROUPS, METRICS
 from mmflow.document import Path
-from mmflow.errors import UserError, hint_names
-from mmflow.expressions import Token, check_expression, split_tokens
+from mmflow.errors import UserError, suggest_name
+from mmflow.expressions import Token, check_expression, names_in, split_tokens
 from mmflow.faults import Finding, show
 from mmflow.layers import EACH
 from mmflow.refs import has_reference
-from mmflow.rules.facts import Facts, find_repeated
+from mmflow.rules.facts import Facts, explain_error, find_repeated
 
 COLUMN_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 ROW_CHECK: Final = re.compile(r"(>=|<=|>|<|=)? ?[0-9]{1,9}")
@@ -58,10 +58,12 @@ def check_expressions(facts: Facts) -> Iterator[Finding]:
     """Expect well-formed expressions over metrics, groups of the report and earlier columns."""
     names, added = known_names(facts), new_columns(facts)
     for path, text in list_expressions(facts):
-        earlier = added if path[1] == "where" else added[: added.index(str(path[2]))]
-        if wrong := check_expression(text, [*names, *earlier]):
-            message, _, hint = wrong.partition("; ")
-            yield Finding(path, message, hint)
+        place = len(added) if path[1] == "where" else added.index(str(path[2]))
+        if wrong := check_expression(text, [*names, *added]):
+            yield explain_error(path, ValueError(wrong))
+        elif late := names_in(text) & set(added[place:]) - set(names):
+            hint = "columns are computed in order; put it above this one"
+            yield Finding(path, f"{show(min(late))} is not computed yet", hint)
 
 
 def check_ratios(facts: Facts) -> Iterator[Finding]:
@@ -113,8 +115,14 @@ def check_sort(facts: Facts) -> Iterator[Finding]:
     found = [(path, text.removeprefix("-")) for path, text in facts.texts("shape", "sort", EACH)]
     for path, name in found:
         if name not in names:
-            yield Finding(path, f"{show(name)} is not a column here", hint_names(name, names))
+            yield Finding(path, f"{show(name)} is not a column here", hint_column(name, names))
     yield from find_repeated(found)
+
+
+def hint_column(name: str, names: Iterable[str]) -> str:
+    """Give the nearest column; to list all metrics would hide the other problems."""
+    near = suggest_name(name, names)
+    return f"did you mean {near!r}?" if near else "name a metric, a group of the report or a new column"
 
 
 def compared_names(facts: Facts) -> Iterator[str]:
@@ -136,7 +144,7 @@ def check_checks(facts: Facts) -> Iterator[Finding]:
     for key in ("column", "min", "max"):
         for path, name in facts.texts("checks", EACH, key):
             if name not in names:
-                yield Finding(path, f"{show(name)} is not a column here", hint_names(name, names))
+                yield Finding(path, f"{show(name)} is not a column here", hint_column(name, names))
     for path, text in facts.texts("checks", EACH, "rows"):
         if not ROW_CHECK.fullmatch(text):
             yield Finding(path, f"found {show(text)}, expected a number of rows", 'write ">= 1" or "<= 500"')

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from mmflow.cron import Cron, read_cron
+from mmflow.document import Path
 from mmflow.durations import parse_duration
 from mmflow.errors import UserError
 from mmflow.faults import Finding, show
@@ -17,6 +18,7 @@ from mmflow.instants import find_zone
 from mmflow.job import WINDOW_FORMS, WindowSpec
 from mmflow.layers import EACH, all_texts
 from mmflow.options import convert_values
+from mmflow.plant import OWN, PlantCalendar
 from mmflow.refs import has_reference
 from mmflow.rules.facts import Facts, explain_error
 from mmflow.rules.forms import check_forms, fits_form
@@ -31,14 +33,31 @@ def check_window_words(facts: Facts) -> Iterator[Finding]:
     window = read_spec(facts) or facts.text("window")
     if not window:
         return
-    groups = [text for _, text in facts.texts("report", "filter", "machineGroup", EACH)]
-    path = ("window", "shift") if isinstance(window, WindowSpec) and window.shift else ("window",)
     try:
         read_window(window)
-        for calendar in facts.job_calendars:
-            check_window(window, calendar, machine_groups=groups)
     except UserError as error:
-        yield explain_error(path, error)
+        yield explain_error(("window", "on") if isinstance(window, WindowSpec) and window.on else ("window",), error)
+    else:
+        yield from check_shift(facts, window)
+
+
+def check_shift(facts: Facts, window: str | WindowSpec) -> Iterator[Finding]:
+    """Expect the shift of a window, and its schedule, at every site of the job."""
+    groups = [text for _, text in facts.texts("report", "filter", "machineGroup", EACH)]
+    for calendar in facts.job_calendars:
+        try:
+            check_window(window, calendar, machine_groups=groups)
+        except UserError as error:
+            yield explain_error(blame_shift(window, calendar), error)
+            return
+
+
+def blame_shift(window: str | WindowSpec, calendar: PlantCalendar) -> Path:
+    """Give the key because of which a window means nothing at a site."""
+    if isinstance(window, str):
+        return ("window",)
+    schedules = {"", OWN, *(schedule.name for schedule in calendar.schedules)}
+    return ("window", "shift" if window.schedule in schedules else "schedule")
 
 
 def read_spec(facts: Facts) -> WindowSpec | None:

@@ -12,6 +12,8 @@ from mmflow.rules.facts import Facts
 from mmflow.secrecy import looks_like_secret
 from mmflow.text import BadText
 
+LITERAL: Final = "inline-secret"
+
 
 def check_references(facts: Facts) -> Iterator[Finding]:
     """Expect references to be well formed; what they stand for is not looked up."""
@@ -26,8 +28,10 @@ def check_literals(facts: Facts) -> Iterator[Finding]:
     """Refuse what looks like a key or password in a file that is copied, mailed and committed."""
     for path, text in all_texts(facts.values):
         if looks_like_secret(text):
-            hint = f"write {suggest_reference(path)} and set that variable; if it is no secret, ignore this by its id"
-            yield Finding(path, "this looks like a secret, which must not stand in this file", hint, id="inline-secret")
+            hint = (
+                f"write {suggest_reference(path)} and set that variable; if it is none, add # mmflow: ignore[{LITERAL}]"
+            )
+            yield Finding(path, "this looks like a secret, which must not stand in this file", hint, id=LITERAL)
 
 
 SECRET_RULES: Final = (check_references, check_literals)

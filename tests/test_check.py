@@ -1,0 +1,102 @@
+"""Files with mistakes beside the exact text they give, and the promise that both ways of checking say the same."""
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import pytest
+from msgspec import Meta
+
+from mmflow.check import CheckedSettings, check_job, check_settings
+from mmflow.document import read_text
+from mmflow.errors import Problem, ProblemsError, describe_problems
+from mmflow.options import Options
+from mmflow.plugins import Registry, load
+from mmflow.refs import Secret
+from mmflow.sinks import SinkType
+
+JOBS = Path(__file__).parent / "jobs"
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+class MailOptions(Options):
+    to: Annotated[tuple[str, ...], Meta(description="Who gets it.", examples=[["plant@example.com"]])]
+    subject: str = ""
+
+
+class MailServer(Options):
+    host: Annotated[str, Meta(description="The server.", examples=["smtp.example.com"])]
+    port: int = 587
+    password: Secret | None = None
+
+
+class BaseOptions(Options):
+    table: str
+
+
+class BaseServer(Options):
+    url: Secret
+
+
+class HookOptions(Options):
+    url: str
+    token: Secret
+
+
+def refuse_delivery(*_arguments: object) -> None:
+    raise AssertionError("a check delivers nothing")
+
+
+TOYS = (
+    SinkType(name="mail", summary="Mail.", options=MailOptions, connection=MailServer, deliver=refuse_delivery),
+    SinkType(name="base", summary="A base.", options=BaseOptions, connection=BaseServer, deliver=refuse_delivery),
+    SinkType(name="hook", summary="A hook.", options=HookOptions, deliver=refuse_delivery),
+)
+
+
+@pytest.fixture(scope="module")
+def registry() -> Registry:
+    """The sinks that are installed, and three toys with connections and secrets."""
+    installed = load()
+    return Registry({**installed.sinks, **{sink.name: sink for sink in TOYS}}, installed.plugins, installed.packages)
+
+
+@pytest.fixture(scope="module")
+def settings(registry: Registry) -> CheckedSettings:
+    return check_settings(read_text((JOBS / "mmflow.yaml").read_bytes(), "mmflow.yaml"), registry, JOBS, NOW)
+
+
+def list_cases(folder: str) -> list[str]:
+    return sorted(path.stem for path in (JOBS / folder).glob("*.yaml"))
+
+
+def describe(problems: tuple[Problem, ...]) -> str:
+    return describe_problems(problems) + "\n"
+
+
+def hold_against(golden: Path, text: str) -> None:
+    """Compare with the stored text; MMFLOW_GOLDEN=write stores it anew, to be read before it is committed."""
+    if os.environ.get("MMFLOW_GOLDEN") == "write":
+        golden.write_text(text, encoding="utf-8")
+    assert text == golden.read_text(encoding="utf-8")
+
+
+def problems_of_job(path: Path, settings: CheckedSettings, registry: Registry) -> tuple[Problem, ...]:
+    try:
+        return check_job(read_text(path.read_bytes(), f"jobs/{path.name}"), settings, registry).problems
+    except ProblemsError as error:
+        return error.problems
+
+
+@pytest.mark.parametrize("case", list_cases("invalid"))
+def test_a_job_with_mistakes_gives_exactly_this_text(case, settings, registry):
+    problems = problems_of_job(JOBS / "invalid" / f"{case}.yaml", settings, registry)
+    hold_against(JOBS / "invalid" / f"{case}.txt", describe(problems))
+
+
+@pytest.mark.parametrize("case", list_cases("settings"))
+def test_settings_with_mistakes_give_exactly_this_text(case, registry):
+    document = read_text((JOBS / "settings" / f"{case}.yaml").read_bytes(), "mmflow.yaml")
+    problems = check_settings(document, registry, JOBS, NOW).problems
+    hold_against(JOBS / "settings" / f"{case}.txt", describe(problems))
