@@ -13,7 +13,7 @@ from mmflow.catalogue import GROUPS, Conversion, convert_unit, metric
 from mmflow.cells import Column, quote_name
 from mmflow.job import Job, MetricUse
 from mmflow.plan import Plan
-from mmflow.relations import Derived
+from mmflow.relations import Derived, trim_noise
 
 # How people call the other span.
 EARLIER = {"previous": "previous", "same_weekday": "a week before", "last_year": "a year before"}
@@ -35,8 +35,10 @@ class Heading:
     def sql(self) -> str:
         """Write the values in the column's unit, rounded only when the job says so, halves away from zero."""
         value = f"j.{quote_name(self.source)}"
-        for operator, number in (("*", self.conversion.multiply), ("/", self.conversion.divide)):
-            value = value if number == 1 else f"{value} {operator} {number}"
+        if self.conversion.divide != 1:
+            value = f"{value} / {self.conversion.divide}"
+        if self.conversion.multiply != 1:
+            value = trim_noise(f"{value} * {self.conversion.multiply}")
         return value if self.decimals is None else f"round({value}, {self.decimals})"
 
 

@@ -115,8 +115,18 @@ def pair_query(frame: Frame) -> str:
     names = [
         (quote_name(name), quote_name(f"{name}_previous"), quote_name(f"{name}_change")) for name in frame.compared
     ]
-    pairs = [f"p.{name} AS {previous}, k.{name} - p.{name} AS {change}" for name, previous, change in names]
+    pairs = [
+        f"p.{name} AS {previous}, {trim_noise(f'k.{name} - p.{name}')} AS {change}" for name, previous, change in names
+    ]
     return f"SELECT {', '.join(['k.*', *pairs])}"
+
+
+def trim_noise(value: str) -> str:
+    """Write a small number without the noise of binary fractions: 0.5 - 0.4 is 0.1, not 0.09999999999999998.
+
+    Only numbers below 1,000 are rounded, to 12 decimals: beyond, the rounding itself would cost digits.
+    """
+    return f"CASE WHEN abs({value}) < 1000 THEN round({value}, 12) + 0 ELSE {value} END"
 
 
 def partner_query(frame: Frame, source: str) -> str:
