@@ -24,7 +24,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from mmflow import __version__, hookspecs
-from mmflow.errors import UserError, suggest_name
+from mmflow.errors import UserError, hint_names
 from mmflow.settings import PluginRules
 from mmflow.sinks import CONSOLE, SinkType
 
@@ -82,9 +82,7 @@ class Registry:
                 return f"the sink {name!r} of {info.distribution} cannot be used: {info.reason}"
         if package:
             return f"the sink {name!r} is not installed; install it with: {install_command(package)}"
-        near = suggest_name(name, {*self.sinks, *self.packages})
-        hint = f"did you mean {near!r}?" if near else f"there are: {', '.join(sorted(self.sinks))}"
-        return f"there is no sink {name!r}; {hint}"
+        return f"there is no sink {name!r}; {hint_names(name, {*self.sinks, *self.packages})}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,9 +195,8 @@ def check_hooks(manager: pluggy.PluginManager, plugin: object) -> None:
         manager.check_pending()
     except pluggy.PluginValidationError:
         unknown = next(caller.name for caller in callers if not caller.has_spec())
-        near = suggest_name(unknown, [name for name in dir(hookspecs) if name.startswith("mmflow_")])
-        hint = f"; did you mean {near!r}?" if near else ""
-        raise _Refused("failed", f"it implements {unknown!r}, which is not a hook{hint}") from None
+        hint = hint_names(unknown, [name for name in dir(hookspecs) if name.startswith("mmflow_")])
+        raise _Refused("failed", f"it implements {unknown!r}, which is not a hook; {hint}") from None
 
 
 def make_registry(

@@ -1,0 +1,76 @@
+"""What may be written in a block of YAML, as a table for people: one line a key, from the same model as the check."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from mmflow.options import Options
+from mmflow.schema import REFERENCE, Schema, describe_model
+
+_KINDS: Final = {
+    "string": "text",
+    "integer": "whole number",
+    "number": "number",
+    "boolean": "true or false",
+    "array": "list",
+    "object": "block",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class KeyLine:
+    """One key: what it takes, what holds when it is left out ("" for nothing), and what it is for."""
+
+    key: str
+    takes: str
+    default: str
+    description: str
+    example: str = ""
+
+
+def list_keys(model: type[Options]) -> list[KeyLine]:
+    """Give the keys of an options class, in the order in which it declares them."""
+    schema = describe_model(model)
+    return [
+        KeyLine(
+            key=key,
+            takes=" or ".join(dict.fromkeys(name_kinds(inner))),
+            default="required" if key in schema["required"] else write_value(inner.get("default", "")),
+            description=inner.get("description", ""),
+            example=write_value(next(iter(inner.get("examples", ())), "")),
+        )
+        for key, inner in schema["properties"].items()
+    ]
+
+
+def name_kinds(schema: Schema) -> Iterator[str]:
+    """Say what a value may be: each kind once, the words themselves where only some are allowed."""
+    for branch in schema.get("anyOf", [schema]):
+        if "enum" in branch:
+            yield " | ".join(map(write_value, branch["enum"]))
+        elif "$ref" in branch:
+            yield "block"
+        elif branch != REFERENCE and branch.get("type") in _KINDS:
+            yield _KINDS[branch["type"]]
+
+
+def write_value(value: object) -> str:
+    """Write a value as it stands in YAML, text without quotes."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def markdown_table(lines: Iterable[KeyLine]) -> str:
+    """Give the keys as a Markdown table."""
+    head = ["| key | takes | default | what it is for |", "|---|---|---|---|"]
+    return "\n".join([*head, *map(markdown_line, lines)])
+
+
+def markdown_line(line: KeyLine) -> str:
+    """Give a key as a line of a Markdown table."""
+    example = f" Example: `{line.example}`" if line.example else ""
+    default = f"`{line.default}`" if line.default not in ("", "required") else line.default
+    cells = [f"`{line.key}`", line.takes, default, line.description + example]
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

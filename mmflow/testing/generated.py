@@ -1,0 +1,70 @@
+"""Everything in this repository that the code writes: ``python -m mmflow.testing.generated`` does, ``--check`` looks.
+
+Run from a checkout with its own plugins installed, as ``python dev.py docs`` and ``python dev.py check`` do.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from mmflow.plugins import Registry, load
+from mmflow.reference import list_keys, markdown_table
+
+ROOT: Final = Path(__file__).parents[2]
+# A generated table in a README stands between <!-- options of csv --> and <!-- end -->.
+_BLOCK: Final = re.compile(r"(<!-- options of (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def generate_files(registry: Registry) -> Iterator[tuple[Path, str]]:
+    """Give each file that is written by the code, or that holds something written by it, and its whole text."""
+    yield ROOT / "mmflow" / "packages.json", list_packages()
+    for readme in sorted(ROOT.glob("plugins/*/README.md")):
+        yield readme, fill_tables(readme.read_text(encoding="utf-8"), registry)
+
+
+def list_packages() -> str:
+    """Give the table "sink -> package" from what the packages here declare in ``[tool.mmflow]``."""
+    packages: dict[str, str] = {}
+    for path in [ROOT / "pyproject.toml", *ROOT.glob("plugins/*/pyproject.toml")]:
+        declared = tomllib.loads(path.read_text(encoding="utf-8"))
+        packages |= dict.fromkeys(declared["tool"]["mmflow"]["sinks"], declared["project"]["name"])
+    return json.dumps(packages, indent=2, sort_keys=True) + "\n"
+
+
+def fill_tables(text: str, registry: Registry) -> str:
+    """Write the option tables in a README anew."""
+
+    def fill(block: re.Match[str]) -> str:
+        return f"{block[1]}\n{markdown_table(list_keys(registry.sink(block[2]).options))}\n\n{block[3]}"
+
+    return _BLOCK.sub(fill, text)
+
+
+def find_stale(registry: Registry) -> list[tuple[Path, str]]:
+    """Give the files that are not what the code would write, and what it would."""
+    return [
+        (path, text)
+        for path, text in generate_files(registry)
+        if not path.exists() or path.read_text(encoding="utf-8") != text
+    ]
+
+
+def main(words: list[str]) -> int:
+    """Write what is stale and give 0, or with ``--check`` only name it and give 1 when there is something."""
+    stale = find_stale(load())
+    checking = "--check" in words
+    for path, text in stale:
+        sys.stdout.write(f"{'stale' if checking else 'wrote'} {path.relative_to(ROOT).as_posix()}\n")
+        if not checking:
+            path.write_text(text, encoding="utf-8", newline="\n")
+    return int(checking and bool(stale))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
