@@ -1,0 +1,233 @@
+"""msgspec, which decides, and jsonschema, which explains, give the same verdict."""
+
+from copy import deepcopy
+from functools import cache
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mmflow.document import read_text
+from mmflow.errors import ProblemsError
+from mmflow.faults import Owner
+from mmflow.fit import fit_model, list_faults
+from mmflow.job import Job, SinkKeys
+from mmflow.layers import all_texts
+from mmflow.options import Options, convert_values
+from mmflow.plugins import load
+from mmflow.refs import Secret, has_reference
+from mmflow.schema import describe_model
+from mmflow.settings import Settings
+
+JOBS = Path(__file__).parent / "jobs"
+
+GOOD_JOB = {
+    "job": "morning-oee",
+    "description": "Yesterday by machine.",
+    "owner": "ops@example.com",
+    "sites": ["boston"],
+    "report": {
+        "metrics": ["oee", {"metric": "downtime", "unit": "min", "label": "Down", "decimals": 1}],
+        "group_by": ["machine", "day"],
+        "filter": {"machineGroup": ["Mills"]},
+        "no_shift": "drop",
+    },
+    "window": {"shift": "Third", "on": "yesterday"},
+    "schedule": {"cron": "40 6 * * mon-fri", "timezone": "America/New_York", "catch_up": "latest"},
+    "shape": {
+        "columns": {"a": "goodParts", "b": {"expr": "totalParts", "decimals": 2}},
+        "where": "downtime > 0",
+        "compare": {"to": "previous"},
+        "totals": True,
+        "sort": ["-downtime"],
+        "limit": 20,
+        "rest": False,
+    },
+    "checks": [{"rows": ">= 1"}, {"column": "goodParts", "min": 0, "max": "totalParts"}, {"sites": "all"}],
+    "on_empty": "skip",
+    "slice": "7 days",
+    "sinks": [{"type": "csv"}],
+}
+GOOD_SETTINGS = {
+    "version": 1,
+    "sites": {
+        "boston": {
+            "environment": "standard",
+            "timezone": "America/New_York",
+            "start_of_day": "06:00",
+            "week_starts": "monday",
+            "shifts": [{"name": "First", "days": ["mon", "tue"], "from": "06:00", "to": "14:00"}],
+            "holidays": ["2026-12-25"],
+        }
+    },
+    "output_mode": "0644",
+    "network": {"in_flight": 2},
+    "plugins": {"block": ["x"]},
+}
+ODD = [None, True, False, 0, 1, -1, 2, 3.0, 1.5, 1e300, 10**30, "", "x", "06:00", "0644", "deliver", "a\n", "${env:X}"]
+ODD_BLOCKS = [[], {}, [[]], [{}], ["a", 1], {"a": 1}, {"last": "7 days"}, [None]]
+
+
+def verdicts(values, model):
+    """Give whether msgspec reads the values, and whether the schema finds nothing wrong."""
+    try:
+        convert_values(values, model)
+        fits = True
+    except msgspec.ValidationError:
+        fits = False
+    return fits, not list_faults(values, schema_of(model))
+
+
+@cache
+def schema_of(model):
+    return describe_model(model)
+
+
+def assert_same_verdict(values, model):
+    fits, silent = verdicts(values, model)
+    if silent and not fits:  # a reference stands where something narrower than text is expected
+        assert any(has_reference(text) for _, text in all_texts(values))
+    else:
+        assert fits == silent, values
+
+
+def list_places(values, at=()):
+    yield at
+    for part, inner in (
+        values.items() if isinstance(values, dict) else enumerate(values if isinstance(values, list) else ())
+    ):
+        yield from list_places(inner, (*at, part))
+
+
+def put(values, path, value):
+    copied = deepcopy(values)
+    if not path:
+        return value
+    inner = copied
+    for part in path[:-1]:
+        inner = inner[part]
+    inner[path[-1]] = value
+    return copied
+
+
+def remove(values, path):
+    copied = deepcopy(values)
+    inner = copied
+    for part in path[:-1]:
+        inner = inner[part]
+    del inner[path[-1]]
+    return copied
+
+
+def list_values():
+    for path in sorted((*JOBS.glob("invalid/*.yaml"), *JOBS.glob("settings/*.yaml"), JOBS / "mmflow.yaml")):
+        try:
+            yield path.stem, read_text(path.read_bytes(), path.name).values
+        except ProblemsError:
+            continue
+
+
+@pytest.mark.parametrize(("name", "values"), list(list_values()))
+@pytest.mark.parametrize("model", [Job, Settings])
+def test_both_give_one_verdict_on_every_stored_file(name, values, model):
+    assert_same_verdict(values, model)
+
+
+@pytest.mark.parametrize(("values", "model"), [(GOOD_JOB, Job), (GOOD_SETTINGS, Settings)])
+def test_a_good_file_fits_both(values, model):
+    assert verdicts(values, model) == (True, True)
+
+
+@pytest.mark.parametrize(("values", "model"), [(GOOD_JOB, Job), (GOOD_SETTINGS, Settings)])
+def test_both_give_one_verdict_on_every_single_change(values, model):
+    """Every place of a good file, with every odd value in it, and without it."""
+    for path in list_places(values):
+        for odd in (*ODD, *ODD_BLOCKS):
+            assert_same_verdict(put(values, path, odd), model)
+        if path:
+            assert_same_verdict(remove(values, path), model)
+            parent = path[:-1]
+            if isinstance(path[-1], str):
+                assert_same_verdict(put(values, (*parent, "unknown"), 1), model)
+
+
+LEAVES = st.one_of(
+    st.sampled_from(ODD), st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.text(max_size=8)
+)
+ANYTHING = st.recursive(
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.data())
+def test_both_give_one_verdict_on_several_changes(data):
+    values = GOOD_JOB
+    for _ in range(data.draw(st.integers(1, 4))):
+        path = data.draw(st.sampled_from(list(list_places(values))))
+        values = put(values, path, data.draw(ANYTHING))
+    assert_same_verdict(values, Job)
+
+
+@pytest.mark.parametrize("sink", list(load().sinks.values()), ids=lambda sink: sink.name)
+@settings(deadline=None, max_examples=25)
+@given(key=st.text(min_size=1, max_size=8), value=ANYTHING)
+def test_both_give_one_verdict_on_the_options_of_installed_sinks(sink, key, value):
+    names = [field.encode_name for field in msgspec.structs.fields(sink.options)]
+    for name in (*names, key):
+        assert_same_verdict({name: value}, sink.options)
+
+
+class Vault(Options):
+    token: Secret
+    spare: Secret | None = None
+    size: int = 1
+
+
+@pytest.mark.row("S49")
+@pytest.mark.parametrize("values", [{"token": "abc"}, {"token": "${env:T}", "spare": "abc"}, {"token": 5}])
+def test_a_secret_that_is_no_reference_is_refused_and_never_shown(values):
+    found, findings = fit_model(values, Vault, Owner("vault"))
+    assert found is None
+    assert [finding.message for finding in findings] == ["a secret must not stand in this file"]
+    assert "abc" not in str(findings)
+
+
+def test_a_reference_stands_for_a_secret_and_is_not_shown_either():
+    found, findings = fit_model({"token": "${env:T}"}, Vault, Owner("vault"))
+    assert found == Vault(token=Secret("${env:T}"))
+    assert not findings
+
+
+def test_a_reference_where_a_number_is_expected_is_left_to_the_run():
+    assert fit_model({"token": "${env:T}", "size": "${env:SIZE}"}, Vault, Owner("vault")) == (None, [])
+
+
+def test_resolved_texts_become_numbers_and_booleans():
+    found, _ = fit_model({"type": "csv", "required": "false"}, SinkKeys, Owner("csv"), strict=False)
+    assert found == SinkKeys(type="csv", required=False)
+    assert fit_model({"token": "abc", "size": "12"}, Vault, Owner("v"), strict=False)[0] == Vault(
+        token=Secret("abc"), size=12
+    )
+
+
+@pytest.mark.parametrize(
+    ("size", "message"),
+    [("many", "found text, expected a whole number"), ("2.5", "found text, expected a whole number")],
+)
+def test_resolved_texts_that_are_no_numbers_are_explained(size, message):
+    found, findings = fit_model({"token": "abc", "size": size}, Vault, Owner("v"), strict=False)
+    assert found is None
+    assert [(finding.path, finding.message) for finding in findings] == [(("size",), message)]
+
+
+def test_bounds_hold_for_resolved_texts_too():
+    values = {"metrics": ["oee"]}
+    _, findings = fit_model(GOOD_JOB | {"report": values, "shape": {"limit": "0"}}, Job, Owner("a job"), strict=False)
+    assert [(finding.path, finding.message) for finding in findings] == [
+        (("shape", "limit"), "found 0, expected at least 1")
+    ]
