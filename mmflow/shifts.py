@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
@@ -14,11 +14,12 @@ from mmflow.spans import Earlier, Moment, Span, show_day, show_days, span_instan
 
 # Within so many days a weekly schedule shows each of its shifts, also one of today's that has not ended yet.
 NEAR: Final = 8
-# How many days before, in the order in which they are tried, and how that is called.
-BACK: Final[dict[Earlier, tuple[Sequence[int], str]]] = {
-    "previous": (range(1, NEAR + 1), "the same shift on the latest day before"),
-    "same_weekday": ((7,), "the same shift seven days earlier"),
-    "last_year": ((364,), "the same shift 52 weeks earlier"),
+# How many days before to look, the first that has the shift is taken, and how that is called. More than one week,
+# because a change of the clocks may swallow a short shift.
+BACK: Final[Mapping[Earlier, tuple[Sequence[int], str]]] = {
+    "previous": (range(1, 15), "the same shift on the latest day before"),
+    "same_weekday": (range(7, 22, 7), "the same shift a week earlier"),
+    "last_year": (range(364, 379, 7), "the same shift 52 weeks earlier"),
 }
 
 
@@ -40,14 +41,12 @@ class ShiftWords:
         return span_shift(moment.calendar, self.find_shift(moment), self.summary)
 
     def earlier(self, moment: Moment, to: Earlier) -> Span:
-        """Give the shift of the same name before it; raises :class:`UserError` when the schedule has none there."""
+        """Give the shift of the same name a day, a week or 52 weeks before, or on the next earlier day that has it."""
         shift = self.find_shift(moment)
         steps, why = BACK[to]
-        for step in steps:
-            for found in moment.calendar.shifts_on(shift.day - timedelta(days=step), shift.schedule):
-                if found.name == shift.name:
-                    return span_shift(moment.calendar, found, why)
-        raise UserError(f"no shift {shift.name!r} to compare with before {show_day(shift.day)}")
+        days = (shift.day - timedelta(days=step) for step in steps)
+        found = (near for day in days for near in moment.calendar.shifts_on(day, shift.schedule))
+        return span_shift(moment.calendar, next(near for near in found if near.name == shift.name), why)
 
     def find_schedule(self, calendar: PlantCalendar, machine_groups: Sequence[str]) -> ShiftSchedule:
         """Give the schedule that is meant; raises :class:`UserError` when it, or its shift, does not exist."""

@@ -49,19 +49,24 @@ class Moment:
 
     @property
     def yesterday(self) -> date:
-        """The production day before it."""
-        return self.today - ONE_DAY
+        """The production day before it; a day that its zone left out was none."""
+        return self.calendar.day_of(self.calendar.day_start(self.today) - TICK)
 
     def first_day(self, period: Period, day: date) -> date:
         """Give the first production day of the period that holds ``day``."""
         return period.first_day(day, self.calendar.week_starts)
 
     def moved(self, count: int, period: Period) -> Moment:
-        """Give the same time on the wall so many periods later, never off the production day that belongs to it."""
+        """Give the same time on the wall so many periods later, never off the production day that belongs to it.
+
+        The start of a production day becomes the start of the other, whatever the wall shows there.
+        """
         day = period.move_day(self.today, count)
+        start, end = self.calendar.day_start(day), self.calendar.day_start(day + ONE_DAY)
+        if self.at == self.calendar.day_start(self.today):
+            return replace(self, at=start)
         same = self.calendar.instant(self.calendar.wall(self.at) + (day - self.today))
-        first, after = self.calendar.day_start(day), self.calendar.day_start(day + ONE_DAY)
-        return replace(self, at=min(max(same, first), after - TICK))
+        return replace(self, at=max(min(same, end - TICK), start))
 
 
 def span_instants(calendar: PlantCalendar, start: datetime, end: datetime, why: str) -> Span:
@@ -83,8 +88,9 @@ def move_span(calendar: PlantCalendar, span: Span, count: int, period: Period, w
     if span.whole_days:
         first, last = (period.move_day(day, count) for day in (span.first_day, span.last_day))
         return span_days(calendar, first, last, why)
-    start = Moment(calendar, span.start).moved(count, period).at
-    end = Moment(calendar, span.end - TICK).moved(count, period).at + TICK
+    start, end = (Moment(calendar, instant).moved(count, period).at for instant in (span.start, span.end))
+    if end <= start:  # the wall showed this time twice, and there it shows it once
+        end = start + (span.end - span.start)
     return span_instants(calendar, start, end, why)
 
 

@@ -25,12 +25,13 @@ from mmflow.words import (
     PeriodWords,
     RangeWords,
     Words,
-    find_day,
     find_last,
     find_rolling,
     find_this,
     find_to_date,
     find_to_yesterday,
+    find_today,
+    find_yesterday,
 )
 
 __all__ = ["WINDOW_WORDS", "Earlier", "Span", "check_window", "earlier_span", "read_window", "resolve_window"]
@@ -177,8 +178,8 @@ def list_words(period: Period) -> dict[str, Words]:
 
 
 WINDOW_WORDS: Final[Mapping[str, Words]] = {
-    "today": PeriodWords("the production day running at the slot", DAY, partial(find_day, 0)),
-    "yesterday": PeriodWords("the production day before the running one", DAY, partial(find_day, 1)),
+    "today": PeriodWords("the production day running at the slot", DAY, find_today),
+    "yesterday": PeriodWords("the production day before the running one", DAY, find_yesterday),
     **list_words(WEEK),
     **list_words(MONTH),
     **list_words(QUARTER),

@@ -71,24 +71,31 @@ class HourWords:
 
     def resolve(self, moment: Moment) -> Span:
         """Give the span at this moment."""
-        end = moment.at if self.to_now else find_full_hour(moment)
-        return span_instants(moment.calendar, end - self.count * HOUR, end, self.summary)
+        return self._end_at(moment, self._find_end(moment), self.summary)
 
     def earlier(self, moment: Moment, to: Earlier) -> Span:
-        """Give as many hours just before, or the same hours on the wall a week or 52 weeks earlier."""
+        """Give as many hours just before, or up to the same time on the wall a week or 52 weeks earlier."""
+        end = self._find_end(moment)
         if to == "previous":
-            end = self.resolve(moment).start
-            return span_instants(moment.calendar, end - self.count * HOUR, end, JUST_BEFORE)
-        return move_span(moment.calendar, self.resolve(moment), *WEEKS_BACK[to])
+            return self._end_at(moment, end - self.count * HOUR, JUST_BEFORE)
+        count, period, why = WEEKS_BACK[to]
+        return self._end_at(moment, self._find_end(moment.moved(count, period)), why)
+
+    def _find_end(self, moment: Moment) -> datetime:
+        return moment.at if self.to_now else find_full_hour(moment)
+
+    def _end_at(self, moment: Moment, end: datetime, why: str) -> Span:
+        return span_instants(moment.calendar, end - self.count * HOUR, end, why)
 
 
 def find_full_hour(moment: Moment) -> datetime:
-    """Give the latest instant not after the slot at which the plant's wall clock shows a full hour."""
-    wall = moment.calendar.wall(moment.at)
-    full = wall.replace(minute=0, second=0, microsecond=0)
-    same = moment.at - (wall - full)
-    # Half-hour clock changes (Lord Howe): since the change there was no full hour that this way back reaches.
-    return same if moment.calendar.wall(same) == full else moment.calendar.instant(full)
+    """Give the latest instant, not after the slot, at which the plant's wall clock showed a full hour.
+
+    It may lie more than an hour back: on Lord Howe Island the clocks change by half an hour.
+    """
+    minute = moment.at.replace(second=0, microsecond=0)
+    back = (minute - timedelta(minutes=minutes) for minutes in range(180))
+    return next(instant for instant in back if moment.calendar.wall(instant).minute == 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +125,14 @@ class RangeWords:
         return move_span(moment.calendar, span, -days, DAY, JUST_BEFORE)
 
 
-def find_day(back: int, moment: Moment, why: str) -> Span:
-    """Give the production day so many days before the one that is running."""
-    day = moment.today - timedelta(days=back)
-    return span_days(moment.calendar, day, day, why)
+def find_today(moment: Moment, why: str) -> Span:
+    """Give the production day that is running."""
+    return span_days(moment.calendar, moment.today, moment.today, why)
+
+
+def find_yesterday(moment: Moment, why: str) -> Span:
+    """Give the production day before the one that is running."""
+    return span_days(moment.calendar, moment.yesterday, moment.yesterday, why)
 
 
 def find_this(period: Period, moment: Moment, why: str) -> Span:
