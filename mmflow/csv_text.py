@@ -117,17 +117,20 @@ def define_macros(dialect: CsvDialect) -> Iterator[str]:
         "in_quotes(t)": """'"' || replace(t, '"', '""') || '"'""",
         "guard(t)": GUARDS[dialect.formula_guard],
         "enclose(t)": ENCLOSURES[dialect.quoting].format(null=quote_text(dialect.null)),
-        # 1.5e-07 and 1e+16 are the database's shortest texts; people and other programs want 0.00000015.
+        # The database writes 1.5e-07 and 1e+16, people and other programs want 0.00000015.
         "digits(t)": "regexp_replace(split_part(t, 'e', 1), '[-.]', '', 'g')",
         "exponent(t)": "CAST(split_part(t, 'e', 2) AS INTEGER)",
         "spell_out(t)": (
             "if(starts_with(t, '-'), '-', '') || if(exponent(t) < 0,"
             " '0.' || repeat('0', -exponent(t) - 1) || digits(t), rpad(digits(t), exponent(t) + 1, '0'))"
         ),
-        "show_real(t)": f"replace(if(contains(t, 'e'), spell_out(t), t), '.', '{dialect.decimal}')",
+        "show_extreme(t)": "if(contains(t, 'e'), spell_out(t), t)",
+        "show_fraction(x)": (
+            "if(abs(x) < 1e-3 OR abs(x) >= 1e16, show_extreme(CAST(x AS VARCHAR)), CAST(x AS VARCHAR))"
+        ),
         "show_number(x)": (
-            "CASE WHEN x = trunc(x) AND abs(x) < 1e16 THEN CAST(CAST(x AS BIGINT) AS VARCHAR)"
-            " ELSE show_real(CAST(x AS VARCHAR)) END"
+            "if(x = trunc(x) AND abs(x) < 1e16, CAST(CAST(x AS BIGINT) AS VARCHAR), "
+            + ("show_fraction(x))" if dialect.decimal == "." else "replace(show_fraction(x), '.', ','))")
         ),
     }
     return (f"CREATE TEMP MACRO {name} AS {body}" for name, body in bodies.items())
@@ -206,10 +209,9 @@ def find_change(zone: ZoneInfo, before: int, after: int) -> int:
 def write_query(block: Block, dialect: CsvDialect, offsets: Mapping[str, Sequence[Offset]]) -> str:
     """Give the query whose rows are the finished lines of a block."""
     null = quote_text(write_null(dialect, alone=len(block.fields) == 1))
-    cells = (write_cell(field, dialect, offsets.get(field.name, ())) for field in block.fields)
-    between = f" || {quote_text(dialect.delimiter)} || "
-    line = between.join(f"coalesce({cell}, {null})" for cell in cells)
-    return f"SELECT {line} || {quote_text(dialect.newline)} FROM {block.source}"
+    cells = [f"coalesce({write_cell(field, dialect, offsets.get(field.name, ()))}, {null})" for field in block.fields]
+    line = f", {quote_text(dialect.delimiter)}, ".join(cells)
+    return f"SELECT concat({line}, {quote_text(dialect.newline)}) FROM {block.source}"
 
 
 def write_null(dialect: CsvDialect, *, alone: bool) -> str:

@@ -56,8 +56,9 @@ __all__ = [
 FORMAT_VERSION = 1
 MEMORY_LIMIT = "128MB"
 THREADS = 2
-# A row group is built in memory; so many cells stay well under the limit however wide the table is.
-CELLS_A_GROUP = 1_500_000
+# A row group is built in memory: so many cells fit beside the rest, however wide the table is.
+CELLS_A_GROUP = 500_000
+ROWS_A_GROUP = (2_048, 122_880)  # the smallest that the database takes, and what it likes best
 INTEGERS = frozenset("TINYINT SMALLINT INTEGER BIGINT HUGEINT UTINYINT USMALLINT UINTEGER UBIGINT".split())  # noqa: SIM905
 # Types of a query that become the column's type without losing anything but digits past a double.
 ACCEPTED = {
@@ -225,16 +226,19 @@ def write_table(
     """Write what ``query`` gives, in its order, as a snapshot at ``path``: the whole new file or the old one.
 
     The connection may be shut off from the file system, as long as it was allowed the snapshot's folder
-    (``SET allowed_directories``) before: the rows go straight to the file, without a copy in memory. Times without a
-    zone are taken as UTC. Raises :class:`ValueError` when the query does not give the columns, :class:`GiveUp` for a
-    number that is not finite, :class:`TryLater` when the disk is full.
+    (``SET allowed_directories``) before: the rows go straight to the file, without a copy in memory. It needs a folder
+    to spill into when the table is large. Times without a zone are taken as UTC.
+
+    Raises :class:`ValueError` when the query does not give the columns, :class:`GiveUp` for a number that is not
+    finite, :class:`TryLater` when the disk is full. What is wrong with the query itself is let through as
+    ``duckdb.Error``.
     """
     checked = cast_columns(connection, query, columns)
     description = encode_description(columns, footer, notices)
     with explain_failure(path), replace_path(path) as draft:
         connection.execute(
             f"COPY ({checked}) TO ? (FORMAT parquet, USE_TMP_FILE false, ROW_GROUP_SIZE ?, KV_METADATA {{mmflow: ?}})",
-            [str(draft), max(2048, CELLS_A_GROUP // len(columns)), description],
+            [str(draft), choose_group(len(columns)), description],
         )
         check_finite(draft, columns)
     return Table.open(path)
@@ -255,6 +259,12 @@ def make_table(
         if rows:
             connection.executemany(f"INSERT INTO made VALUES ({', '.join('?' * len(columns))})", rows)
         return write_table(connection, "SELECT * FROM made", columns=columns, path=path, footer=footer, notices=notices)
+
+
+def choose_group(columns: int) -> int:
+    """Give the number of rows that are built in memory at a time for a table so wide."""
+    least, most = ROWS_A_GROUP
+    return min(most, max(least, CELLS_A_GROUP // columns))
 
 
 def cast_columns(connection: DuckDBPyConnection, query: str, columns: Sequence[Column]) -> str:
