@@ -6,7 +6,6 @@ not stop the others. Filters are names in the job and become ids here, just befo
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import ExitStack
@@ -15,6 +14,7 @@ from datetime import datetime
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import quote
 
 from mmflow.answers import check_grouped, check_ungrouped
 from mmflow.clock import Clock
@@ -34,7 +34,6 @@ T = TypeVar("T")
 Tell = Callable[[str], None]
 REPORT_PATH = "/reports/production"
 MOST_SITES_AT_A_TIME = 16
-UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +166,7 @@ def list_tasks(plan: Plan, folder: Path, found: Mapping[str, Found]) -> dict[str
     tasks: dict[str, list[Task]] = {site: [] for site in found}
     for place, piece in enumerate(plan.slices):
         if piece.site in found:
-            path = folder / f"{place:05}-{piece.query}-{UNSAFE.sub('_', piece.site)[:40]}.json"
+            path = folder / f"{place:05}-{piece.query}-{quote(piece.site, safe='')}.json"
             tasks[piece.site].append(Task(piece, piece.request | write_ids(found[piece.site]), path))
     return tasks
 

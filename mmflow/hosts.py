@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import SplitResult, urlsplit
 
 from mmflow.errors import UserError
@@ -22,11 +22,14 @@ ENVIRONMENTS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """Where to ask and with which key. ``key_name`` is what messages call the key, never the key itself."""
+    """Where to ask and with which key; two sites of one address and key are one host.
+
+    ``key_name`` is what messages call the key, never the key itself.
+    """
 
     base_url: str
     key: Secret
-    key_name: str = "the key"
+    key_name: str = field(default="the key", compare=False)
 
 
 def find_host(name: str, site: Site, *, simulator: str = "", reference: str = "") -> Host:

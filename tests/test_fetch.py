@@ -1,0 +1,359 @@
+"""Slices to files: several sites, filters, what is missing, and both dialects."""
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from mmflow.clock import FixedClock
+from mmflow.complaints import locate_errors
+from mmflow.document import read_text
+from mmflow.errors import BadRequest, GiveUp, TryLater
+from mmflow.fetch import Spool, fetch
+from mmflow.hosts import Host
+from mmflow.job import Job, Report, WindowSpec
+from mmflow.layers import lay_over
+from mmflow.plan import make_plan
+from mmflow.plant import PlantCalendar
+from mmflow.refs import Secret
+from mmflow.settings import Network, Site
+from mmflow.simulator import Plant, Simulator
+from mmflow.windows import resolve_window
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+CALENDAR = PlantCalendar.from_site("boston", Site(timezone="America/New_York", start_of_day="06:00"), Path())
+# Enough machines for every kind of name, and no more, which keeps the tests quick.
+SOME = (
+    *("Mill 01", "Mill 02", "Mill 24", "Mill-Turn 1", "Mill-Turn 2", "Lathe 01", "Lathe 02", "Lathe 18"),
+    *("Swiss 1", "Grinder 1", 'Saw 1 (12" bar, wet)', "Wire EDM 1"),
+)
+
+
+def make_plant(seed: int, company: str, names: Sequence[str] = SOME) -> Plant:
+    plant = Plant(seed=seed, company=company)
+    plant.machines = tuple(machine for machine in plant.machines if machine.name in names)
+    return plant
+
+
+PLANT = make_plant(1, "Plant")
+OTHER = make_plant(2, "Other plant")
+SITES = ("boston", "reno", "austin")
+
+
+@pytest.fixture(params=["documented", "contrary"])
+def sim(request: pytest.FixtureRequest) -> Iterator[Simulator]:
+    plants = {"key-boston": PLANT, "key-reno": OTHER, "key-austin": PLANT}
+    with Simulator(plants, now=NOW, profile=request.param) as simulator:
+        yield simulator
+
+
+class Order:
+    """Fetches jobs from a simulator into a folder, and remembers what was told."""
+
+    def __init__(self, sim: Simulator, folder: Path) -> None:
+        self.sim = sim
+        self.folder = folder
+        self.clock = FixedClock(NOW)
+        self.told: list[str] = []
+        self.keys: dict[str, str] = {}
+        self.network = Network()
+
+    def __call__(self, job: Job, spans: object = None) -> Spool:
+        plan = make_plan(job, dict.fromkeys(job.sites, CALENDAR), NOW, spans=spans)
+        keys = {site: self.keys.get(site, f"key-{site}") for site in job.sites}
+        hosts = {site: Host(self.sim.url, Secret(key), f"the api_key of site {site}") for site, key in keys.items()}
+        spool, cache = self.folder / "spool", self.folder / "cache"
+        return fetch(plan, job, hosts, spool, self.clock, self.network, cache, self.told.append)
+
+
+@pytest.fixture
+def order(sim: Simulator, tmp_path: Path) -> Order:
+    return Order(sim, tmp_path)
+
+
+def job(window: object = "yesterday", sites: Sequence[str] = ("boston",), **keys: object) -> Job:
+    own = {name: keys.pop(name) for name in ("slice",) if name in keys}
+    report = Report(**{"metrics": ("goodParts", "allTime"), "group_by": ("machine", "day"), **keys})
+    return Job(job="test", sites=tuple(sites), report=report, window=window, sinks=({},), **own)
+
+
+def rows_of(spool: Spool) -> list[dict[str, object]]:
+    return [row for answer in spool.answers for row in json.loads(answer.path.read_bytes())["items"]]
+
+
+def reports(sim: Simulator) -> list[dict[str, object]]:
+    """The bodies of the report requests, without those that look for names (which ask for allTime alone)."""
+    bodies = [request.body for request in sim.requests if request.path == "/reports/production"]
+    return [body for body in bodies if body["data"] != [{"metric": "allTime"}]]
+
+
+# --- the spool --------------------------------------------------------------------------------------------------------
+
+
+def test_every_slice_becomes_a_file_in_the_order_of_the_plan(order: Order) -> None:
+    spool = order(job("last_month", slice="5 days"))
+    assert [answer.slice.number for answer in spool.answers] == list(range(7))
+    assert len({answer.path for answer in spool.answers}) == 7
+    for answer in spool.answers:
+        data = answer.path.read_bytes()
+        assert (len(data), sha256(data).hexdigest()) == (answer.bytes, answer.sha256)
+    assert spool.missing == ()
+    assert spool.extracted_at == NOW
+    assert sorted(order.told) == [f"boston: {number} of 7 answers" for number in range(1, 8)]
+    assert sorted(path.name for path in spool.folder.iterdir()) == [answer.path.name for answer in spool.answers]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX permissions")
+def test_nobody_else_may_read_the_spool(order: Order) -> None:
+    spool = order(job(filter={"machine": ("Mill 01",)}))
+    assert spool.folder.stat().st_mode & 0o077 == 0
+    files = [*spool.folder.iterdir(), *(order.folder / "cache").iterdir()]
+    assert len(files) == 2
+    assert all(path.stat().st_mode & 0o077 == 0 for path in files)
+
+
+def test_an_answer_without_groups_is_accepted_for_its_totals(order: Order) -> None:
+    (answer,) = order(job(group_by=())).answers
+    assert set(json.loads(answer.path.read_bytes())["aggregate"]) == {"goodParts", "allTime"}
+
+
+@pytest.mark.row("R38")
+def test_no_rows_is_an_answer(order: Order) -> None:
+    order.sim.faults({"kind": "items_empty"})
+    (answer,) = order(job()).answers
+    assert json.loads(answer.path.read_bytes())["items"] == []
+
+
+@pytest.mark.parametrize("in_flight", [1, 3])
+def test_no_more_requests_are_on_their_way_than_the_settings_allow(order: Order, in_flight: int) -> None:
+    order.network = Network(in_flight=in_flight)
+    order.sim.faults({"kind": "latency", "delay": 0.02})
+    order(job("last_month", slice="2 days"))
+    assert max(request.in_flight for request in order.sim.requests) == in_flight
+
+
+def test_sites_with_one_key_share_its_budget(order: Order) -> None:
+    order.keys = dict.fromkeys(SITES, "key-boston")
+    order.sim.faults({"kind": "latency", "delay": 0.02})
+    spool = order(job("last_week", SITES, slice="1 day"))
+    assert max(request.in_flight for request in order.sim.requests) <= 2
+    assert len(spool.answers) == 21
+
+
+@pytest.mark.skipif(sys.platform == "win32" or not hasattr(os, "geteuid"), reason="POSIX paths")
+def test_a_spool_that_cannot_be_written_is_no_fault_of_a_site(order: Order) -> None:
+    (order.folder / "spool").write_text("in the way", encoding="utf-8")
+    with pytest.raises(GiveUp, match=r"cannot write .*spool: a part of the path is a file"):
+        order(job())
+
+
+# --- both dialects ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [
+        ("2026-07-14", "2026-07-16"),
+        ("2026-01-20", "2026-01-20"),
+        ("2026-03-06", "2026-03-09"),  # clocks go forward on the 8th
+        ("2026-10-31", "2026-11-02"),  # and back on the 1st
+    ],
+)
+def test_both_dialects_give_the_same_rows(order: Order, first: str, last: str) -> None:
+    made = job(WindowSpec(from_=first, to=last), metrics=("goodParts", "allTime", "oee"))
+    by_day = rows_of(order(made))
+    span = resolve_window(made.window, CALENDAR, NOW)
+    by_instant = rows_of(order(made, spans={"boston": replace(span, whole_days=False)}))
+    assert [sorted(set(body) - {"data", "groupBy", "flatten"}) for body in reports(order.sim)] == [
+        ["endDay", "startDay"],
+        ["end", "start"],
+    ]
+    truth = [atom for atoms in PLANT.truth(span.start, span.end, NOW).values() for atom in atoms]
+    assert sum(row["allTime"] for row in by_day) == sum(atom.length for atom in truth)
+    assert sum(row["goodParts"] for row in by_day) == sum(atom.good for atom in truth) > 0
+    assert sorted(map(str, by_day)) == sorted(map(str, by_instant))
+
+
+# --- filters ----------------------------------------------------------------------------------------------------------
+
+
+def test_names_become_ids_and_only_those_machines_are_in_the_answer(order: Order) -> None:
+    spool = order(job(filter={"machineGroup": ("Lathes",)}, exclude={"machine": ("Swiss *", "Mill-Turn 2")}))
+    machines = {row["machine"] for row in rows_of(spool) if row["goodParts"] or row["allTime"]}
+    assert machines == {"Lathe 01", "Lathe 02", "Mill-Turn 1"}
+    (body,) = [body for body in reports(order.sim) if "filter" in body]
+    assert [len(ids) for ids in (body["filter"]["machineGroup"], body["exclude"]["machine"])] == [1, 2]
+
+
+@pytest.mark.parametrize("kind", ["shift", "operator", "jobOperation"])
+def test_shifts_operators_and_jobs_are_filtered_by_name_too(order: Order, kind: str) -> None:
+    name = {"shift": "Night", "operator": "Frank O'Neill", "jobOperation": "J-1040 *"}[kind]
+    spool = order(job("last_week", group_by=(kind,), filter={kind: (name,)}))
+    found = {row[kind] for row in rows_of(spool)}
+    assert found
+    assert all(str(one).startswith(name.removesuffix("*")) for one in found)
+
+
+def test_a_shift_name_of_several_schedules_means_all_of_them(order: Order) -> None:
+    order(job("last_week", group_by=("shift",), filter={"shift": ("First",)}))
+    (body,) = reports(order.sim)
+    assert len(body["filter"]["shift"]) == 2
+
+
+def test_an_id_stands_for_itself_and_asks_for_no_names(order: Order) -> None:
+    machine = next(machine for machine in PLANT.machines if machine.name == "Mill 02")
+    spool = order(job(filter={"machine": (str(machine.id),)}))
+    assert {row["machine"] for row in rows_of(spool) if row["allTime"]} == {"Mill 02"}
+    assert [request.path for request in order.sim.requests] == ["/reports/production"]
+
+
+def test_every_name_that_no_site_knows_is_told_at_once_before_anything_is_asked(order: Order) -> None:
+    wrong = {"machine": ("Mill 01", "Mil 2"), "machineGroup": ("Lathe",), "shift": ("Fird",)}
+    with pytest.raises(BadRequest) as caught:
+        order(job(sites=("boston", "reno"), filter=wrong, exclude={"operator": ("Ana Garcia",)}))
+    assert [str(complaint) for complaint in caught.value.complaints] == [
+        "no machine of boston or reno is named 'Mil 2'; did you mean 'Mill 24'?",
+        "no machine group of boston or reno is named 'Lathe'; did you mean 'Lathes'?",
+        "no shift of boston or reno is named 'Fird'; did you mean 'Third'?",
+        "no operator of boston or reno is named 'Ana Garcia'; did you mean 'Ana García'?",
+    ]
+    assert reports(order.sim) == []
+
+
+def test_a_decommissioned_machine_is_explained_where_the_window_begins_after_its_end(order: Order) -> None:
+    with pytest.raises(BadRequest, match="'Lathe 18' of boston was decommissioned on 2026-04-01, before the window"):
+        order(job(filter={"machine": ("Lathe 18",)}))
+    march = WindowSpec(from_="2026-03-30", to="2026-03-31")
+    spool = order(job(march, filter={"machine": ("Lathe 18",)}))
+    assert {row["machine"] for row in rows_of(spool) if row["allTime"]} == {"Lathe 18"}
+
+
+def test_a_site_without_any_of_the_names_is_missing_and_never_asked_without_a_filter(
+    sim: Simulator, tmp_path: Path
+) -> None:
+    """To the service an empty list of ids means "everything"."""
+    small = make_plant(3, "Small plant", ("Grinder 1",))
+    with Simulator({"key-boston": PLANT, "key-reno": small}, now=NOW) as both:
+        order = Order(both, tmp_path)
+        spool = order(job(sites=("boston", "reno"), filter={"machine": ("Mill 0*",)}))
+        assert [answer.slice.site for answer in spool.answers] == ["boston"]
+        assert [(one.site, one.reason) for one in spool.missing] == [
+            ("reno", "no machine there has a name that is asked for")
+        ]
+        assert all(request.body["filter"]["machine"] for request in both.requests if "data" in request.body)
+
+
+# --- sites that fail --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.row("R46")
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ({"kind": "status", "status": 503}, "answered 503; gave up after 6 tries"),
+        ({"kind": "revoked_key"}, "answered 401: the api_key of site reno is unknown there"),
+        ({"kind": "html"}, "is a web page, not JSON"),
+        ({"kind": "status", "status": 503, "after": 3}, "answered 503"),  # in the middle of its slices
+    ],
+    ids=["down", "revoked", "portal", "half way"],
+)
+def test_a_site_that_fails_is_missing_and_the_others_are_whole(
+    order: Order, fault: dict[str, object], reason: str
+) -> None:
+    order.sim.faults({**fault, "key": "key-reno"})
+    spool = order(job("last_week", SITES, slice="1 day"))
+    assert [answer.slice.site for answer in spool.answers] == ["boston"] * 7 + ["austin"] * 7
+    (missing,) = spool.missing
+    assert missing.site == "reno"
+    assert reason in missing.reason
+    assert "key-reno" not in missing.reason
+
+
+@pytest.mark.row("R46")
+def test_a_site_whose_names_cannot_be_had_is_missing_too(order: Order) -> None:
+    order.sim.faults({"kind": "status", "status": 500, "key": "key-reno", "match": "/graphql"})
+    spool = order(job(sites=("boston", "reno"), filter={"machine": ("Mill 01",)}))
+    assert [one.site for one in spool.missing] == ["reno"]
+    assert len(spool.answers) == 1
+
+
+def test_when_every_site_fails_the_error_says_whether_to_try_again(order: Order) -> None:
+    order.sim.faults({"kind": "revoked_key", "key": "key-boston"})
+    order.sim.faults({"kind": "status", "status": 429, "retry_after": 1800, "key": "key-reno"})
+    with pytest.raises(GiveUp, match=r"^boston: .* answered 401"):
+        order(job())
+    with pytest.raises(TryLater, match=r"^boston: .* answered 401.*; reno: .* answered 429") as caught:
+        order(job(sites=("boston", "reno")))
+    assert caught.value.after == 1800
+
+
+def test_a_request_that_no_service_can_answer_is_raised_even_if_other_sites_are_down(order: Order) -> None:
+    order.sim.faults({"kind": "status", "status": 503, "key": "key-reno"})
+    with pytest.raises(BadRequest, match="Metric 'sparkle' is not valid"):
+        order(job(sites=("reno", "boston"), metrics=("goodParts", "sparkle")))
+
+
+def test_the_first_failed_slice_spares_the_rest(order: Order) -> None:
+    order.network = Network(in_flight=1)
+    order.sim.faults({"kind": "revoked_key"})
+    with pytest.raises(GiveUp):
+        order(job("last_month", slice="1 day"))
+    assert len(order.sim.requests) < 5
+
+
+# --- back to the line -------------------------------------------------------------------------------------------------
+
+TEXT = """\
+job: test
+report:
+  metrics:
+    - goodParts
+    - {metric: sparkle, unit: s}
+  group_by: [machine, wek]
+  filter:
+    machine: [Mill 01, Mil 2]
+    machineGroup: [Lathe]
+  exclude: {operator: ["Ana Garcia", "Frank O'Neal"]}
+window: {from: 2026-11-01, to: 2026-11-02}
+shape:
+  columns: {ratio: "glitterParts / goodParts"}
+sinks: [{type: console}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        (
+            {"metrics": ("goodParts", "sparkle")},
+            ["job.yaml:5:16: report.metrics[1].metric: Metric 'sparkle' is not valid"],
+        ),
+        ({"metrics": ("goodParts", "glitterParts")}, ["job.yaml:13:20: shape.columns.ratio: Metric 'glitterParts'"]),
+        ({"group_by": ("machine", "wek")}, ["job.yaml:6:23: report.group_by[1]: "]),
+        (
+            {"filter": {"machine": ("Mil 2",), "machineGroup": ("Lathe",)}},
+            [
+                "job.yaml:8:24: report.filter.machine[1]: no machine of boston",
+                "job.yaml:9:20: report.filter.machineGroup[0]",
+            ],
+        ),
+        (
+            {"exclude": {"operator": ("Frank O'Neal",)}},
+            ['job.yaml:10:38: report.exclude.operator[1]: no operator of boston is named "Frank O\'Neal"'],
+        ),
+    ],
+)
+def test_what_is_refused_is_shown_at_its_line(order: Order, keys: dict[str, object], expected: list[str]) -> None:
+    layers = lay_over(read_text(TEXT, "job.yaml"), read_text("version: 1\n", "mmflow.yaml"))
+    with pytest.raises(BadRequest) as caught:
+        order(job(**keys))
+    found = [str(problem) for problem in locate_errors(caught.value.complaints, layers)]
+    assert len(found) == len(expected)
+    for text, start in zip(found, expected, strict=True):
+        assert text.startswith(start)
