@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import operator
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from mmflow.errors import UserError
 from mmflow.fetch import Spool
-from mmflow.job import Job
+from mmflow.job import ROW_BOUND, Job
 from mmflow.shape import Shaped
 
 _COMPARISONS: Mapping[str, Callable[[int, int], bool]] = {
@@ -61,7 +60,7 @@ def find_reasons(shaped: Shaped, job: Job, missing: tuple[str, ...]) -> Iterator
 
 def compare_count(count: int, bound: str) -> bool:
     """Say whether a number of rows is as a check wants it: ``>= 1``; raises :class:`UserError` for other texts."""
-    match = re.fullmatch(r"\s*(>=|<=|>|<|=)\s*(\d+)\s*", bound)
+    match = ROW_BOUND.fullmatch(bound)
     if match is None:
         raise UserError(f"rows: found '{bound[:40]}', expected a comparison such as '>= 1'")
     return _COMPARISONS[match[1]](count, int(match[2]))

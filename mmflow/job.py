@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
@@ -10,6 +11,7 @@ from msgspec import Meta, field
 from mmflow.options import Options
 
 TIME_GROUPS = ("hour", "day", "week", "month", "quarter")  # the groups that place a row in time, finest first
+ROW_BOUND = re.compile(r"\s*(>=|<=|>|<|=)\s*(\d{1,9})\s*", re.ASCII)  # what a check of the rows may say
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$(?!\n)", description="Small letters, digits, - and _.")]
 Count = Annotated[int, Meta(ge=1)]
 
@@ -117,7 +119,9 @@ class Shape(Options):
         Meta(description="New columns.", examples=[{"scrap_rate": "rejectedParts / nullif(totalParts, 0)"}]),
     ] = field(default_factory=dict)
     where: Annotated[str, Meta(description="Keep rows for which this holds.", examples=["downtime > 0"])] = ""
-    compare: Compare | None = None
+    compare: Annotated[
+        Compare | None, Meta(description="Set a second window beside the first.", examples=[{"to": "previous"}])
+    ] = None
     totals: Annotated[bool, Meta(description="Add a row for all rows after where, before limit.")] = False
     sort: Annotated[
         tuple[str, ...], Meta(description="Columns; a leading - is largest first.", examples=[["-downtime"]])
@@ -169,11 +173,10 @@ class Job(Options):
         Meta(description="What is asked of the service.", examples=[{"metrics": ["oee"], "group_by": ["machine"]}]),
     ]
     window: Window
-    schedule: (
-        Annotated[Schedule, Meta(description="When the job runs by itself.", examples=[{"cron": "40 6 * * mon-fri"}])]
-        | None
-    ) = None
-    shape: Shape = Shape()
+    schedule: Annotated[
+        Schedule | None, Meta(description="When the job runs by itself.", examples=[{"cron": "40 6 * * mon-fri"}])
+    ] = None
+    shape: Annotated[Shape, Meta(description="What becomes of the rows.", examples=[{"sort": ["-downtime"]}])] = Shape()
     checks: Annotated[
         tuple[CheckSpec, ...],
         Meta(description="The gate: what must hold before delivery.", examples=[[{"rows": ">= 1"}]]),

@@ -100,6 +100,6 @@ class Settings(Options):
     output_mode: Annotated[
         str, Meta(pattern=r"^0?[0-7]{3}$", description="Permissions of written files, in octal and quotes.")
     ] = "0644"
-    network: Network = Network()
-    plugins: PluginRules = PluginRules()
-    retention: Retention = Retention()
+    network: Annotated[Network, Meta(description="How the service is reached.")] = Network()
+    plugins: Annotated[PluginRules, Meta(description="Which installed plugins may load.")] = PluginRules()
+    retention: Annotated[Retention, Meta(description="How long things are kept.")] = Retention()

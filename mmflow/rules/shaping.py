@@ -12,12 +12,12 @@ from mmflow.document import Path
 from mmflow.errors import UserError, suggest_name
 from mmflow.expressions import Token, check_expression, names_in, split_tokens
 from mmflow.faults import Finding, show
+from mmflow.job import ROW_BOUND
 from mmflow.layers import EACH
 from mmflow.refs import has_reference
 from mmflow.rules.facts import Facts, explain_error, find_repeated
 
 COLUMN_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
-ROW_CHECK: Final = re.compile(r"(>=|<=|>|<|=)? ?[0-9]{1,9}")
 COMPARED: Final = ("previous", "change")
 
 
@@ -44,13 +44,13 @@ def new_columns(facts: Facts) -> list[str]:
 
 def check_columns(facts: Facts) -> Iterator[Finding]:
     """Expect plain names of new columns that nothing else has."""
-    taken = set(known_names(facts)) | set(GROUPS)
+    taken = {name.lower() for name in (*known_names(facts), *GROUPS)}
     for path, block in facts.blocks("shape", "columns"):
         for name in block:
             if not COLUMN_NAME.fullmatch(name):
                 hint = "use letters, digits and _, such as scrap_rate; its heading is the label"
                 yield Finding((*path, name), f"{show(name)} cannot be the name of a column", hint, key=True)
-            elif name in taken:
+            elif name.lower() in taken:
                 yield Finding((*path, name), f"{show(name)} is taken", "give the column another name", key=True)
 
 
@@ -140,13 +140,13 @@ def check_rest(facts: Facts) -> Iterator[Finding]:
 
 def check_checks(facts: Facts) -> Iterator[Finding]:
     """Expect checks to look at columns that exist, or at a number of rows."""
-    names = [*known_names(facts), *new_columns(facts)]
+    names = [name for name in (*known_names(facts), *new_columns(facts)) if name not in GROUPS]
     for key in ("column", "min", "max"):
         for path, name in facts.texts("checks", EACH, key):
             if name not in names:
                 yield Finding(path, f"{show(name)} is not a column here", hint_column(name, names))
     for path, text in facts.texts("checks", EACH, "rows"):
-        if not ROW_CHECK.fullmatch(text):
+        if not ROW_BOUND.fullmatch(text):
             yield Finding(path, f"found {show(text)}, expected a number of rows", 'write ">= 1" or "<= 500"')
 
 

@@ -10,15 +10,19 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from mmflow import job, settings
+from mmflow.editors import FILES, compose_job, compose_settings, encode_schema
+from mmflow.options import Options
 from mmflow.plugins import Registry, load
 from mmflow.reference import list_keys, markdown_table
 
 ROOT: Final = Path(__file__).parents[2]
-# A generated table in a README stands between <!-- options of csv --> and <!-- end -->.
-_BLOCK: Final = re.compile(r"(<!-- options of (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+# A generated table stands between <!-- options of csv --> and <!-- end -->; in docs/jobs.md it is <!-- keys of Job -->.
+_BLOCK: Final = re.compile(r"(<!-- (?:options|keys) of (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def generate_files(registry: Registry) -> Iterator[tuple[Path, str]]:
@@ -26,6 +30,11 @@ def generate_files(registry: Registry) -> Iterator[tuple[Path, str]]:
     yield ROOT / "mmflow" / "packages.json", list_packages()
     for readme in sorted(ROOT.glob("plugins/*/README.md")):
         yield readme, fill_tables(readme.read_text(encoding="utf-8"), registry)
+    jobs = ROOT / "docs" / "jobs.md"
+    yield jobs, fill_tables(jobs.read_text(encoding="utf-8"), registry)
+    ours = keep_ours(registry)
+    for kind, schema in (("job", compose_job(ours)), ("settings", compose_settings(ours))):
+        yield ROOT / "schemas" / FILES[kind], encode_schema(schema).decode()
 
 
 def list_packages() -> str:
@@ -41,9 +50,20 @@ def fill_tables(text: str, registry: Registry) -> str:
     """Write the option tables in a README anew."""
 
     def fill(block: re.Match[str]) -> str:
-        return f"{block[1]}\n{markdown_table(list_keys(registry.sink(block[2]).options))}\n\n{block[3]}"
+        model = find_model(block[2]) or registry.sink(block[2]).options
+        return f"{block[1]}\n{markdown_table(list_keys(model))}\n\n{block[3]}"
 
     return _BLOCK.sub(fill, text)
+
+
+def find_model(name: str) -> type[Options] | None:
+    """Give a block of keys of jobs or of mmflow.yaml by the name of its class, None for other names."""
+    return getattr(job, name, None) or getattr(settings, name, None)
+
+
+def keep_ours(registry: Registry) -> Registry:
+    """Give the registry with the sinks of the project's own packages only."""
+    return replace(registry, sinks={name: sink for name, sink in registry.sinks.items() if name in registry.packages})
 
 
 def find_stale(registry: Registry) -> list[tuple[Path, str]]:
