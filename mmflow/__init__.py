@@ -1,5 +1,90 @@
-"""mmflow: report automation for MachineMetrics."""
+"""Report automation for MachineMetrics: one small YAML file is one report.
+
+A run is one line. Each step takes the product of the step before and gives a new one; only ``run.py`` knows the order::
+
+    jobs/morning.yaml
+      │ read      text to values, each with its line and column              document
+      │ check     values to a job, or every problem at once                  check
+      │ plan      a job and a slot to one span per site, cut into slices     plan
+      │ fetch     slices to raw answers on disk                              fetch, api
+      │ load      raw answers, held against what was asked, to raw tables    load
+      │ shape     raw tables to the report table, stored as a snapshot       shape
+      │ gate      deliver, or hold and tell the owner                        gate
+      │ deliver   one receipt for each sink                                  deliver
+      ▼ record    slots, runs, deliveries, receipts                          ledger
+
+This module holds the public names: what those who write plugins may use, and nothing else is promised to stay. They are
+imported when they are first used, so that ``import mmflow`` costs nothing.
+"""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from mmflow.errors import GiveUp as GiveUp
+    from mmflow.errors import MmflowError as MmflowError
+    from mmflow.errors import TryLater as TryLater
+    from mmflow.errors import Unknown as Unknown
+    from mmflow.errors import UserError as UserError
+    from mmflow.files import file_receipt as file_receipt
+    from mmflow.files import replace_file as replace_file
+    from mmflow.hookspecs import hookimpl as hookimpl
+    from mmflow.options import Options as Options
+    from mmflow.paths import check_template as check_template
+    from mmflow.paths import place_file as place_file
+    from mmflow.refs import Secret as Secret
+    from mmflow.sinks import Partial as Partial
+    from mmflow.sinks import Presence as Presence
+    from mmflow.sinks import Receipt as Receipt
+    from mmflow.sinks import RunInfo as RunInfo
+    from mmflow.sinks import SinkType as SinkType
+    from mmflow.table import Cell as Cell
+    from mmflow.table import Column as Column
+    from mmflow.table import CsvDialect as CsvDialect
+    from mmflow.table import FooterRow as FooterRow
+    from mmflow.table import Table as Table
+    from mmflow.windows import Span as Span
+
+# Where each public name lives.
+PUBLIC = {
+    "Cell": "mmflow.table",
+    "Column": "mmflow.table",
+    "CsvDialect": "mmflow.table",
+    "FooterRow": "mmflow.table",
+    "GiveUp": "mmflow.errors",
+    "MmflowError": "mmflow.errors",
+    "Options": "mmflow.options",
+    "Partial": "mmflow.sinks",
+    "Presence": "mmflow.sinks",
+    "Receipt": "mmflow.sinks",
+    "RunInfo": "mmflow.sinks",
+    "Secret": "mmflow.refs",
+    "SinkType": "mmflow.sinks",
+    "Span": "mmflow.windows",
+    "Table": "mmflow.table",
+    "TryLater": "mmflow.errors",
+    "Unknown": "mmflow.errors",
+    "UserError": "mmflow.errors",
+    "check_template": "mmflow.paths",
+    "file_receipt": "mmflow.files",
+    "hookimpl": "mmflow.hookspecs",
+    "place_file": "mmflow.paths",
+    "replace_file": "mmflow.files",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first asked for."""
+    if name not in PUBLIC:
+        raise AttributeError(f"module 'mmflow' has no public name {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    """List what is public."""
+    return [*PUBLIC, "__version__"]
