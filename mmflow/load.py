@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 PLACE = "#place"  # the place of a row's time in its span, from 0: what makes two days of two spans partners
 
+ROWS_AT_ONCE = 5_000
+
 _SQL_TYPES: dict[FieldType, str] = {
     "text": "VARCHAR",
     "id": "VARCHAR",
@@ -153,19 +155,32 @@ def load_query(
 ) -> Iterator[str]:
     """Add the rows of one site and give the notices about them."""
     reader = RowReader(form.fields, drop_no_shift=form.drops)
-    misplaced = 0
-    for answer in answers:
-        rows = reader.read(answer, query.span)
-        misplaced += rows.misplaced
-        if rows.items:
-            spooled = folder / f"{form.table}.ndjson"
-            spooled.write_bytes(msgspec.json.Encoder().encode_lines(rows.items))
-            insert_rows(connection, form, spooled, row_constants(form, query, answer))
-            spooled.unlink()
+    misplaced = sum(load_answer(connection, form, query, answer, reader, folder) for answer in answers)
     if reader.extra:
         yield f"{query.site} sent columns that nobody asked for ({', '.join(sorted(reader.extra))}); they are left out"
     if misplaced:
         yield f"{query.site} sent {misplaced} rows of times outside the window; they are left out"
+
+
+def load_answer(
+    connection: DuckDBPyConnection, form: RawForm, query: Query, answer: Answer, reader: RowReader, folder: Path
+) -> int:
+    """Add the rows of one answer; gives the number of those left out because they lie outside the slice."""
+    rows = reader.read(answer, query.span)
+    if rows.items:
+        spooled = folder / f"{form.table}.ndjson"
+        write_lines(rows.items, spooled)
+        insert_rows(connection, form, spooled, row_constants(form, query, answer))
+        spooled.unlink()
+    return rows.misplaced
+
+
+def write_lines(items: Sequence[msgspec.Struct], path: Path) -> None:
+    """Write rows as lines of JSON, some at a time to save memory."""
+    encoder = msgspec.json.Encoder()
+    with path.open("wb") as file:
+        for start in range(0, len(items), ROWS_AT_ONCE):
+            file.write(encoder.encode_lines(items[start : start + ROWS_AT_ONCE]))
 
 
 def row_constants(form: RawForm, query: Query, answer: Answer) -> dict[str, str]:

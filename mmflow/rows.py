@@ -109,12 +109,11 @@ class RowReader:
         items = self._decode(answer)
         piece = answer.slice
         first, last = piece.first_day or span.first_day, piece.last_day or span.last_day
-        self._convert(answer, items, "date", lambda text: _place_day(text, first, last))
-        self._convert(answer, items, "instant", lambda text: _place_instant(text, piece.start, piece.end))
+        outside = self._convert(answer, items, "date", lambda text: _place_day(text, first, last))
+        outside |= self._convert(answer, items, "instant", lambda text: _place_instant(text, piece.start, piece.end))
         self._convert(answer, items, "time", lambda text: _write_instant(_parse_instant(text)))
-        placing = [self._attributes[field.name] for field in self.fields if field.type in ("date", "instant")]
-        kept = [row for row in items if all(getattr(row, name) for name in placing)]
-        return Rows([row for row in kept if self._in_shift(row)] if self._drops else kept, len(items) - len(kept))
+        placed = [row for row in items if not any(getattr(row, name) is None for name in outside)] if outside else items
+        return Rows([row for row in placed if self._in_shift(row)] if self._drops else placed, len(items) - len(placed))
 
     def _make_decoder(self, *, closed: bool) -> msgspec.json.Decoder[Struct]:
         """Decode ``{"items": [row, ...]}`` or ``{"aggregate": row}``; ``closed`` refuses rows with other columns."""
@@ -154,8 +153,12 @@ class RowReader:
 
     def _convert(
         self, answer: Answer, items: Sequence[Struct], kind: FieldType, read: Callable[[str], str | None]
-    ) -> None:
-        """Replace the texts of a kind of field by their plain form; each distinct text is read once."""
+    ) -> set[str]:
+        """Replace the texts of a kind of field by their plain form; each distinct text is read once.
+
+        Gives the attributes in which some text became None, because its row lies outside the slice.
+        """
+        emptied = set()
         for field in self.fields:
             if field.type != kind:
                 continue
@@ -168,6 +171,9 @@ class RowReader:
                 raise _refuse(answer, reason) from None
             for row in items:
                 setattr(row, name, plain[getattr(row, name)])
+            if any(plain[text] is None for text in texts):
+                emptied.add(name)
+        return emptied
 
     def _in_shift(self, row: Struct) -> bool:
         number = getattr(row, self._attributes["shiftId"]) if "shiftId" in self._attributes else UNSET
