@@ -13,10 +13,10 @@ PACKAGE = Path(__file__).parent.parent / "mmflow"
 # The same picture, with words, is in docs/architecture.md.
 GROUPS = {
     "ground": "errors clock durations text secrecy refs options atomic",
-    "words": "syntax nodes document job settings catalogue cron instants holidays shifts periods plant spans words windows "
+    "words": "syntax nodes document job settings catalogue cron instants holidays periods plant spans shifts words windows "
     "cells expressions dialect csv_text columns table paths files sinks hookspecs plugins",
     "memory": "ledger",
-    "line": "faults layers schema fit uses hosts rules check resolve workspace editors origins plan api names fetch rows load rollup "
+    "line": "faults layers schema fit uses hosts rules check resolve workspace editors reference origins plan api names fetch rows load rollup "
     "relations headings parsetree derive facts footer shape gate "
     "deliver run",
     "doors": "simulator testing starter cli __main__",
@@ -30,6 +30,8 @@ DOORS = {
     "apscheduler": {"alarm"},
     "duckdb": {"table", "load", "shape"},
     "cronsim": {"cron"},
+    "icalendar": {"holidays"},
+    "dateutil": {"holidays"},
     "pluggy": {"hookspecs", "plugins"},
     "sqlite3": {"ledger"},
     "psycopg": {"ledger"},

@@ -9,9 +9,16 @@ from zoneinfo import ZoneInfo
 
 from mmflow.deliver import About, path_names
 from mmflow.sinks import RunInfo
+from mmflow.table import Cell, Column
 from mmflow.windows import Span
 
 ZONE = "America/New_York"
+DAY = Column("day", "Day", "date", "group")
+HOUR = Column("hour", "Hour", "datetime", "group", zone=ZONE)
+SITE = Column("site", "Site", "text", "group")
+MACHINE = Column("machine", "Machine", "text", "group")
+PARTS = Column("goodParts", "Good parts", "number")
+DOWN = Column("downtime", "Down (min)", "number", unit="min", decimals=1)
 
 
 def make_span(first: date, last: date, zone: str = ZONE) -> Span:
@@ -55,3 +62,9 @@ def make_run(
         "names": path_names(about, "sink"),
     }
     return RunInfo(**fields | changes)
+
+
+def day_rows(first: date, days: int, parts: float = 100) -> list[tuple[Cell, ...]]:
+    """Give rows of the columns day, machine, good parts and down time: two machines for each day."""
+    listed = (first + timedelta(days=number) for number in range(days))
+    return [(day, machine, parts, 1.5) for day in listed for machine in ("Haas 1", "Mazak, 2")]

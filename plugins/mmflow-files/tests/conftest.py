@@ -1,7 +1,6 @@
 """A table by day and machine as reports give it, and deliveries of it."""
 
 from collections.abc import Callable, Sequence
-from datetime import date, timedelta
 from itertools import count
 
 import pytest
@@ -10,14 +9,7 @@ from mmflow.options import convert_values
 from mmflow.plugins import load
 from mmflow.sinks import RunInfo, find_function
 from mmflow.table import Cell, Column, FooterRow, Table, make_table
-from mmflow.testing.deliveries import ZONE
-
-DAY = Column("day", "Day", "date", "group")
-HOUR = Column("hour", "Hour", "datetime", "group", zone=ZONE)
-SITE = Column("site", "Site", "text", "group")
-MACHINE = Column("machine", "Machine", "text", "group")
-PARTS = Column("goodParts", "Good parts", "number")
-DOWN = Column("downtime", "Down (min)", "number", unit="min", decimals=1)
+from mmflow.testing.deliveries import DAY, DOWN, MACHINE, PARTS
 
 
 @pytest.fixture
@@ -58,9 +50,3 @@ def validate():
         return dict(find_function(sinks[sink].validate)(options, time_column))
 
     return call
-
-
-def day_rows(first: date, days: int, parts: float = 100) -> list[tuple[Cell, ...]]:
-    """Give two machines for each day."""
-    listed = (first + timedelta(days=number) for number in range(days))
-    return [(day, machine, parts, 1.5) for day in listed for machine in ("Haas 1", "Mazak, 2")]

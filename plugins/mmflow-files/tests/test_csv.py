@@ -8,11 +8,9 @@ import pytest
 
 from mmflow.errors import GiveUp
 from mmflow.table import FooterRow
-from mmflow.testing.deliveries import make_run
+from mmflow.testing.deliveries import HOUR, PARTS, make_run
+from mmflow.testing.deliveries import day_rows as rows
 from mmflow_files.deliver import encode_texts
-
-from .conftest import HOUR, PARTS
-from .conftest import day_rows as rows
 
 SATURDAY = date(2026, 11, 21)
 FOOTER = (FooterRow("total", (None, "Total", 200.0, 3.0)),)

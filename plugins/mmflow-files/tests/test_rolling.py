@@ -9,11 +9,9 @@ import pytest
 
 from mmflow.errors import GiveUp
 from mmflow.table import Column
-from mmflow.testing.deliveries import make_run
+from mmflow.testing.deliveries import DAY, HOUR, MACHINE, PARTS, SITE, make_run
+from mmflow.testing.deliveries import day_rows as rows
 from mmflow.windows import Span
-
-from .conftest import DAY, HOUR, MACHINE, PARTS, SITE
-from .conftest import day_rows as rows
 
 KINDS = ["csv", "jsonl", "parquet"]
 FIRST = date(2026, 11, 1)

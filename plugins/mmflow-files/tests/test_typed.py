@@ -7,9 +7,7 @@ import duckdb
 import pytest
 
 from mmflow.table import Column, FooterRow
-from mmflow.testing.deliveries import make_run
-
-from .conftest import HOUR, MACHINE, PARTS
+from mmflow.testing.deliveries import HOUR, MACHINE, PARTS, make_run
 
 COLUMNS = (
     HOUR,
