@@ -19,6 +19,11 @@ _SHIFTED: Final = re.compile(r"Z|[+-][0-9]{2}:?[0-9]{2}")
 _FIXED: Final = re.compile(r"(?:(?:Etc/)?(?:UTC|GMT)? ?[+-][0-9:]+)|EST|MST|HST")
 
 
+def has_time(text: str) -> bool:
+    """Tell whether a text means a date-time, and not a day."""
+    return ":" in text
+
+
 def read_day(text: str) -> date:
     """Read ``2026-11-01``; raises :class:`UserError` for anything else."""
     try:

@@ -23,6 +23,10 @@ BACK: Final[Mapping[Earlier, tuple[Sequence[int], str]]] = {
 }
 
 
+class NoShift(UserError):  # noqa: N818  # said of a slot, where the window as such makes sense
+    """The shift exists, but not at this slot."""
+
+
 @dataclass(frozen=True, slots=True)
 class ShiftWords:
     """One shift as it was written: ``shift`` is a name, ``current`` or ``last``.
@@ -37,7 +41,7 @@ class ShiftWords:
     schedule: str = ""
 
     def resolve(self, moment: Moment) -> Span:
-        """Give the span of the shift; raises :class:`UserError` when there is none at that moment."""
+        """Give the span of the shift; raises :class:`NoShift` when there is none at that moment."""
         return span_shift(moment.calendar, self.find_shift(moment), self.summary)
 
     def earlier(self, moment: Moment, to: Earlier) -> Span:
@@ -65,7 +69,7 @@ class ShiftWords:
         schedule = self.find_schedule(moment.calendar, moment.machine_groups)
         found = [shift for shift in self._list_near(moment, schedule.name) if self._fits(shift, moment)]
         if not found:
-            raise UserError(self._explain_none(moment))
+            raise NoShift(self._explain_none(moment))
         return max(found, key=lambda shift: (shift.end, shift.start))
 
     def _list_near(self, moment: Moment, schedule: str) -> Iterator[ShiftSpan]:

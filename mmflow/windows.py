@@ -14,11 +14,11 @@ from msgspec.structs import fields
 
 from mmflow.durations import parse_amount
 from mmflow.errors import UserError, hint_names
-from mmflow.instants import read_day, read_instant
+from mmflow.instants import has_time, read_day, read_instant
 from mmflow.job import WINDOW_FORMS, WindowSpec
 from mmflow.periods import DAY, MONTH, PERIODS, QUARTER, WEEK, YEAR, Period
 from mmflow.plant import WEEKDAYS, PlantCalendar, parse_weekday
-from mmflow.shifts import ShiftWords
+from mmflow.shifts import NoShift, ShiftWords
 from mmflow.spans import Earlier, Moment, Span, show_count
 from mmflow.words import (
     HourWords,
@@ -34,7 +34,16 @@ from mmflow.words import (
     find_yesterday,
 )
 
-__all__ = ["WINDOW_WORDS", "Earlier", "Span", "check_window", "earlier_span", "read_window", "resolve_window"]
+__all__ = [
+    "WINDOW_WORDS",
+    "Earlier",
+    "NoShift",
+    "Span",
+    "check_window",
+    "earlier_span",
+    "read_window",
+    "resolve_window",
+]
 
 
 def resolve_window(
@@ -42,7 +51,8 @@ def resolve_window(
 ) -> Span:
     """Give the span of ``window`` for a slot; ``machine_groups`` (the job's filter) choose the shift schedule.
 
-    Raises :class:`UserError` for words that mean nothing, and for a shift that does not exist at that slot.
+    Raises :class:`UserError` for words that mean nothing, and its kind :class:`NoShift` for a shift that the site has,
+    but not at that slot.
     """
     return read_window(window).resolve(find_moment(calendar, at, machine_groups))
 
@@ -141,7 +151,7 @@ def read_shift_day(text: str) -> str:
 
 def read_range(spec: WindowSpec) -> Words:
     """Read ``{from: "2026-11-01", to: "2026-11-08"}`` or two date-times with their zones."""
-    timed = [len(text) > len("2026-11-01") for text in (spec.from_, spec.to)]
+    timed = [has_time(text) for text in (spec.from_, spec.to)]
     if any(timed) != all(timed):
         raise UserError("from and to are a day and a date-time; write two days, or two date-times")
     if not any(timed):

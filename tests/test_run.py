@@ -70,8 +70,8 @@ def test_a_day_can_be_named_as_people_name_it(desk, words):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--for", "yesterday"], "'yesterday' is not a day; expected year-month-day such as 2026-11-03"),
-        (["--at", "soon"], "'soon' is not a time; expected something like 2026-11-03T06:40"),
+        (["--for", "yesterday"], "'yesterday' is not a day; write it like 2026-11-01"),
+        (["--at", "soon"], "'soon' is not a day; write it like 2026-11-01"),
         (["--from", "2026-11-03"], "--from and --to go together"),
         (["--for", "2026-11-03", "--at", "2026-11-03T06:40"], "--for and --at mean different dates; give one of them"),
         (["--sink", "cvs"], "the job has no sink 'cvs'; did you mean 'csv'?"),

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta
+from contextlib import suppress
+from datetime import date, datetime, timedelta
 
 from mmflow.errors import UserError
+from mmflow.instants import has_time, read_day, read_instant
 from mmflow.job import Job, WindowSpec
 from mmflow.ledger import SlotKind
 from mmflow.plant import PlantCalendar
 from mmflow.run import Order
-from mmflow.windows import Span, resolve_window
+from mmflow.windows import NoShift, resolve_window
 
 # How far ahead to look for the slot whose window holds a day: a year and a quarter covers last_year.
 FARTHEST = 460
@@ -55,21 +57,9 @@ def read_order(args: argparse.Namespace, job: Job, calendars: Mapping[str, Plant
     return Order(slot=read_moment(args.at, calendar) if args.at else now, kind=kind, sinks=sinks)
 
 
-def read_day(text: str) -> date:
-    """Read ``2026-11-03``."""
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise UserError(f"{text!r} is not a day; expected year-month-day such as 2026-11-03") from None
-
-
 def read_moment(text: str, calendar: PlantCalendar) -> datetime:
-    """Read a moment; without a zone it is the plant's time."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise UserError(f"{text!r} is not a time; expected something like 2026-11-03T06:40") from None
-    return moment.astimezone(UTC) if moment.tzinfo else calendar.instant(moment)
+    """Read a moment; without a zone it is the plant's time, and a day alone is the start of that production day."""
+    return read_instant(text, calendar.zone) if has_time(text) else calendar.day_start(read_day(text))
 
 
 def slot_about(job: Job, calendar: PlantCalendar, day: date) -> datetime:
@@ -81,7 +71,8 @@ def slot_about(job: Job, calendar: PlantCalendar, day: date) -> datetime:
     groups = job.report.filter.get("machineGroup", ())
     for later in range(FARTHEST):
         slot = calendar.day_start(day + timedelta(days=later + 1)) - timedelta(minutes=1)
-        span: Span = resolve_window(job.window, calendar, slot, machine_groups=groups)
-        if span.first_day <= day <= span.last_day:
-            return slot
+        with suppress(NoShift):  # yesterday's third shift, asked on a Sunday
+            span = resolve_window(job.window, calendar, slot, machine_groups=groups)
+            if span.first_day <= day <= span.last_day:
+                return slot
     raise UserError(f"the window of {job.job} is never about {day}; give --from and --to instead")
