@@ -18,7 +18,7 @@ _SECONDS = re.compile(r"[0-9]{1,12}")
 
 def draw_wait(tries: int, rng: Random) -> float:
     """Give the seconds to wait after so many tries (from 1): full jitter, so that many clients spread out."""
-    return rng.uniform(0, min(LONGEST_WAIT, FIRST_WAIT * 2 ** (tries - 1)))
+    return rng.uniform(0, min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(tries - 1, 30)))
 
 
 def read_retry_after(value: str, date: str, now: datetime) -> float | None:
