@@ -1,6 +1,6 @@
-# On Windows, or without make: python dev.py demo|test|check|bench|docs
+# On Windows, or without make: python dev.py demo|test|check|docs|bench
 PYTHON ?= python3
 
-.PHONY: demo test check bench docs
-demo test check bench docs:
+.PHONY: demo test check docs bench
+demo test check docs bench:
 	@$(PYTHON) dev.py $@
