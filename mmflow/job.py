@@ -73,7 +73,7 @@ class WindowSpec(Options):
     ] = ""
 
 
-# Which keys go together. Each row: those that must be there, those that may be there.
+# Which keys go together. Each row: those that must be there, those that may be there; no keys fit two rows.
 WINDOW_FORMS: tuple[tuple[frozenset[str], frozenset[str]], ...] = (
     (frozenset({"last"}), frozenset({"to_now"})),
     (frozenset({"shift"}), frozenset({"on", "schedule"})),
@@ -143,7 +143,7 @@ class CheckSpec(Options):
 CHECK_FORMS: tuple[tuple[frozenset[str], frozenset[str]], ...] = (
     (frozenset({"rows"}), frozenset()),
     (frozenset({"column", "min"}), frozenset({"max"})),
-    (frozenset({"column", "max"}), frozenset({"min"})),
+    (frozenset({"column", "max"}), frozenset()),
     (frozenset({"sites"}), frozenset()),
 )
 
