@@ -1,6 +1,7 @@
 """The registry: what is installed is found; what is bad is left out and named, and nobody else suffers."""
 
 import json
+import os
 import subprocess
 import sys
 import textwrap
@@ -252,16 +253,21 @@ def test_install_command_works_from_a_checkout_and_from_a_folder_of_wheels():
     assert install_command("mmflow-nowhere").endswith("-m pip install --find-links FOLDER_OF_WHEELS mmflow-nowhere")
 
 
-def run_python(code: str, path: Path | None = None) -> str:
-    command = [sys.executable, *(["-c", code] if "\n" in code else code.split())]
-    environ = {"PYTHONPATH": str(path or ""), "PYTHONUTF8": "1", "PATH": ""}
+def run_python(*words: object, path: Path | None = None, **environ: str) -> str:
+    environ |= {
+        "PYTHONPATH": str(path or ""),
+        "PYTHONUTF8": "1",
+        "PATH": "",
+        "SYSTEMROOT": os.environ.get("SYSTEMROOT", ""),
+    }
+    command = [sys.executable, *map(str, words)]
     done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
 def test_listing_plugins_imports_nothing_heavy():
-    heavy = run_python("import sys\nfrom mmflow.plugins import load\nload()\nprint(sorted(sys.modules))")
+    heavy = run_python("-c", "import sys\nfrom mmflow.plugins import load\nload()\nprint(sorted(sys.modules))")
     assert not {"duckdb", "httpx", "sqlalchemy", "jsonschema", "yaml"} & set(eval(heavy))
 
 
@@ -280,7 +286,7 @@ def toy_site(tmp_path_factory):
 
 @pytest.mark.row("R83")
 def test_sink_from_a_wheel_is_listed(toy_site):
-    listed = json.loads(run_python("-m mmflow plugins --json", toy_site))["plugins"]
+    listed = json.loads(run_python("-m", "mmflow", "plugins", "--json", path=toy_site))["plugins"]
     assert [row for row in listed if row["name"] == "toy"] == [
         {
             "name": "toy",
@@ -294,19 +300,30 @@ def test_sink_from_a_wheel_is_listed(toy_site):
     ]
 
 
-def test_sink_from_a_wheel_delivers(toy_site, tmp_path):
-    code = f"""
-from pathlib import Path
-from mmflow.options import convert_values
-from mmflow.plugins import load
-from mmflow.sinks import find_function
-from mmflow.table import Column, make_table
-from mmflow.testing.deliveries import make_run
-root = Path({str(tmp_path)!r})
-table = make_table([("a",), ("b",)], columns=[Column("machine", "Machine", "text")], path=root / "snapshot")
-sink = load().sink("toy")
-receipt = find_function(sink.deliver)(table, convert_values({{"tone": "loud"}}, sink.options), make_run(root))
-print(receipt.path, receipt.rows)
-"""
-    assert run_python(code, toy_site) == "out/morning-oee.txt 2\n"
-    assert (tmp_path / "out/morning-oee.txt").read_text(encoding="utf-8") == "MORNING-OEE HAS 2 ROWS\n"
+def test_sink_from_a_wheel_delivers_the_report_of_a_job(toy_site, desk):
+    desk.job("""
+        job: daily
+        report: {metrics: [goodParts], group_by: [machine]}
+        window: yesterday
+        sinks: [{type: toy, tone: loud}]
+    """)
+    words = ("-m", "mmflow", "--root", desk.root, "run", "daily", "--for", "2026-11-03", "--json")
+    ran = json.loads(run_python(*words, path=toy_site, **desk.environ))
+    (delivery,) = ran["deliveries"]
+    assert (ran["state"], delivery["type"], delivery["state"]) == ("ok", "toy", "done")
+    assert delivery["receipt"]["path"] == "out/daily.txt"
+    assert desk.text("out/daily.txt") == f"DAILY HAS {ran['rows']} ROWS\n"
+    assert ran["rows"] > 10
+
+
+def test_options_of_a_sink_from_a_wheel_are_checked(toy_site, desk):
+    desk.job("""
+        job: daily
+        report: {metrics: [goodParts], group_by: [machine]}
+        window: yesterday
+        sinks: [{type: toy, tone: loudly}]
+    """)
+    check = "import sys; from mmflow.__main__ import main; sys.exit(main(sys.argv[1:]) - 2)"
+    said = json.loads(run_python("-c", check, "--root", desk.root, "validate", "--json", path=toy_site))
+    (problem,) = [one for one in said["problems"] if one["severity"] == "error"]
+    assert problem["path"] == "sinks[0].tone"
