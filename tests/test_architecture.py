@@ -16,7 +16,8 @@ GROUPS = {
     "words": "syntax nodes document job settings catalogue cron instants holidays periods plant spans shifts words windows "
     "cells expressions dialect csv_text columns table paths files sinks hookspecs plugins",
     "memory": "ledger",
-    "line": "faults layers schema fit uses hosts rules check resolve workspace editors reference origins plan api names fetch rows load rollup "
+    "line": "faults layers schema fit uses hosts rules check resolve workspace editors reference origins plan "
+    "retry answers refusals wire api names filters complaints fetch rows load rollup "
     "relations headings parsetree derive facts footer shape gate "
     "deliver run",
     "doors": "simulator testing starter cli __main__",
@@ -25,6 +26,7 @@ GROUPS = {
 # Library: the modules that may import it.
 DOORS = {
     "httpx": {"api"},
+    "httpcore": {"wire"},  # what httpx is built on: it alone can end every wait at a deadline
     "yaml": {"document"},
     "jsonschema": {"fit"},
     "apscheduler": {"alarm"},
