@@ -99,11 +99,17 @@ def split_tokens(text: str) -> Iterator[Token]:
     while at < len(text):
         match = _TOKEN.match(text, at)
         if match is None or match.lastgroup == "comment":
-            raise UserError(f"{_show(text[at : at + 2].strip())} at character {at + 1} cannot stand in an expression")
+            raise _refuse_character(text, at)
         if match.lastgroup != "space":
             yield _make_token(str(match.lastgroup), match[0], at)
         at = match.end()
     yield Token("end", "", at)
+
+
+def _refuse_character(text: str, at: int) -> UserError:
+    if text[at] in "'\"":
+        return UserError(f"the quote that opens at character {at + 1} is never closed")
+    return UserError(f"{_show(text[at : at + 2].strip())} at character {at + 1} cannot stand in an expression")
 
 
 def _make_token(kind: str, written: str, at: int) -> Token:
@@ -296,11 +302,11 @@ class _Reader:
 
 
 def _check_count(function: Function, count: int) -> None:
-    if count < function.least or (0 <= function.most < count):
-        span = f"{function.least}" if function.most == function.least else f"{function.least} or more"
-        if function.least < function.most:
-            span = f"{function.least} to {function.most}"
-        raise UserError(f"{function.name} takes {span} arguments, here it has {count}")
+    least, most = function.least, function.most
+    if least <= count and (count <= most or most < 0):
+        return
+    span = f"{least} or more" if most < 0 else f"{least} to {most}" if least < most else f"{least}"
+    raise UserError(f"{function.name} takes {span} argument{'s' * (span != '1')}, here it has {count}")
 
 
 def _show(word: str) -> str:
