@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Final
@@ -13,6 +12,7 @@ if TYPE_CHECKING:
     from cronsim import CronSim
 
 FIELDS: Final = ("minute", "hour", "day of the month", "month", "day of the week")
+SOME_DAY: Final = datetime(2000, 1, 1)  # noqa: DTZ001  cron lines speak of the wall clock
 EXAMPLE: Final = "40 6 * * mon-fri"
 # cronsim's word for the field that it could not read, and what may stand there.
 _RANGES: Final = {
@@ -36,13 +36,16 @@ class Cron:
         minute, hour = self.text.split()[:2]
         return "*" not in minute + hour
 
-    def times_on(self, day: date) -> Iterator[time]:
-        """Give the times of day at which it is due on a day."""
+    @property
+    def times(self) -> tuple[time, ...]:
+        """Give the times of day at which it is ever due, in order."""
+        fields = _open(self.text, SOME_DAY)
+        return tuple(time(hour, minute) for hour in sorted(fields.hours) for minute in sorted(fields.minutes))
+
+    def comes_on(self, day: date) -> bool:
+        """Tell whether it is due at all on a day."""
         midnight = datetime.combine(day, time())
-        for due in _open(self.text, midnight - timedelta(minutes=1)):
-            if due.date() != day:
-                return
-            yield due.time()
+        return next(_open(self.text, midnight - timedelta(minutes=1))).date() == day
 
 
 def read_cron(text: str) -> Cron:
@@ -54,7 +57,7 @@ def read_cron(text: str) -> Cron:
         named = ", ".join(FIELDS)
         raise UserError(f"found {count} field{'s' * (count != 1)}, expected five: {named}; write {EXAMPLE!r}")
     try:
-        _open(text, datetime(2000, 1, 1))  # noqa: DTZ001  cron lines speak of the wall clock
+        _open(text, SOME_DAY)
     except CronSimError as error:
         name, span = _RANGES[str(error).removeprefix("Bad ")]
         raise UserError(f"the {name} cannot be read, expected {span}; write for example {EXAMPLE!r}") from None

@@ -101,10 +101,11 @@ def test_a_schedule_is_fixed_when_minute_and_hour_hold_no_star(text, fixed):
     assert read_cron(text).is_fixed is fixed
 
 
-def test_the_times_of_a_day_are_those_of_the_cron_line():
+def test_a_cron_line_knows_its_times_and_days():
     cron = read_cron("15,45 1-2 * * sun")
-    assert list(cron.times_on(date(2027, 3, 14))) == [time(1, 15), time(1, 45), time(2, 15), time(2, 45)]
-    assert list(cron.times_on(date(2027, 3, 15))) == []
+    assert cron.times == (time(1, 15), time(1, 45), time(2, 15), time(2, 45))
+    assert cron.comes_on(date(2027, 3, 14))
+    assert not cron.comes_on(date(2027, 3, 15))
 
 
 @pytest.mark.parametrize(

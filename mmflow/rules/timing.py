@@ -101,9 +101,10 @@ def check_clock_changes(facts: Facts) -> Iterator[Finding]:
     zone, cron = find_schedule_zone(facts), find_fixed_cron(facts)
     if zone is None or cron is None:
         return
+    times = cron.times
     for change in find_changes(zone, facts.now):
-        due = [at for at in cron.times_on(change.day) if change.first <= datetime.combine(change.day, at) < change.end]
-        if due:
+        due = [at for at in times if change.first <= datetime.combine(change.day, at) < change.end]
+        if due and cron.comes_on(change.day):
             what = "comes twice" if change.back else "does not exist"
             then = "it will run at the first of them" if change.back else f"it will run at {change.end:%H:%M} that day"
             message = f"{due[0]:%H:%M} {what} in {zone.key} on {change.day}"
