@@ -21,7 +21,6 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 # Spreadsheets take a text for a formula by its first character that shows: = + - @ and their full-width twins.
 FORMULA = r"^\s*[=+\-@\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}]|^[\t\r\n]"
-ROW_NUMBER = '"number of the row"'
 GUARDS = {"prefix": "if(is_formula(t), '''' || t, t)", "none": "t", "reject": "t"}
 ENCLOSURES = {"minimal": "if(needs_quotes(t) OR t = {null}, in_quotes(t), t)", "all": "in_quotes(t)", "none": "t"}
 
@@ -146,8 +145,9 @@ def refuse_texts(database: Database, block: Block, dialect: CsvDialect) -> None:
     ]
     if not checks:
         return
-    firsts = ", ".join(f"min({ROW_NUMBER}) FILTER (WHERE {condition})" for _, condition, _ in checks)
-    numbered = f"(SELECT row_number() OVER () AS {ROW_NUMBER}, * FROM {block.source})"
+    number = quote_name("#" * (1 + max(len(field.name) for field in block.fields)))  # longer than any name in use
+    firsts = ", ".join(f"min({number}) FILTER (WHERE {condition})" for _, condition, _ in checks)
+    numbered = f"(SELECT row_number() OVER () AS {number}, * FROM {block.source})"
     found = database.execute(f"SELECT {firsts} FROM {numbered}", block.parameters).fetchone()
     refused = [(row, field, why) for row, (field, _, why) in zip(found, checks, strict=True) if row]
     if refused:

@@ -80,12 +80,13 @@ def check_format(option: str, text: str, known: frozenset[str]) -> None:
 def check_unquoted(dialect: CsvDialect) -> None:
     """Raise :class:`UserError` when even numbers, dates or nulls would need quotes and there are to be none."""
     kinds: tuple[ColumnType, ...] = ("integer", "number", "date", "datetime")
-    clashing = [kind for kind in kinds if dialect.can_clash(kind)]
+    clashing = [f"{kind}s" for kind in kinds if dialect.can_clash(kind)]
     if dialect.special & set(dialect.null):
-        clashing.append("text")
+        clashing.append("the null text")
     if clashing:
-        what = "the null text" if clashing == ["text"] else f"a {clashing[0]}"
-        raise UserError(f"quoting is none, but {what} can hold the delimiter; choose another delimiter or quoting")
+        raise UserError(
+            f"quoting is none, but {clashing[0]} can hold the delimiter; choose another delimiter or quoting"
+        )
 
 
 def list_marks(form: str) -> frozenset[str]:

@@ -209,6 +209,8 @@ def read_snapshot(path: Path) -> Iterator[DuckDBPyConnection]:
     with open_database() as connection:
         try:
             yield connection
+        except (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException):
+            raise  # the fault is in our query, not in the file
         except duckdb.Error as error:
             found = "is damaged or no snapshot" if path.is_file() else "is missing"
             raise StateError(f"the snapshot {path} {found}; run the report again") from error
@@ -236,12 +238,12 @@ def write_table(
     checked = cast_columns(connection, query, columns)
     description = encode_description(columns, footer, notices)
     with explain_failure(path), replace_path(path) as draft:
-        connection.execute(
+        counted = connection.execute(
             f"COPY ({checked}) TO ? (FORMAT parquet, USE_TMP_FILE false, ROW_GROUP_SIZE ?, KV_METADATA {{mmflow: ?}})",
             [str(draft), choose_group(len(columns)), description],
-        )
+        ).fetchone()
         check_finite(draft, columns)
-    return Table.open(path)
+    return Table(path, tuple(columns), tuple(footer), tuple(notices), counted[0] if counted else 0)
 
 
 def make_table(
