@@ -20,16 +20,16 @@ from types import MappingProxyType
 from typing import Literal
 
 import pluggy
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from mmflow import __version__, hookspecs
+from mmflow.admission import ENGINE, Admission
 from mmflow.errors import UserError, hint_names
 from mmflow.settings import PluginRules
 from mmflow.sinks import CONSOLE, SinkType
 
 GROUP = "mmflow"
-ENGINE = "mmflow-reports"
 API_VERSIONS = (1,)  # what a plugin module may declare as mmflow_api; absent means 1
 
 State = Literal["loaded", "failed", "duplicate", "incompatible", "blocked"]
@@ -85,14 +85,6 @@ class Registry:
         return f"there is no sink {name!r}; {hint_names(name, {*self.sinks, *self.packages})}"
 
 
-@dataclass(frozen=True, slots=True)
-class Admission:
-    """The lists of ``mmflow.yaml``, read: packages that alone may load (None: all may), and names that never may."""
-
-    allowed: tuple[Requirement, ...] | None
-    blocked: frozenset[str]
-
-
 class _Refused(Exception):  # noqa: N818  # a decision, not a failure
     def __init__(self, state: State, reason: str) -> None:
         super().__init__(reason)
@@ -110,7 +102,7 @@ def load(rules: PluginRules | None = None) -> Registry:
 
     A bad plugin never raises from here; a line of ``plugins.allow`` that names no package raises :class:`UserError`.
     """
-    admission = read_rules(rules or PluginRules())
+    admission = Admission.read(rules or PluginRules())
     given: list[tuple[SinkType, PluginInfo]] = []
     left_out: list[PluginInfo] = []
     for entry in entry_points(group=GROUP):
@@ -122,16 +114,11 @@ def load(rules: PluginRules | None = None) -> Registry:
     return make_registry(given, left_out, read_packages())
 
 
-def read_rules(rules: PluginRules) -> Admission:
-    """Read the lists of ``mmflow.yaml``; :class:`UserError` for a line that names no package."""
-    blocked = frozenset(map(canonicalize_name, rules.block))
-    return Admission(None if rules.allow is None else tuple(map(_read_requirement, rules.allow)), blocked)
-
-
 def load_plugin(entry: EntryPoint, admission: Admission) -> tuple[SinkType, ...] | PluginInfo:
     """Give what one plugin declares, or the row that says why it was left out."""
     try:
-        check_rules(entry, admission)
+        if objection := admission.object_to(_distribution(entry), entry.name):
+            return describe_refusal(entry, "blocked", objection)
         check_requirement(_distribution(entry))
         module = entry.load()
         check_api(module)
@@ -141,22 +128,6 @@ def load_plugin(entry: EntryPoint, admission: Admission) -> tuple[SinkType, ...]
     except (Exception, SystemExit) as error:  # noqa: BLE001  # a stranger's module may raise anything when imported
         reason = f"it raised {type(error).__name__}: {_first_line(error)}"
         return describe_refusal(entry, "failed", reason, "".join(format_exception(error)))
-
-
-def check_rules(entry: EntryPoint, admission: Admission) -> None:
-    """Hold an entry point against the lists in ``mmflow.yaml``; nothing of it has been imported yet."""
-    distribution = _distribution(entry)
-    name = canonicalize_name(distribution.name)
-    if {name, canonicalize_name(entry.name)} & admission.blocked:
-        raise _Refused("blocked", "it stands in plugins.block")
-    if admission.allowed is None or name == ENGINE:
-        return
-    named = [one for one in admission.allowed if canonicalize_name(one.name) == name]
-    if not named:
-        raise _Refused("blocked", f"{name} does not stand in plugins.allow")
-    if not any(one.specifier.contains(distribution.version, prereleases=True) for one in named):
-        wanted = " or ".join(str(one.specifier) for one in named)
-        raise _Refused("blocked", f"plugins.allow wants {name} {wanted}, found {distribution.version}")
 
 
 def check_requirement(distribution: Distribution) -> None:
@@ -267,13 +238,6 @@ def install_command(package: str) -> str:
 def _distribution(entry: EntryPoint) -> Distribution:
     assert entry.dist is not None, "entry points come from installed distributions"
     return entry.dist
-
-
-def _read_requirement(text: str) -> Requirement:
-    try:
-        return Requirement(text)
-    except InvalidRequirement:
-        raise UserError(f"plugins.allow holds {text!r}, expected a package such as 'mmflow-files==0.1.0'") from None
 
 
 def _expect_sink(found: object) -> SinkType:

@@ -73,7 +73,16 @@ class Network(Options):
 class PluginRules(Options):
     """Which installed plugins may load."""
 
-    allow: Annotated[tuple[str, ...], Meta(description="Only these distributions; all unless given.")] | None = None
+    allow: (
+        Annotated[
+            tuple[str, ...],
+            Meta(
+                description="Only these packages, perhaps with version and fingerprint; all unless given.",
+                examples=[["mmflow-files==0.1.0", "acme-sink==1.2 sha256:4f..."]],
+            ),
+        ]
+        | None
+    ) = None
     block: Annotated[tuple[str, ...], Meta(description="Never these plugins.")] = ()
 
 

@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "mmflow"
 GROUPS = {
     "ground": "errors clock durations text secrecy refs options atomic",
     "words": "syntax nodes document job settings catalogue cron instants holidays periods plant spans shifts words windows "
-    "cells expressions dialect csv_text columns table paths files sinks hookspecs plugins",
+    "cells expressions dialect csv_text columns table paths files sinks hookspecs admission plugins",
     "memory": "ledger",
     "line": "faults layers schema fit uses hosts rules check resolve workspace editors reference origins plan "
     "retry answers refusals wire api names filters complaints fetch rows load rollup "

@@ -5,11 +5,12 @@ import os
 import subprocess
 import sys
 import textwrap
-from importlib.metadata import version
+from importlib.metadata import distributions, version
 from pathlib import Path
 
 import pytest
 
+from mmflow.admission import fingerprint
 from mmflow.errors import UserError
 from mmflow.plugins import PluginInfo, Registry, install_command, load, read_packages
 from mmflow.settings import PluginRules
@@ -272,16 +273,25 @@ def test_listing_plugins_imports_nothing_heavy():
 
 
 @pytest.fixture(scope="session")
-def toy_site(tmp_path_factory):
-    """The folder into which the wheel of somebody else's sink was installed."""
+def toy_wheel(tmp_path_factory):
+    """The built wheel of somebody else's sink."""
     folder = tmp_path_factory.mktemp("toy")
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT / "tests/toy_sink"]
     subprocess.run(build, check=True, capture_output=True)
     (wheel,) = folder.glob("*.whl")
-    site = folder / "site"
+    return wheel
+
+
+def install_wheel(wheel: Path, site: Path) -> Path:
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", site, wheel]
     subprocess.run(pip, check=True, capture_output=True)
     return site
+
+
+@pytest.fixture(scope="session")
+def toy_site(toy_wheel, tmp_path_factory):
+    """The folder into which that wheel was installed."""
+    return install_wheel(toy_wheel, tmp_path_factory.mktemp("site"))
 
 
 @pytest.mark.row("R83")
@@ -327,3 +337,38 @@ def test_options_of_a_sink_from_a_wheel_are_checked(toy_site, desk):
     said = json.loads(run_python("-c", check, "--root", desk.root, "validate", "--json", path=toy_site))
     (problem,) = [one for one in said["problems"] if one["severity"] == "error"]
     assert problem["path"] == "sinks[0].tone"
+
+
+def toy_fingerprint(site: Path) -> str:
+    (found,) = distributions(name="toy-sink", path=[str(site)])
+    return fingerprint(found)
+
+
+@pytest.mark.row("S58")
+def test_fingerprint_is_that_of_the_wheel_wherever_it_is_installed(toy_wheel, toy_site, tmp_path):
+    again = install_wheel(toy_wheel, tmp_path / "again")
+    assert toy_fingerprint(again) == toy_fingerprint(toy_site)
+    (again / "toy_sink" / "__init__.py").write_text("x = 1\n", encoding="utf-8")
+    assert toy_fingerprint(again) != toy_fingerprint(toy_site)
+    (again / "toy_sink" / "__init__.py").unlink()
+    with pytest.raises(ValueError, match=r"its file toy_sink/__init__\.py cannot be read"):
+        toy_fingerprint(again)
+
+
+@pytest.mark.row("S58")
+def test_allowed_plugin_may_be_held_to_its_files(toy_site, monkeypatch):
+    monkeypatch.syspath_prepend(str(toy_site))
+    line = f"toy-sink==1.2.3 {toy_fingerprint(toy_site)}"
+    assert "toy" in load(PluginRules(allow=(line,))).sinks
+    registry = load(PluginRules(allow=(f"toy-sink==1.2.3 sha256:{'0' * 64}",)))
+    info = find(registry, "toy")
+    assert (info.kind, info.state) == ("plugin", "blocked")
+    assert info.reason == "the files of toy-sink are not those that plugins.allow wants"
+
+
+@pytest.mark.row("S58")
+def test_package_that_is_installed_in_place_has_no_fingerprint():
+    registry = load(PluginRules(allow=(f"mmflow-files sha256:{'0' * 64}",)))
+    (info,) = (info for info in registry.plugins if info.distribution == "mmflow-files")
+    assert info.state == "blocked"
+    assert info.reason.startswith("plugins.allow wants a fingerprint of mmflow-files, but it is installed in place")

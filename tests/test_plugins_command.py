@@ -87,7 +87,7 @@ def test_traceback_is_shown_on_demand(desk, monkeypatch):
     broken = PluginInfo(
         name="ep",
         kind="plugin",
-        distribution="bad",
+        distribution="mmflow-files",
         version="1",
         state="failed",
         summary="Bad.",
@@ -96,7 +96,7 @@ def test_traceback_is_shown_on_demand(desk, monkeypatch):
     )
     registry = Registry(load().sinks, (broken,))
     monkeypatch.setattr("mmflow.cli.plugins.open_registry", lambda args: (output(args), registry))
-    plain, verbose = desk.mmflow("plugins", "info", "bad"), desk.mmflow("plugins", "info", "bad", "-v")
+    plain, verbose = desk.mmflow("plugins", "info", "ep"), desk.mmflow("plugins", "info", "ep", "-v")
     assert "it raised X: y" in plain.out
     assert "Traceback" not in plain.out
     assert "Traceback (most recent call last):\nX: y" in verbose.out
@@ -115,7 +115,7 @@ def test_generated_files_are_fresh():
 
 def test_stale_files_are_named_and_then_written(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(generated, "ROOT", tmp_path)
-    monkeypatch.setattr(generated, "generate_files", lambda registry: [(tmp_path / "sinks.txt", "fresh")])
+    monkeypatch.setattr(generated, "generate_files", lambda _: [(tmp_path / "sinks.txt", "fresh")])
     assert generated.main(["--check"]) == 1
     assert capsys.readouterr().out == "stale sinks.txt\n"
     assert not (tmp_path / "sinks.txt").exists()

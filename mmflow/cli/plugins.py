@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from importlib.metadata import distribution
 from pathlib import Path
 
+from mmflow.admission import fingerprint
 from mmflow.cli.output import Output
 from mmflow.cli.session import open_output, open_session
 from mmflow.errors import UserError, hint_names
@@ -87,6 +89,7 @@ def show_plugin(out: Output, info: PluginInfo, sink: SinkType | None, verbose: b
     """Print one of them."""
     out.line(f"{info.name}: {info.summary}")
     out.line(f"{info.kind} of {info.distribution} {info.version}, {info.state}")
+    out.line(show_fingerprint(info.distribution))
     if info.reason:
         out.line(info.reason)
     if info.traceback:
@@ -97,6 +100,14 @@ def show_plugin(out: Output, info: PluginInfo, sink: SinkType | None, verbose: b
         if sink.connection:
             show_keys(out, "keys of a connection in mmflow.yaml", sink.connection)
     out.line()
+
+
+def show_fingerprint(package: str) -> str:
+    """Give the line with the hash that plugins.allow can hold a package to, or say why there is none."""
+    try:
+        return f"fingerprint: {fingerprint(distribution(package))}"
+    except ValueError as error:
+        return f"no fingerprint: {error}"
 
 
 def show_keys(out: Output, title: str, model: type[Options]) -> None:
