@@ -22,11 +22,12 @@ from mmflow.errors import Problem, UserError, raise_errors
 from mmflow.faults import Finding, Owner
 from mmflow.fit import explain_misfit, fit_model
 from mmflow.job import Job
-from mmflow.layers import EACH, Layers, find, get, lay_over
+from mmflow.layers import EACH, Layers, all_texts, find, get, lay_over
 from mmflow.options import Options, convert_values
 from mmflow.plant import PlantCalendar
 from mmflow.plugins import Registry
-from mmflow.rules import JOB_RULES, SETTINGS_RULES, Facts, apply_rules
+from mmflow.refs import has_reference
+from mmflow.rules import JOB_RULES, SETTINGS_RULES, WRITTEN_RULES, Facts, apply_rules
 from mmflow.rules.facts import explain_error
 from mmflow.schema import describe_model
 from mmflow.settings import Settings, Site
@@ -44,6 +45,8 @@ COMPLETE: Final[dict[str, Value]] = {
     "window": "yesterday",
     "sinks": [{}],
 }
+
+HOST_KEYS: Final = (("api_key",), ("base_url",))  # the keys of a site that its calendar does not need
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +113,7 @@ def check_settings(document: Document, registry: Registry, root: Path, now: date
     layers = Layers(document.values, document)
     settings, found = fit_model(layers.values, Settings, Owner("mmflow.yaml"))
     found += [*check_connections(layers.values, registry), *check_defaults(layers.values)]
-    found += apply_rules(SETTINGS_RULES, Facts(layers.values, root, now), found)
+    found += apply_rules(SETTINGS_RULES + WRITTEN_RULES, Facts(layers.values, root, now), found)
     calendars, wrong = make_calendars(layers.values, root, found)
     return CheckedSettings(document, layers.problems(found + wrong), settings, calendars, root, now)
 
@@ -132,8 +135,10 @@ def make_calendars(
 
 
 def find_sites(values: Value) -> Iterator[tuple[ValuePath, Site]]:
-    """Give the sites that can be read, whatever is wrong elsewhere."""
+    """Give the sites whose calendar can be read now, whatever is wrong elsewhere."""
     for path, block in find(values, ("sites", EACH)):
+        if any(has_reference(text) for place, text in all_texts(block) if place[:1] not in HOST_KEYS):
+            continue
         with suppress(msgspec.ValidationError):
             yield path, convert_values(block, Site)
 
@@ -160,7 +165,7 @@ def check_layers(layers: Layers, settings: CheckedSettings, registry: Registry, 
     sinks, wrong = check_sinks(layers.values, connections, registry, strict=strict)
     found += wrong
     facts = Facts(layers.values, settings.root, settings.now, names, settings.calendars)
-    found += apply_rules(JOB_RULES, facts, found)
+    found += apply_rules(JOB_RULES + WRITTEN_RULES if strict else JOB_RULES, facts, found)
     if job and not job.sites:
         job = replace(job, sites=names)
     return CheckedJob(layers, layers.problems(found), job, sinks)

@@ -14,6 +14,7 @@ from mmflow.layers import Layers, get
 from mmflow.options import Options
 from mmflow.plugins import Registry
 from mmflow.refs import Resolver, Secret
+from mmflow.rules import SETTINGS_RULES, Facts, apply_rules
 from mmflow.settings import Settings
 from mmflow.uses import SinkUse, fit_connection
 
@@ -31,9 +32,10 @@ def resolve_settings(checked: CheckedSettings, resolver: Resolver, sites: Collec
     wanted = {name: site for name, site in named.items() if sites is None or name in sites}
     written = Layers({**values, "sites": wanted, "connections": {}, "defaults": {}}, checked.document)
     layers = resolve_layers(written, resolver)
-    settings, findings = fit_model(layers.values, Settings, Owner("mmflow.yaml"), strict=False)
-    if settings is None:
-        raise ProblemsError(layers.problems(findings))
+    settings, found = fit_model(layers.values, Settings, Owner("mmflow.yaml"), strict=False)
+    found += apply_rules(SETTINGS_RULES, Facts(layers.values, checked.root, checked.now), found)
+    raise_errors(layers.problems(found))
+    assert settings, "what does not fit has been raised"
     remember_secrets(settings, resolver)
     return settings
 

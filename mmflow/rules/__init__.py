@@ -18,10 +18,11 @@ from mmflow.rules.timing import TIMING_RULES
 
 Rule = Callable[[Facts], Iterator[Finding]]
 
-JOB_RULES: tuple[Rule, ...] = (*REPORT_RULES, *TIMING_RULES, *SHAPING_RULES, *SECRET_RULES)
-SETTINGS_RULES: tuple[Rule, ...] = (*SITE_RULES, *SECRET_RULES)
+JOB_RULES: tuple[Rule, ...] = (*REPORT_RULES, *TIMING_RULES, *SHAPING_RULES)
+SETTINGS_RULES: tuple[Rule, ...] = SITE_RULES
+WRITTEN_RULES: tuple[Rule, ...] = SECRET_RULES  # for files as they are written: once resolved, secrets belong there
 
-__all__ = ["JOB_RULES", "SETTINGS_RULES", "Facts", "apply_rules"]
+__all__ = ["JOB_RULES", "SETTINGS_RULES", "WRITTEN_RULES", "Facts", "apply_rules"]
 
 
 def apply_rules(rules: tuple[Rule, ...], facts: Facts, said: Iterable[Finding]) -> list[Finding]:

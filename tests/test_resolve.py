@@ -1,0 +1,187 @@
+"""References get their values when a run needs them, and only those that it needs; no secret shows."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from mmflow.check import check_job, check_settings
+from mmflow.document import read_text
+from mmflow.errors import ProblemsError, UserError
+from mmflow.options import Options
+from mmflow.plugins import Registry, load
+from mmflow.refs import Redactor, Resolver, Secret
+from mmflow.resolve import resolve_job, resolve_settings
+from mmflow.sinks import SinkType
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+KEY = "4f0c9d1e-boston-key"
+SETTINGS = """
+version: 1
+sites:
+  boston: {environment: demo, api_key: "${env:MM_BOSTON_KEY}", timezone: Asia/Tokyo, start_of_day: "${env:DAWN:-06:00}"}
+  berlin: {environment: standard, api_key: "${env:MM_BERLIN_KEY}", timezone: "${env:ZONE}", start_of_day: "06:00"}
+connections:
+  hall: {type: lamp, token: "${file:token}", port: "${env:PORT:-99}"}
+  cellar: {type: lamp, token: "${env:CELLAR}"}
+defaults: {owner: "${env:OWNER:-ops@example.com}"}
+"""
+JOB = """
+job: morning
+sites: [boston]
+report: {metrics: [oee], group_by: [machine]}
+window: "${env:WINDOW:-yesterday}"
+shape: {limit: "${env:LIMIT}", totals: "${env:TOTALS:-true}"}
+sinks: [{type: lamp, connection: hall, colour: "red $${x}", watts: "${env:WATTS:-5}"}]
+"""
+
+
+class LampOptions(Options):
+    colour: str
+    watts: int
+
+
+class LampServer(Options):
+    token: Secret
+    port: int = 1
+
+
+LAMP = SinkType(name="lamp", summary="A lamp.", options=LampOptions, connection=LampServer, deliver="nowhere:deliver")
+
+
+class Desk:
+    """A root in a folder, with its environment."""
+
+    def __init__(self, root: Path) -> None:
+        (root / "token").write_text("tok-93c1f0a7\n", encoding="utf-8")
+        self.environ = {"MM_BOSTON_KEY": KEY, "LIMIT": "20"}
+        self.redactor = Redactor()
+        self.resolver = Resolver(self.environ, root, self.redactor)
+        installed = load()
+        self.registry = Registry({**installed.sinks, "lamp": LAMP}, installed.plugins, installed.packages)
+        self.root = root
+
+    def check_settings(self, text=SETTINGS):
+        return check_settings(read_text(text, "mmflow.yaml"), self.registry, self.root, NOW)
+
+    def resolve_job(self, text=JOB):
+        settings = self.check_settings()
+        checked = check_job(read_text(text, "jobs/morning.yaml"), settings, self.registry)
+        return resolve_job(checked, settings, self.registry, self.resolver)
+
+    def problems_of(self, text=JOB):
+        with pytest.raises(ProblemsError) as caught:
+            self.resolve_job(text)
+        return [str(problem) for problem in caught.value.problems]
+
+
+@pytest.fixture
+def desk(tmp_path):
+    return Desk(tmp_path)
+
+
+def test_a_job_with_references_is_checked_without_their_values(desk):
+    settings = desk.check_settings()
+    checked = check_job(read_text(JOB, "jobs/morning.yaml"), settings, desk.registry)
+    assert not settings.problems
+    assert not checked.problems
+    assert checked.name == "morning"
+    with pytest.raises(UserError, match="references"):
+        _ = checked.job
+
+
+def test_references_become_what_is_expected_where_they_stand(desk):
+    checked = desk.resolve_job()
+    job = checked.job
+    assert (job.shape.limit, job.shape.totals, job.window, job.owner) == (20, True, "yesterday", "ops@example.com")
+    use = checked.sinks[0]
+    assert use.options == LampOptions(colour="red ${x}", watts=5)
+    assert use.connection == LampServer(token=Secret("tok-93c1f0a7"), port=99)
+
+
+def test_only_the_connection_that_is_used_is_resolved(desk):
+    desk.environ.pop("CELLAR", None)
+    assert desk.resolve_job().sinks[0].connection_name == "hall"
+
+
+def test_everything_that_has_no_value_is_named_at_once_with_its_place(desk):
+    del desk.environ["LIMIT"]
+    text = JOB.replace("${env:WATTS:-5}", "${env:WATTS}")
+    assert desk.problems_of(text) == [
+        "jobs/morning.yaml:6:16: shape.limit: the environment variable LIMIT is not set; set it",
+        "jobs/morning.yaml:7:68: sinks[0].watts: the environment variable WATTS is not set; set it",
+    ]
+
+
+def test_a_default_in_the_settings_is_named_where_it_stands(desk):
+    problems = []
+    settings = desk.check_settings(SETTINGS.replace("${env:OWNER:-ops@example.com}", "${env:OWNER}"))
+    checked = check_job(read_text(JOB, "jobs/morning.yaml"), settings, desk.registry)
+    with pytest.raises(ProblemsError) as caught:
+        resolve_job(checked, settings, desk.registry, desk.resolver)
+    problems = [str(problem) for problem in caught.value.problems]
+    assert problems == ["mmflow.yaml:9:19: defaults.owner: the environment variable OWNER is not set; set it"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("LIMIT", "many", "6:16: shape.limit: found text, expected a whole number"),
+        ("LIMIT", "0", "6:16: shape.limit: found 0, expected at least 1"),
+        ("WINDOW", "yesterdy", "5:9: window: 'yesterdy' is not a window; did you mean 'yesterday'?"),
+        ("WATTS", "five", "7:68: sinks[0].watts: found text, expected a whole number"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_explained_where_the_reference_stands(name, value, problem, desk):
+    desk.environ[name] = value
+    assert desk.problems_of() == [f"jobs/morning.yaml:{problem}"]
+
+
+def test_a_job_with_mistakes_is_not_resolved_at_all(desk):
+    assert desk.problems_of(JOB.replace("metrics: [oee]", "metrics: []"))[0].startswith("jobs/morning.yaml:4:19")
+
+
+def test_only_the_sites_that_are_asked_for_need_their_keys(desk):
+    settings = resolve_settings(desk.check_settings(), desk.resolver, ["boston"])
+    assert list(settings.sites) == ["boston"]
+    assert settings.sites["boston"].api_key == Secret(KEY)
+    assert settings.sites["boston"].start_of_day == "06:00"
+
+
+@pytest.mark.row("R81")
+def test_a_site_whose_key_is_missing_is_named_when_it_is_asked_for(desk):
+    with pytest.raises(ProblemsError) as caught:
+        resolve_settings(desk.check_settings(), desk.resolver)
+    assert [str(problem) for problem in caught.value.problems] == [
+        "mmflow.yaml:5:44: sites.berlin.api_key: the environment variable MM_BERLIN_KEY is not set; set it",
+        "mmflow.yaml:5:78: sites.berlin.timezone: the environment variable ZONE is not set; set it",
+    ]
+
+
+def test_a_resolved_zone_is_checked_like_a_written_one(desk):
+    desk.environ |= {"MM_BERLIN_KEY": "another-key-77", "ZONE": "Europe/Berln"}
+    with pytest.raises(ProblemsError) as caught:
+        resolve_settings(desk.check_settings(), desk.resolver, ["berlin"])
+    assert "did you mean 'Europe/Berlin'?" in str(caught.value)
+
+
+@pytest.mark.row("S51")
+def test_every_resolved_secret_is_hidden_from_output(desk):
+    resolve_settings(desk.check_settings(), desk.resolver, ["boston"])
+    desk.resolve_job()
+    assert desk.redactor.redact(f"{KEY} and tok-93c1f0a7") == "*** and ***"
+
+
+@pytest.mark.row("S51")
+def test_no_secret_shows_in_what_is_resolved(desk):
+    settings = resolve_settings(desk.check_settings(), desk.resolver, ["boston"])
+    checked = desk.resolve_job()
+    shown = f"{settings!r} {settings} {checked.sinks!r}"
+    assert KEY not in shown
+    assert "tok-93c1f0a7" not in shown
+
+
+@pytest.mark.row("S14")
+def test_what_a_reference_gives_is_never_read_as_yaml(desk):
+    desk.environ["WINDOW"] = "{last: 7 days}"
+    assert "'{last: 7 days}' is not a window" in desk.problems_of()[0]
