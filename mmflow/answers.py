@@ -68,10 +68,9 @@ def outline_answer(data: Bytes) -> dict[str, bytes]:
 
 def decode_answer(data: Bytes, kind: type[T]) -> T:
     """Decode JSON as ``kind``; raises :class:`NotAnAnswer` that says what else came."""
-    start = data[:EXCERPT_BYTES].lstrip()
-    if not start:
+    if not len(data):
         raise NotAnAnswer("is empty", cut=True)
-    if start.startswith(b"<"):
+    if data[:EXCERPT_BYTES].lstrip().startswith(b"<"):
         raise NotAnAnswer("is a web page, not JSON: a login page, a proxy or another service sent it", data)
     try:
         return msgspec.json.decode(data, type=kind)
@@ -81,6 +80,8 @@ def decode_answer(data: Bytes, kind: type[T]) -> T:
         if "truncated" in str(error):
             raise NotAnAnswer("ends in the middle", data, cut=True) from None
         raise NotAnAnswer(f"is not JSON ({error})", data) from None
+    except RecursionError:
+        raise NotAnAnswer("is nested without end", data) from None
 
 
 def show_start(text: str) -> str:

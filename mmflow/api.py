@@ -149,30 +149,33 @@ class Api:
         return explain_refusal(refusal)
 
     def _repeat(self, ask: Callable[[], T]) -> T:
-        """Ask until there is an answer, the tries are used up or the deadline is too near for another wait."""
-        started = self._clock.monotonic()
-        end = started + self._deadline
-        tries = 0
-        while True:
-            tries += 1
-            try:
-                self._await_turn(end)
-                return self._ask_once(ask, end)
-            except TryLater as error:
-                self._pause(error, tries, started)
+        """Ask until there is an answer, the tries are used up or the deadline is too near for another wait.
+
+        A request keeps its place in the budget while it waits: a service in trouble is asked less. The time spent on
+        getting that place does not count.
+        """
+        with self._budget:
+            started = self._clock.monotonic()
+            tries = 0
+            while True:
+                tries += 1
+                try:
+                    self._await_turn(started + self._deadline)
+                    return self._ask_once(ask, started + self._deadline)
+                except TryLater as error:
+                    self._pause(error, tries, started)
 
     def _ask_once(self, ask: Callable[[], T], end: float) -> T:
-        with self._budget:
-            if self._closed.is_set():
-                raise GiveUp(f"asking {self.host.base_url} was stopped")
-            self._timer.end = end
-            try:
-                return ask()
-            except NotAnAnswer as error:
-                kind = Cut if error.cut else BadResponse
-                raise kind(self._hide(f"{self.host.base_url} sent something else: the answer {error}")) from None
-            except httpx.TransportError as error:
-                raise self._explain(error) from error
+        if self._closed.is_set():
+            raise GiveUp(f"asking {self.host.base_url} was stopped")
+        self._timer.end = end
+        try:
+            return ask()
+        except NotAnAnswer as error:
+            kind = Cut if error.cut else BadResponse
+            raise kind(self._hide(f"{self.host.base_url} sent something else: the answer {error}")) from None
+        except httpx.TransportError as error:
+            raise self._explain(error) from error
 
     def _await_turn(self, end: float) -> None:
         """Wait as long as the service has asked anybody who uses this key to wait."""

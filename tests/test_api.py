@@ -412,9 +412,10 @@ def test_what_is_no_report_is_never_taken_for_one(
         (b'{"items": [], "errors": [{"message": "boom"}]}', "carries an error"),
         (b"machine,goodParts\r\n", "is not JSON"),
         (b'{"items": []} {"items": []}', "is not JSON"),
+        (b'{"items":' + b"[" * 100_000, "is nested without end"),
     ],
 )
-def test_an_answer_of_another_form_is_refused(desk: Desk, body: bytes, words: str) -> None:
+def test_what_else_may_come_is_refused(desk: Desk, body: bytes, words: str) -> None:
     def answer(conn: socket.socket) -> None:
         while read_request(conn):
             send_json(conn, body)
