@@ -80,13 +80,13 @@ def check(*words: str) -> None:
     run("-m", "ruff", "format", "--check", *words)
     run("-m", "mypy", *words)
     if not words:
-        run("-m", "mypy", "dev.py", "conftest.py")
-        run("-m", "mmflow.testing.generated", "--check")
+        run("-m", "mypy", "dev.py", "conftest.py", "tools")
+        run("-m", "tools.generated", "--check")
 
 
 def docs(*words: str) -> None:
     """Write anew everything that is generated: schemas, option tables, reference pages."""
-    run("-m", "mmflow.testing.generated", *words)
+    run("-m", "tools.generated", *words)
 
 
 def bench(*words: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -64,13 +64,17 @@ def write_value(value: object) -> str:
 
 def markdown_table(lines: Iterable[KeyLine]) -> str:
     """Give the keys as a Markdown table."""
-    head = ["| key | takes | default | what it is for |", "|---|---|---|---|"]
-    return "\n".join([*head, *map(markdown_line, lines)])
+    return write_table(("key", "takes", "default", "what it is for"), map(list_cells, lines))
 
 
-def markdown_line(line: KeyLine) -> str:
-    """Give a key as a line of a Markdown table."""
+def list_cells(line: KeyLine) -> tuple[str, ...]:
+    """Give a key as the cells of a Markdown table."""
     example = f" Example: `{line.example}`" if line.example else ""
     default = f"`{line.default}`" if line.default not in ("", "required") else line.default
-    cells = [f"`{line.key}`", line.takes, default, line.description + example]
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+    return f"`{line.key}`", line.takes, default, line.description + example
+
+
+def write_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Give rows of Markdown as a table."""
+    head, *lines = ("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in (headings, *rows))
+    return "\n".join([head, "|" + "---|" * len(headings), *lines])

@@ -18,7 +18,7 @@ from mmflow.refs import Secret
 from mmflow.rules.forms import fits_form
 from mmflow.schema import describe_model
 from mmflow.sinks import SinkType
-from mmflow.testing.generated import ROOT, keep_ours
+from tools.generated import ROOT, keep_ours
 from mmflow.windows import WINDOW_WORDS
 
 JOB = """

@@ -16,7 +16,7 @@ from mmflow.clock import FixedClock
 from mmflow.paths import PATH_WORDS
 from mmflow.plugins import load
 from mmflow.simulator import Plant, Simulator
-from mmflow.testing.generated import fill_tables
+from tools.generated import fill_blocks
 
 NOW = datetime(2026, 11, 22, 11, 40, tzinfo=UTC)
 HERE = Path(__file__).parents[1]
@@ -85,7 +85,7 @@ def test_readme_shows_the_example_as_it_is():
 
 
 def test_option_tables_in_the_readme_are_fresh():
-    assert fill_tables(README, load()) == README, "run 'python dev.py docs'"
+    assert fill_blocks(README, load()) == README, "run 'python dev.py docs'"
     assert README.count("| `path` |") == 3
 
 

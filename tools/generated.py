@@ -1,4 +1,4 @@
-"""Everything in this repository that the code writes: ``python -m mmflow.testing.generated`` does, ``--check`` looks.
+"""Everything in this repository that the code writes: ``python -m tools.generated`` does, ``--check`` looks.
 
 Run from a checkout with its own plugins installed, as ``python dev.py docs`` and ``python dev.py check`` do.
 """
@@ -9,7 +9,7 @@ import json
 import re
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -18,20 +18,20 @@ from mmflow import job, settings
 from mmflow.editors import FILES, compose_job, compose_settings, encode_schema
 from mmflow.options import Options
 from mmflow.plugins import Registry, load
-from mmflow.reference import list_keys, markdown_table
+from mmflow.reference import groups_table, list_keys, markdown_table, metrics_table, units_table
+from tools.catalogue import TABLES
+from tools.commands import describe_commands
 
-ROOT: Final = Path(__file__).parents[2]
-# A generated table stands between <!-- options of csv --> and <!-- end -->; in docs/jobs.md it is <!-- keys of Job -->.
-_BLOCK: Final = re.compile(r"(<!-- (?:options|keys) of (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+ROOT: Final = Path(__file__).parents[1]
+# What is generated stands between <!-- options of csv --> and <!-- end -->.
+_BLOCK: Final = re.compile(r"(<!-- (\w+) of (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def generate_files(registry: Registry) -> Iterator[tuple[Path, str]]:
     """Give each file that is written by the code, or that holds something written by it, and its whole text."""
     yield ROOT / "mmflow" / "packages.json", list_packages()
-    for readme in sorted(ROOT.glob("plugins/*/README.md")):
-        yield readme, fill_tables(readme.read_text(encoding="utf-8"), registry)
-    jobs = ROOT / "docs" / "jobs.md"
-    yield jobs, fill_tables(jobs.read_text(encoding="utf-8"), registry)
+    for page in sorted([*ROOT.glob("docs/*.md"), *ROOT.glob("plugins/*/README.md")]):
+        yield page, fill_blocks(page.read_text(encoding="utf-8"), registry)
     ours = keep_ours(registry)
     for kind, schema in (("job", compose_job(ours)), ("settings", compose_settings(ours))):
         yield ROOT / "schemas" / FILES[kind], encode_schema(schema).decode()
@@ -46,19 +46,37 @@ def list_packages() -> str:
     return json.dumps(packages, indent=2, sort_keys=True) + "\n"
 
 
-def fill_tables(text: str, registry: Registry) -> str:
-    """Write the option tables in a README anew."""
+def fill_blocks(text: str, registry: Registry) -> str:
+    """Write anew what is generated in a page."""
 
     def fill(block: re.Match[str]) -> str:
-        model = find_model(block[2]) or registry.sink(block[2]).options
-        return f"{block[1]}\n{markdown_table(list_keys(model))}\n\n{block[3]}"
+        return f"{block[1]}\n{WRITERS[block[2]](block[3], registry)}\n\n{block[4]}"
 
     return _BLOCK.sub(fill, text)
 
 
-def find_model(name: str) -> type[Options] | None:
-    """Give a block of keys of jobs or of mmflow.yaml by the name of its class, None for other names."""
-    return getattr(job, name, None) or getattr(settings, name, None)
+def list_options(name: str, registry: Registry) -> str:
+    """Give the options of a sink as a table."""
+    return markdown_table(list_keys(registry.sink(name).options))
+
+
+def list_model(name: str, _registry: Registry) -> str:
+    """Give the keys of a block of jobs or of mmflow.yaml as a table, by the name of its class."""
+    model: type[Options] = getattr(job, name, None) or getattr(settings, name)
+    return markdown_table(list_keys(model))
+
+
+TABLES: Final[Mapping[str, Callable[[], str]]] = {
+    "commands": describe_commands,
+    "groups": groups_table,
+    "metrics": metrics_table,
+    "units": units_table,
+}
+WRITERS: Final[Mapping[str, Callable[[str, Registry], str]]] = {
+    "keys": list_model,
+    "options": list_options,
+    "table": lambda name, _registry: TABLES[name](),
+}
 
 
 def keep_ours(registry: Registry) -> Registry:
