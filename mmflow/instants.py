@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from mmflow.errors import UserError, hint_names
+from mmflow.errors import UserError, suggest_name
 
 YEARS: Final = range(1970, 2200)  # a year outside is a slip of the finger, and inside all arithmetic is safe
 
@@ -16,7 +16,7 @@ _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _TIME: Final = re.compile(rf"({_DAY.pattern})[T ]([0-9]{{2}}:[0-9]{{2}}(?::[0-9]{{2}})?) ?(.*)")
 _SHIFTED: Final = re.compile(r"Z|[+-][0-9]{2}:?[0-9]{2}")
 # Names of a fixed distance from UTC: in a plant that changes its clocks they are an hour wrong for half the year.
-_FIXED: Final = re.compile(r"(?:(?:Etc/)?(?:UTC|GMT)? ?[+-][0-9:]+)|EST|MST|HST")
+_FIXED: Final = re.compile(r"(?:(?:Etc/)?(?:UTC|GMT)? ?[+-][0-9:]+)|[A-Z]{1,2}[SD]T")  # -05:00, UTC-5, EST, AKDT
 
 
 def has_time(text: str) -> bool:
@@ -83,4 +83,12 @@ def find_zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise UserError(f"{name!r} is not a time zone; {hint_names(name, available_timezones())}") from error
+        raise UserError(f"{name!r} is not a time zone; {hint_zone(name)}") from error
+
+
+def hint_zone(name: str) -> str:
+    """Say which zone was meant, by its whole name or by its city alone."""
+    zones = available_timezones()
+    cities = {zone.rpartition("/")[2]: zone for zone in sorted(zones)}
+    near = suggest_name(name.replace(" ", "_"), [*zones, *cities])
+    return f"did you mean {cities.get(near, near)!r}?" if near else "name a place, such as America/New_York"

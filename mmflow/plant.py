@@ -214,9 +214,9 @@ def parse_weekdays(days: str | Sequence[str]) -> frozenset[int]:
 
 def parse_weekday_range(text: str) -> Iterator[int]:
     """Give the weekdays of ``tue`` or ``sat-mon``, in order, around the end of the week if need be."""
-    first, _, last = text.partition("-")
+    first, dash, last = text.partition("-")
     start = parse_weekday(first)
-    stop = parse_weekday(last) if last else start
+    stop = parse_weekday(last) if dash else start
     for step in range((stop - start) % 7 + 1):
         yield (start + step) % 7
 

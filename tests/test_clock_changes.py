@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mmflow.job import WindowSpec
 from mmflow.periods import PERIODS
 from mmflow.plant import PlantCalendar, ShiftPattern, ShiftSchedule
-from mmflow.windows import WINDOW_WORDS, Span, earlier_span, resolve_window
+from mmflow.windows import WINDOW_WORDS, Earlier, earlier_span, resolve_window
 
 ZONES = sorted(available_timezones())
 DAY = timedelta(days=1)
@@ -154,7 +154,9 @@ def forms() -> st.SearchStrategy[str | WindowSpec]:
 
 @quick
 @given(calendars(), forms(), st.sampled_from([None, "previous", "same_weekday", "last_year"]))
-def test_every_window_is_a_sound_span(drawn: tuple[PlantCalendar, datetime], window: str | WindowSpec, to: str) -> None:
+def test_every_window_is_a_sound_span(
+    drawn: tuple[PlantCalendar, datetime], window: str | WindowSpec, to: Earlier | None
+) -> None:
     """Start before end, in UTC, the days those of its first and last instant, whole_days exactly when borders meet."""
     calendar, at = drawn
     span = earlier_span(window, calendar, at, to) if to else resolve_window(window, calendar, at)
