@@ -166,4 +166,5 @@ def _hint_jobs(word: str, jobs: Sequence[CheckedJob], unread: Sequence[Problem])
     if not jobs and not unread:
         return f"write {JOBS_FOLDER}/{word}.yaml"
     hint = hint_names(word, [job.name for job in jobs if job.name])
-    return f"{hint} ({len({problem.file for problem in unread})} files cannot be read)" if unread else hint
+    count = len({problem.file for problem in unread})
+    return f"{hint} ({count} file{'s' * (count != 1)} cannot be read)" if unread else hint

@@ -11,6 +11,8 @@ from mmflow.cli.session import Session, open_session
 from mmflow.errors import EXIT_OK, EXIT_USER, describe_problems
 from mmflow.layers import get
 from mmflow.ledger import Ledger, Run
+from mmflow.refs import HIDDEN
+from mmflow.secrecy import looks_like_secret
 
 SUMMARY = "List the jobs: owner, schedule, last result."
 EXAMPLES = """
@@ -66,6 +68,8 @@ def describe_job(job: CheckedJob, ledger: Ledger | None) -> dict[str, str | int]
 
 
 def find_text(job: CheckedJob, *path: str) -> str:
-    """Give a text of the job as it is written, "" when there is none."""
+    """Give a text of the job as it is written, "" when there is none; never what looks like a secret."""
     value = get(job.layers.values, path)
-    return value if isinstance(value, str) else ""
+    if not isinstance(value, str):
+        return ""
+    return HIDDEN if looks_like_secret(value) else value
