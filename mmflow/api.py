@@ -166,8 +166,7 @@ class Api:
                     self._pause(error, tries, started)
 
     def _ask_once(self, ask: Callable[[], T], end: float) -> T:
-        if self._closed.is_set():
-            raise GiveUp(f"asking {self.host.base_url} was stopped")
+        self._check_open()
         self._timer.end = end
         try:
             return ask()
@@ -175,7 +174,12 @@ class Api:
             kind = Cut if error.cut else BadResponse
             raise kind(self._hide(f"{self.host.base_url} sent something else: the answer {error}")) from None
         except httpx.TransportError as error:
+            self._check_open()
             raise self._explain(error) from error
+
+    def _check_open(self) -> None:
+        if self._closed.is_set():
+            raise GiveUp(f"asking {self.host.base_url} was stopped")
 
     def _await_turn(self, end: float) -> None:
         """Wait as long as the service has asked anybody who uses this key to wait."""

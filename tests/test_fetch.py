@@ -2,8 +2,13 @@
 
 import json
 import os
+import signal
+import socket
 import sys
+import threading
+import time
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -11,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from mmflow.clock import FixedClock
+from mmflow.clock import FixedClock, SystemClock
 from mmflow.complaints import locate_errors
 from mmflow.document import read_text
 from mmflow.errors import BadRequest, GiveUp, TryLater
@@ -151,6 +156,30 @@ def test_a_spool_that_cannot_be_written_is_no_fault_of_a_site(order: Order) -> N
     (order.folder / "spool").write_text("in the way", encoding="utf-8")
     with pytest.raises(GiveUp, match=r"cannot write .*spool: a part of the path is a file"):
         order(job())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_an_interrupt_ends_requests_that_hang(tmp_path: Path) -> None:
+    made, main = job("last_week", slice="1 day"), threading.get_ident()
+    with socket.create_server(("127.0.0.1", 0)) as listener, ExitStack() as stack:
+
+        def interrupt() -> None:
+            for _ in range(2):
+                stack.enter_context(listener.accept()[0]).recv(1)
+            signal.pthread_kill(main, signal.SIGINT)
+
+        thread = threading.Thread(target=interrupt)
+        thread.start()
+        host = Host(f"http://127.0.0.1:{listener.getsockname()[1]}", Secret("key-boston"))
+        plan, began = make_plan(made, {"boston": CALENDAR}, NOW), time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            fetch(plan, made, {"boston": host}, tmp_path, SystemClock(), Network(), tmp_path / "cache")
+        assert time.monotonic() - began < 10
+        thread.join(10)
+        for worker in threading.enumerate():
+            if worker.name.startswith("ThreadPoolExecutor"):
+                worker.join(10)
+                assert not worker.is_alive()
 
 
 # --- both dialects ----------------------------------------------------------------------------------------------------
