@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pathlib
 from collections.abc import Collection, Iterator
 from dataclasses import replace
+
+import msgspec
 
 from mmflow.check import CheckedJob, CheckedSettings, check_layers
 from mmflow.document import Path, change_texts
@@ -37,7 +40,16 @@ def resolve_settings(checked: CheckedSettings, resolver: Resolver, sites: Collec
     raise_errors(layers.problems(found))
     assert settings, "what does not fit has been raised"
     remember_secrets(settings, resolver)
-    return settings
+    return place_bundle(settings, resolver.root)
+
+
+def place_bundle(settings: Settings, root: pathlib.Path) -> Settings:
+    """Let a relative ``network.ca_bundle`` start at the root, like every path of ``mmflow.yaml``."""
+    network = settings.network
+    if not network.ca_bundle:
+        return settings
+    placed = msgspec.structs.replace(network, ca_bundle=str(root / network.ca_bundle))
+    return msgspec.structs.replace(settings, network=placed)
 
 
 def resolve_job(checked: CheckedJob, settings: CheckedSettings, registry: Registry, resolver: Resolver) -> CheckedJob:

@@ -156,6 +156,14 @@ def test_slices_at_a_clock_change_follow_the_wall_clock() -> None:
     assert second.end - second.start == timedelta(hours=25)
 
 
+def test_a_day_that_a_zone_left_out_is_not_asked_for() -> None:
+    """Samoa had no 30 December 2011."""
+    window = WindowSpec(from_="2011-12-29", to="2011-12-31")
+    query = rows(plan(job(window, group_by=("day",), slice="1 day"), timezone="Pacific/Apia", start_of_day="00:00"))
+    assert days(query) == [("2011-12-29", "2011-12-29"), ("2011-12-31", "2011-12-31")]
+    assert [piece.number for piece in query.slices] == [0, 1]
+
+
 BUCKETS = st.sets(st.sampled_from(["day", "hour", "week", "month", "quarter", "machine", "weekday"]))
 
 

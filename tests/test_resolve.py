@@ -148,6 +148,13 @@ def test_only_the_sites_that_are_asked_for_need_their_keys(desk):
     assert settings.sites["boston"].start_of_day == "06:00"
 
 
+@pytest.mark.parametrize("written", ["certs/company.pem", "/etc/company.pem"])
+def test_a_relative_ca_bundle_starts_at_the_root(desk, written):
+    network = f"network: {{ca_bundle: {written}}}\n"
+    settings = resolve_settings(desk.check_settings(SETTINGS + network), desk.resolver, ["boston"])
+    assert Path(settings.network.ca_bundle) == desk.root / written
+
+
 @pytest.mark.row("R81")
 def test_a_site_whose_key_is_missing_is_named_when_it_is_asked_for(desk):
     with pytest.raises(ProblemsError) as caught:
