@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +18,7 @@ import msgspec
 
 from mmflow.catalogue import GROUPS
 from mmflow.cells import quote_name, quote_text
-from mmflow.errors import BadResponse
+from mmflow.errors import BadResponse, GiveUp
 from mmflow.fetch import Answer, Spool
 from mmflow.job import Job
 from mmflow.plan import BUCKETS, Constants, Plan, Query, QueryKey, ask_groups
@@ -105,7 +105,7 @@ def load(plan: Plan, job: Job, spool: Spool, folder: Path) -> Raw:
     Raises :class:`BadResponse` when an answer is not what was asked, or when two rows of one key differ.
     """
     forms = {query.key: describe_form(query.key, plan, job) for query in plan.queries}
-    with ExitStack() as stack:
+    with ExitStack() as stack, explain_limits():
         connection = stack.enter_context(open_database(folder / "spill"))
         notices = [f"{missing.site} is missing: {missing.reason}" for missing in spool.missing]
         for form in forms.values():
@@ -115,6 +115,17 @@ def load(plan: Plan, job: Job, spool: Spool, folder: Path) -> Raw:
                     notices += load_query(connection, form, query, list_answers(query, spool), folder)
             notices += drop_repeated(connection, form)
         return Raw(connection, forms, tuple(dict.fromkeys(notices)), stack.pop_all())
+
+
+@contextmanager
+def explain_limits() -> Iterator[None]:
+    """Turn the database's end of memory and disk into an error that says what to do."""
+    import duckdb
+
+    try:
+        yield
+    except duckdb.OutOfMemoryException as error:
+        raise GiveUp("the report is too large for the memory and disk it may use; ask for fewer rows") from error
 
 
 def describe_form(key: QueryKey, plan: Plan, job: Job) -> RawForm:

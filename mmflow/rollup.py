@@ -15,13 +15,16 @@ from mmflow.cells import quote_name
 OVERLAP = "machineGroup"  # a machine may be in several groups, and its rows come once for each
 MACHINE = "machine"
 
+# Exact to nine decimals, whatever the order of the rows: adding floats gives another last digit in another order.
+_SUM = "sum({}::DECIMAL(38, 9))::DOUBLE"
+
 # {0} is the metric, {1} and {2} are the parts of a derivable one.
 _REDUCTIONS: Mapping[str, str] = {
-    "sum": "sum({0})",
+    "sum": _SUM.format("{0}"),
     "min": "min({0})",
     "max": "max({0})",
     "constant": "CASE WHEN min({0}) = max({0}) THEN min({0}) END",
-    "derivable": "sum({1}) / nullif(sum({2}), 0)",
+    "derivable": f"{_SUM.format('{1}')} / nullif({_SUM.format('{2}')}, 0)",
 }
 _ONLY_ROW = "CASE WHEN count(*) = 1 THEN any_value({0}) END"
 _ADDING = frozenset({"sum", "derivable"})

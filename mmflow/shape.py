@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, TypeAlias
 from mmflow.cells import quote_name, quote_text
 from mmflow.derive import compile_condition, derive_column, explain_misfit
 from mmflow.document import Document, format_path
-from mmflow.errors import GiveUp, ProblemsError, UserError
+from mmflow.errors import ProblemsError, UserError
 from mmflow.expressions import explain_unknown
 from mmflow.facts import Facts, find_facts
 from mmflow.footer import Underneath
 from mmflow.headings import list_headings, show_rows
 from mmflow.job import ColumnSpec, Job
-from mmflow.load import Raw, count_rows
+from mmflow.load import Raw, count_rows, explain_limits
 from mmflow.plan import Plan
 from mmflow.relations import PAIR, Frame, Side, add_columns, base_query, join_query, order_terms
 from mmflow.table import Table, write_table
@@ -81,7 +81,7 @@ class _Shaper:
         self.add_columns()
         self.keep_rows()
         self.check_words()
-        with self.explain_failure():
+        with self.explain_failure(), explain_limits():
             facts = find_facts(self.connection, self.frame, self.job.checks)
             self.make_view("joined", join_query(self.frame) if self.job.shape.compare else "SELECT * FROM kept_rows")
             return Shaped(self.write_rows(path, facts.rows), facts)
@@ -147,7 +147,7 @@ class _Shaper:
             for key, name in (("column", check.column), ("min", check.min), ("max", check.max)):
                 if isinstance(name, str) and name:
                     with self.locate(("checks", number, key)):
-                        require_name(name, self.frame.compared)
+                        require_name(name, self.frame.compared, "column of numbers")
 
     @contextmanager
     def locate(self, path: YamlPath) -> Iterator[None]:
@@ -174,10 +174,6 @@ class _Shaper:
 
         try:
             yield
-        except duckdb.OutOfMemoryException as error:
-            raise GiveUp(
-                "the report is too large for the memory and the disk it may use; ask for fewer rows"
-            ) from error
         except duckdb.Error:
             self.try_expressions()
             raise
@@ -193,7 +189,7 @@ class _Shaper:
                 count_rows(self.connection, f"kept_{side}")
 
 
-def require_name(name: str, known: Collection[str]) -> None:
+def require_name(name: str, known: Collection[str], kind: str = "column") -> None:
     """Raise :class:`UserError` when there is no such column."""
     if name not in known:
-        raise UserError(explain_unknown(name, known))
+        raise UserError(explain_unknown(name, known, kind))

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
@@ -88,9 +88,5 @@ def workshop(tmp_path):
 
 @pytest.fixture
 def make_case_job():
-    """Make a job from the keys that a case gives."""
-    return lambda keys: make_job(**keys)
-
-
-def days_after(start, count):
-    return [(start + timedelta(days=number)).isoformat() for number in range(count)]
+    """Make a job of one site over two days from what it says beside that."""
+    return make_job

@@ -39,7 +39,7 @@ def fill(workshop, case):
 def test_case(case, workshop, make_case_job):
     """What comes out is exactly what the case says, and nothing that it does not say."""
     fill(workshop, case)
-    job, expected = make_case_job(case["job"]), case["expect"]
+    job, expected = make_case_job(**case["job"]), case["expect"]
     if "error" in expected:
         with pytest.raises(MmflowError) as caught:
             workshop.shape(job)

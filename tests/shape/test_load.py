@@ -60,7 +60,7 @@ def test_bad_answer_is_refused_and_kept(workshop, make_case_job, name):
     content, reason = BAD_ANSWERS[name]
     workshop.answers = {("rows", "boston"): content}
     with pytest.raises(BadResponse) as caught:
-        workshop.load(make_case_job(ASKED))
+        workshop.load(make_case_job(**ASKED))
     text = str(caught.value)
     assert text.startswith(f"boston cannot be read for 2026-11-02 to 2026-11-03: {reason}")
     assert text.endswith("; its answer is kept as boston-rows-0.json")
@@ -81,7 +81,7 @@ def test_bad_answer_is_refused_and_kept(workshop, make_case_job, name):
 def test_bad_aggregate_is_refused(workshop, make_case_job, content, reason):
     workshop.answers = {("rows", "boston"): content}
     with pytest.raises(BadResponse, match=f"2026-11-03: {reason}"):
-        workshop.load(make_case_job({"report": {"metrics": ["goodParts"]}}))
+        workshop.load(make_case_job(report={"metrics": ["goodParts"]}))
 
 
 def load_rows(workshop, job, query="SELECT * FROM rows ORDER BY ALL"):
@@ -101,14 +101,14 @@ def load_rows(workshop, job, query="SELECT * FROM rows ORDER BY ALL"):
 )
 def test_day_is_the_calendar_date_as_written(workshop, make_case_job, text):
     workshop.answers = {("rows", "boston"): [ROW | {"day": text}]}
-    found, notices = load_rows(workshop, make_case_job(ASKED), "SELECT day::VARCHAR FROM rows")
+    found, notices = load_rows(workshop, make_case_job(**ASKED), "SELECT day::VARCHAR FROM rows")
     assert (found, notices) == ([("2026-11-02",)], ())
 
 
 @pytest.mark.parametrize("text", ["2026-11-02T12:00:00.000Z", "2026-11-02T12:00:00", "2026-11-02T07:00:00-05:00"])
 def test_hour_is_an_instant_in_utc_unless_it_says_otherwise(workshop, make_case_job, text):
     workshop.answers = {("rows", "boston"): [{"hour": text, "goodParts": 5}]}
-    job = make_case_job({"report": {"metrics": ["goodParts"], "group_by": ["hour"]}})
+    job = make_case_job(report={"metrics": ["goodParts"], "group_by": ["hour"]})
     found, _ = load_rows(workshop, job, "SELECT hour::VARCHAR FROM rows")
     assert found == [("2026-11-02 12:00:00+00",)]
 
@@ -118,7 +118,7 @@ def test_hours_outside_the_window_are_counted_and_left_out(workshop, make_case_j
     """The window is 2 November 06:00 to 4 November 06:00 in New York: 11:00 UTC to 11:00 UTC."""
     hours = ["2026-11-02T10:00:00Z", "2026-11-02T11:00:00Z", "2026-11-04T10:00:00Z", "2026-11-04T11:00:00Z"]
     workshop.answers = {("rows", "boston"): [{"hour": hour, "goodParts": 5} for hour in hours]}
-    job = make_case_job({"report": {"metrics": ["goodParts"], "group_by": ["hour"]}})
+    job = make_case_job(report={"metrics": ["goodParts"], "group_by": ["hour"]})
     found, notices = load_rows(workshop, job, "SELECT count(*) FROM rows")
     assert found == [(2,)]
     assert notices == ("boston sent 2 rows of times outside the window; they are left out",)
@@ -128,14 +128,14 @@ def test_hours_outside_the_window_are_counted_and_left_out(workshop, make_case_j
 def test_rows_of_one_key_that_differ_stop_the_run(workshop, make_case_job):
     workshop.answers = {("rows", "boston"): [ROW, ROW | {"goodParts": 6}]}
     with pytest.raises(BadResponse, match="two rows for site boston, machine Mill 1, day 2026-11-02 hold different"):
-        workshop.load(make_case_job(ASKED))
+        workshop.load(make_case_job(**ASKED))
 
 
 @pytest.mark.row("R41")
 def test_equal_rows_of_two_slices_count_once(workshop, make_case_job):
     """Slices never overlap, but a service may answer both with the same week."""
     window = {"from": "2026-10-26", "to": "2026-11-08"}
-    job = make_case_job({"report": {"metrics": ["goodParts"], "group_by": ["shift"]}, "window": window})
+    job = make_case_job(report={"metrics": ["goodParts"], "group_by": ["shift"]}, window=window)
     workshop.answers = {("rows", "boston"): [{"shift": "First", "goodParts": 5}] * 3}
     found, notices = load_rows(workshop, job, "SELECT count(*) FROM rows")
     assert (found, notices) == ([(1,)], ("2 rows came twice with the same figures; each counts once",))
@@ -147,13 +147,13 @@ def test_null_stays_null_and_minus_zero_is_a_number(workshop, make_case_job):
         without("goodParts") | {"machineId": name, "goodParts": value} for name, value in (("a", None), ("b", -0.0))
     ]
     workshop.answers = {("rows", "boston"): rows}
-    found, _ = load_rows(workshop, make_case_job(ASKED), "SELECT goodParts FROM rows ORDER BY machineId")
+    found, _ = load_rows(workshop, make_case_job(**ASKED), "SELECT goodParts FROM rows ORDER BY machineId")
     assert found == [(None,), (0.0,)]
 
 
 def test_ids_may_be_numbers_or_missing(workshop, make_case_job):
     workshop.answers = {("rows", "boston"): [ROW | {"machineId": 7}, without("machineId")]}
-    found, _ = load_rows(workshop, make_case_job(ASKED), "SELECT machineId FROM rows ORDER BY machineId NULLS LAST")
+    found, _ = load_rows(workshop, make_case_job(**ASKED), "SELECT machineId FROM rows ORDER BY machineId NULLS LAST")
     assert found == [("7",), (None,)]
 
 
@@ -162,8 +162,8 @@ def test_strange_names_and_folders_do_no_harm(workshop, make_case_job):
     workshop.folder = workshop.folder / "we[i]rd *? 'k=v'"
     workshop.folder.mkdir()
     metric = "x'); DROP TABLE rows; --"
-    job = make_case_job({"report": {"metrics": [metric], "group_by": ["machine"]}})
-    name = 'O\'Brien "[*]" Ünï\n–'
+    job = make_case_job(report={"metrics": [metric], "group_by": ["machine"]})
+    name = 'O\'Brien "[*]" Ünï\n'
     workshop.answers = {("rows", "boston"): [{"machine": name, metric: 5}]}
     found, _ = load_rows(workshop, job, "SELECT machine FROM rows")
     assert found == [(name,)]
@@ -174,7 +174,7 @@ def test_an_answer_that_is_not_there_is_noticed(workshop, make_case_job):
 
     from mmflow.load import load
 
-    job = make_case_job(ASKED)
+    job = make_case_job(**ASKED)
     plan = workshop.plan(job)
     spool = replace(workshop.spool(plan), answers=())
     with pytest.raises(BadResponse, match="boston has 0 answers for 1 requests"):
@@ -201,7 +201,7 @@ def test_whatever_comes_is_refused_or_loaded_as_it_is(workshop, make_case_job, r
     rows = [{key: value for key, value in row.items() if key != drop} for row in rows]
     workshop.answers = {("rows", "boston"): answer(*rows)}
     try:
-        found, _ = load_rows(workshop, make_case_job({"report": {"metrics": ["goodParts"], "group_by": ["machine"]}}))
+        found, _ = load_rows(workshop, make_case_job(report={"metrics": ["goodParts"], "group_by": ["machine"]}))
     except BadResponse:
         return
     sent = {(row["machine"], row.get("machineId"), row["goodParts"]) for row in rows}
@@ -211,7 +211,7 @@ def test_whatever_comes_is_refused_or_loaded_as_it_is(workshop, make_case_job, r
 
 def test_times_of_metrics_are_instants(workshop, make_case_job):
     workshop.answers = {("rows", "boston"): {"minStartTime": "2026-11-02T07:00:00-05:00"}}
-    job = make_case_job({"report": {"metrics": ["minStartTime"]}})
+    job = make_case_job(report={"metrics": ["minStartTime"]})
     found, _ = load_rows(workshop, job, "SELECT epoch_ms(minStartTime) FROM rows")
     assert found == [(datetime(2026, 11, 2, 12, tzinfo=UTC).timestamp() * 1000,)]
 
@@ -219,4 +219,4 @@ def test_times_of_metrics_are_instants(workshop, make_case_job):
 def test_times_that_are_numbers_are_refused(workshop, make_case_job):
     workshop.answers = {("rows", "boston"): {"minStartTime": 1793620800000}}
     with pytest.raises(BadResponse, match="'aggregate' has a number in 'minStartTime', where a date and time in ISO"):
-        workshop.load(make_case_job({"report": {"metrics": ["minStartTime"]}}))
+        workshop.load(make_case_job(report={"metrics": ["minStartTime"]}))
