@@ -70,15 +70,11 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """From one unit to another: multiply, then divide. ``decimals`` are for showing the result, None: as before."""
+    """From one unit to another: ``multiply`` or ``divide``. ``decimals`` are for showing, None: as before."""
 
     multiply: int = 1
     divide: int = 1
     decimals: int | None = None
-
-    def apply(self, value: float) -> float:
-        """Give the value in the other unit."""
-        return value * self.multiply / self.divide
 
 
 METRICS: Mapping[str, Metric] = {

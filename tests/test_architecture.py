@@ -13,10 +13,10 @@ PACKAGE = Path(__file__).parent.parent / "mmflow"
 # The same picture, with words, is in docs/architecture.md.
 GROUPS = {
     "ground": "errors clock durations text secrecy refs options atomic",
-    "words": "syntax nodes document job settings catalogue cron instants holidays periods plant spans shifts words windows "
-    "cells expressions dialect csv_text columns table paths files sinks hookspecs admission plugins",
+    "words": "syntax nodes document job settings cells catalogue cron instants holidays periods plant spans shifts words "
+    "windows expressions dialect csv_text columns table paths files sinks hookspecs admission plugins",
     "memory": "ledger",
-    "line": "faults layers schema fit uses hosts rules check resolve workspace editors reference origins plan "
+    "line": "faults layers schema fit uses hosts rules check resolve workspace editors reference origins question plan "
     "retry answers refusals wire api names filters complaints fetch rows load rollup "
     "relations headings parsetree derive facts footer shape gate "
     "deliver run",
@@ -136,7 +136,7 @@ def test_no_engine_module_names_a_sink():
     assert wrong == []
 
 
-@pytest.mark.parametrize("words", [["--version"], ["validate", "--help"], ["plugins"], ["validate"]])
+@pytest.mark.parametrize("words", [["--version"], ["validate", "--help"], ["plugins"], ["validate"], ["catalogue"]])
 def test_light_commands_import_nothing_heavy(words, tmp_path):
     """Neither a table engine nor an HTTP client nor a database toolkit."""
     subprocess.run([sys.executable, "-m", "mmflow", "init", str(tmp_path)], check=True, capture_output=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import Final
 
 from mmflow.catalogue import GROUPS, METRICS, Metric, list_units
@@ -39,10 +38,3 @@ def units_table() -> str:
     found = {unit: list_units(unit) for unit in dict.fromkeys(row.unit for row in METRICS.values()) if unit}
     rows = ((f"`{unit}`", ", ".join(f"`{other}`" for other in units)) for unit, units in found.items())
     return write_table(("unit of the service", "can be shown in"), rows)
-
-
-TABLES: Final[Mapping[str, Callable[[], str]]] = {
-    "metrics": metrics_table,
-    "groups": groups_table,
-    "units": units_table,
-}
