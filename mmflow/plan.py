@@ -21,20 +21,17 @@ from datetime import UTC, date, datetime
 from itertools import groupby, islice
 from typing import Literal
 
-from mmflow.catalogue import METRICS, metric
-from mmflow.durations import parse_duration
-from mmflow.expressions import names_in
-from mmflow.job import Job, MetricUse, WindowSpec
+from mmflow.job import Job, WindowSpec
 from mmflow.periods import WEEK
 from mmflow.plant import ONE_DAY, PlantCalendar
+from mmflow.question import OVERLAPPING_GROUPS as OVERLAPPING_GROUPS
+from mmflow.question import Question, ask_metrics, asks_totals, question_rows, question_totals
+from mmflow.question import ask_groups as ask_groups
 from mmflow.table import Cell
 from mmflow.windows import Span, earlier_span, resolve_window
 
 QueryKey = Literal["rows", "totals", "previous", "previous_totals"]
 Constants = tuple[tuple[str, Cell], ...]
-
-# Rows of these groups may cover the same time twice: a machine in two groups, two operators at one machine.
-OVERLAPPING_GROUPS = frozenset({"machineGroup", "operator", "jobOperation"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +83,6 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """What is asked of the service, whatever the span: cut at ``buckets``, in pieces of at most ``longest`` days."""
-
-    groups: tuple[str, ...]
-    metrics: tuple[str, ...]
-    buckets: tuple[str, ...]
-    longest: int | None
-
-
-@dataclass(frozen=True, slots=True)
 class Plan:
     """All that a run will ask.
 
@@ -125,7 +112,7 @@ def make_plan(
 ) -> Plan:
     """Plan a job for a slot (aware). ``calendars`` holds every site, by name, in the order of the settings.
 
-    ``spans`` replaces the job's window for the sites it names: dates given by hand, or those stored with the slot.
+    ``spans`` replaces the job's window for the sites it names, when dates were given by hand.
     Raises :class:`~mmflow.errors.UserError` when the window cannot be resolved.
     """
     sites = job.sites or tuple(calendars)
@@ -173,65 +160,6 @@ def repeat_span(span: Span) -> WindowSpec:
     if span.whole_days:
         return WindowSpec(from_=span.first_day.isoformat(), to=span.last_day.isoformat())
     return WindowSpec(from_=write_instant(span.start), to=write_instant(span.end))
-
-
-def question_rows(job: Job) -> Question:
-    """Give what the rows of the report need."""
-    groups = ask_groups(job)
-    buckets = tuple(name for name in job.report.group_by if name in BUCKETS)
-    longest = parse_duration(job.slice, units=("day", "week")).days if {"day", "hour"} & set(groups) else None
-    return Question(groups, ask_metrics(job), buckets, longest)
-
-
-def question_totals(job: Job) -> Question:
-    """Give what one row over the whole span needs."""
-    return Question((), ask_metrics(job), (), None)
-
-
-def asks_totals(job: Job) -> bool:
-    """Say whether the totals must come from the service, because they do not follow from the rows.
-
-    After ``where`` and after dropping the time outside shifts the service's totals are those of other rows, so they
-    are not asked for.
-    """
-    groups = set(job.report.group_by)
-    filtered = bool(job.shape.where) or (job.report.no_shift == "drop" and "shift" in groups)
-    if not job.shape.totals or not groups or filtered:
-        return False
-    return bool(OVERLAPPING_GROUPS & groups) or any(metric(name).kind == "ask_only" for name in ask_metrics(job))
-
-
-def ask_groups(job: Job) -> tuple[str, ...]:
-    """Give the groups asked of the service, in the order of the job: not ours, and ``day`` for ``weekday``."""
-    asked = ("day" if name == "weekday" else name for name in job.report.group_by)
-    return tuple(dict.fromkeys(name for name in asked if name not in BUCKETS and name != "site"))
-
-
-def ask_metrics(job: Job) -> tuple[str, ...]:
-    """Give the metrics asked of the service: those shown, those that expressions and checks speak of, their parts.
-
-    Parts (rejected and total parts of a reject rate) are needed wherever rows are put together.
-    """
-    shown = [use.metric if isinstance(use, MetricUse) else use for use in job.report.metrics]
-    asked = [*shown, *(name for name in METRICS if name in spoken_names(job))]
-    folded = job.shape.totals or job.shape.rest or "weekday" in job.report.group_by
-    parts = [part for name in asked for part in list_parts(name)] if folded else []
-    return tuple(dict.fromkeys([*asked, *parts]))
-
-
-def list_parts(name: str) -> tuple[str, ...]:
-    """Give the two metrics that a derivable one is made of; nothing for the others."""
-    found = metric(name)
-    return (found.numerator, found.denominator) if found.kind == "derivable" else ()
-
-
-def spoken_names(job: Job) -> frozenset[str]:
-    """Give every name in the expressions, the sort and the checks of a job."""
-    specs = job.shape.columns.values()
-    texts = [spec if isinstance(spec, str) else spec.expr for spec in specs]
-    names = [names_in(text) for text in [*texts, job.shape.where] if text]
-    checks = {word for check in job.checks for word in (check.column, check.min, check.max) if isinstance(word, str)}
-    return frozenset(checks.union({word.removeprefix("-") for word in job.shape.sort}, *names))
 
 
 def make_query(key: QueryKey, site: str, span: Span, calendar: PlantCalendar, question: Question) -> Query:
@@ -298,7 +226,8 @@ def write_instant(instant: datetime) -> str:
 
 def describe_plan(plan: Plan) -> str:
     """Say what will be asked, one line a request, for ``mmflow preview --plan``."""
-    lines = [f"{plan.job} for {write_instant(plan.slot)}: {len(plan.slices)} requests"]
+    count = len(plan.slices)
+    lines = [f"{plan.job} for {write_instant(plan.slot)}: {count} request{'s' * (count != 1)}"]
     for query in plan.queries:
         lines.append(f"{query.site} {query.key}: {query.span.why}")
         lines += [f"  {describe_slice(piece)}" for piece in query.slices]
