@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from mmflow.document import Document, Value
 from mmflow.document import Path as ValuePath
 from mmflow.errors import Problem, UserError, raise_errors
-from mmflow.faults import Finding, Owner
+from mmflow.faults import Finding, Owner, explain_error
 from mmflow.fit import explain_misfit, fit_model
 from mmflow.job import Job
 from mmflow.layers import EACH, Layers, all_texts, find, get, lay_over
@@ -28,13 +28,11 @@ from mmflow.plant import PlantCalendar
 from mmflow.plugins import Registry
 from mmflow.refs import has_reference
 from mmflow.rules import JOB_RULES, SETTINGS_RULES, WRITTEN_RULES, Facts, apply_rules
-from mmflow.rules.facts import explain_error
 from mmflow.schema import describe_model
 from mmflow.settings import Settings, Site
 from mmflow.uses import SinkUse, check_connections, check_sinks
 
 __all__ = ["CheckedJob", "CheckedSettings", "SinkUse", "check_job", "check_settings"]
-
 
 T = TypeVar("T", bound=Options)
 
@@ -45,8 +43,7 @@ COMPLETE: Final[dict[str, Value]] = {
     "window": "yesterday",
     "sinks": [{}],
 }
-
-HOST_KEYS: Final = (("api_key",), ("base_url",))  # the keys of a site that its calendar does not need
+HOST_KEYS: Final = frozenset({"api_key", "base_url"})  # the keys of a site that its calendar does not need
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +134,7 @@ def make_calendars(
 def find_sites(values: Value) -> Iterator[tuple[ValuePath, Site]]:
     """Give the sites whose calendar can be read now, whatever is wrong elsewhere."""
     for path, block in find(values, ("sites", EACH)):
-        if any(has_reference(text) for place, text in all_texts(block) if place[:1] not in HOST_KEYS):
+        if any(has_reference(text) for place, text in all_texts(block) if HOST_KEYS.isdisjoint(place)):
             continue
         with suppress(msgspec.ValidationError):
             yield path, convert_values(block, Site)

@@ -86,6 +86,12 @@ def _explain_fault(fault: Fault) -> Finding:
     return _EXPLAINERS.get(fault.rule, _explain_other)(fault)
 
 
+def explain_error(path: Path, error: Exception | str) -> Finding:
+    """Make a finding of an error whose text ends with what to do, behind a semicolon."""
+    message, _, hint = str(error).partition("; ")
+    return Finding(path, message, hint)
+
+
 def show(value: Value) -> str:
     """Name a value in a message: as written when it is short and no secret, else only its kind."""
     if isinstance(value, str) and (len(value) > LONGEST_SHOWN or not value.isprintable() or looks_like_secret(value)):
@@ -138,6 +144,8 @@ def write_flow(value: object) -> str:
 def suggest_reference(path: Path) -> str:
     """Give a reference with a fitting variable for a secret: ``${env:MM_BOSTON_KEY}`` for the key of a site."""
     words = [part for part in path if isinstance(part, str)]
+    if words[0] == "defaults":
+        words = words[1:]
     if words[0] == "sites" and words[-1] == "api_key":
         words = ["mm", words[1], "key"]
     name = "_".join(words[1:] if words[0] in ("connections", "sinks") and len(words) > 1 else words)

@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Meta
 
 from mmflow.columns import align_texts, show_cell
+from mmflow.job import SinkKeys
 from mmflow.options import Options
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 Semantics = Literal["transactional", "replace_window", "upsert", "append", "message"]
 Presence = Literal["absent", "present", "unknown"]
-COMMON_KEYS = frozenset({"type", "name", "connection", "required"})  # every sink of a job may have them
+COMMON_KEYS = frozenset(key.encode_name for key in msgspec.structs.fields(SinkKeys))  # no sink has them as its own
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ import msgspec
 
 from mmflow.document import Path, Value
 from mmflow.errors import hint_names
-from mmflow.faults import Finding, Owner, name_kind
+from mmflow.faults import Finding, Owner, explain_error, name_kind
 from mmflow.fit import explain_misfit
 from mmflow.job import SinkKeys, find_time_group
 from mmflow.layers import EACH, all_texts, find, find_texts, get
@@ -48,10 +48,9 @@ def check_sinks(
         sink, wrong = find_type(block, path, registry)
         if sink:
             use, misfits = fit_sink(block, path, sink, strict=strict)
-            wrong = [*misfits, *check_connection(block, path, sink, connections)]
-            if use and not wrong:
-                wrong.extend(ask_sink(use, block, path, find_time_group(groups)))
-                uses.append(use)
+            asked = ask_sink(use, block, path, find_time_group(groups)) if use else ()
+            wrong = [*misfits, *check_connection(block, path, sink, connections), *asked]
+            uses.extend([use] if use and not wrong else [])
         findings.extend(wrong)
     findings.extend(check_names(values))
     return tuple(uses), findings
@@ -67,7 +66,7 @@ def find_type(block: dict[str, Value], path: Path, registry: Registry) -> tuple[
     if has_reference(kind):
         return None, [Finding(here, "found a reference, expected the name of a sink", "write the name here")]
     if kind not in registry.sinks:
-        return None, [Finding(here, registry.explain_absence(kind))]
+        return None, [explain_error(here, registry.explain_absence(kind))]
     return registry.sinks[kind], []
 
 

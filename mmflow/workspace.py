@@ -46,7 +46,8 @@ class Workspace:
 
         Two files with one job name are both wrong.
         """
-        return self._read_files(self.list_files())
+        jobs, unread = self._read_files(self.list_files())
+        return jobs, (*unread, *self._refuse_endings())
 
     def read_job(self, word: str, cwd: Path | None = None) -> CheckedJob:
         """Give the job that a command line names: by its name, or by a path from ``cwd`` when it ends in ``.yaml``.
@@ -66,6 +67,11 @@ class Workspace:
     def read_file(self, path: Path) -> CheckedJob:
         """Read and check one file; raises :class:`ProblemsError` when it is not YAML."""
         return check_job(read_file(path, self.root), self.checked, self.registry)
+
+    def _refuse_endings(self) -> Iterator[Problem]:
+        for path in sorted(_walk_jobs(self.root / JOBS_FOLDER, ".yml")):
+            name = path.relative_to(self.root).as_posix()
+            yield Problem(name, 0, 0, message="is not read, because jobs end in .yaml", hint="rename it")
 
     def _read_files(self, paths: Sequence[Path]) -> tuple[tuple[CheckedJob, ...], tuple[Problem, ...]]:
         jobs: list[CheckedJob] = []
@@ -125,16 +131,16 @@ def read_plugin_rules(document: Document) -> PluginRules:
 
 def list_jobs(root: Path) -> tuple[Path, ...]:
     """Give every ``jobs/**/*.yaml``, sorted; raises :class:`UserError` when there are more than 20,000."""
-    found = tuple(sorted(_walk_jobs(root / JOBS_FOLDER)))
+    found = tuple(sorted(_walk_jobs(root / JOBS_FOLDER, ".yaml")))
     if len(found) > MOST_JOBS:
         raise UserError(f"{JOBS_FOLDER}/ holds {len(found):,} files, expected at most {MOST_JOBS:,}")
     return found
 
 
-def _walk_jobs(folder: Path) -> Iterator[Path]:
+def _walk_jobs(folder: Path, ending: str) -> Iterator[Path]:
     for where, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        yield from (Path(where, name) for name in files if name.endswith(".yaml") and not name.startswith("."))
+        yield from (Path(where, name) for name in files if name.endswith(ending) and not name.startswith("."))
 
 
 def refuse_twins(jobs: Sequence[CheckedJob]) -> tuple[CheckedJob, ...]:

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path as FilePath
 
 from mmflow.document import Path, Value
-from mmflow.errors import UserError, hint_names
+from mmflow.errors import hint_names
 from mmflow.faults import Finding, show
 from mmflow.layers import EACH, find, find_texts, get
 from mmflow.plant import PlantCalendar
@@ -86,9 +86,3 @@ def find_repeated(texts: Iterable[tuple[Path, str]]) -> Iterator[Finding]:
         if text in seen:
             yield Finding(path, f"{show(text)} is listed twice", "remove one of them")
         seen.add(text)
-
-
-def explain_error(path: Path, error: UserError | ValueError) -> Finding:
-    """Make a finding of an error whose text ends with what to do, behind a semicolon."""
-    message, _, hint = str(error).partition("; ")
-    return Finding(path, message, hint)

@@ -7,9 +7,9 @@ from typing import Final
 
 from mmflow.catalogue import FILTERS, GROUPS, METRICS, convert_unit
 from mmflow.errors import UserError, hint_names, suggest_name
-from mmflow.faults import Finding, show
+from mmflow.faults import Finding, explain_error, show
 from mmflow.layers import EACH, find
-from mmflow.rules.facts import Facts, explain_error, find_repeated, find_unknown
+from mmflow.rules.facts import Facts, find_repeated, find_unknown
 
 SOURCES: Final = ("production",)
 
@@ -87,6 +87,12 @@ def check_filters(facts: Facts) -> Iterator[Finding]:
                     yield Finding((*path, name), "an empty list filters nothing", hint)
 
 
+def check_no_shift(facts: Facts) -> Iterator[Finding]:
+    """Expect the shift among the groups where the time outside all shifts is to be dropped."""
+    if facts.text("report", "no_shift") == "drop" and "shift" not in [name for _, name in facts.groups]:
+        yield Finding(("report", "no_shift"), "only rows of a shift can be told from others", "add shift to group_by")
+
+
 REPORT_RULES: Final = (
     check_name,
     check_owner,
@@ -96,4 +102,5 @@ REPORT_RULES: Final = (
     check_units,
     check_groups,
     check_filters,
+    check_no_shift,
 )

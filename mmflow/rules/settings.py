@@ -8,12 +8,12 @@ from typing import Final
 
 from mmflow.durations import parse_duration
 from mmflow.errors import UserError
-from mmflow.faults import Finding, show, suggest_reference
+from mmflow.faults import Finding, explain_error, show, suggest_reference
 from mmflow.hosts import check_address
 from mmflow.instants import find_zone, read_day
 from mmflow.layers import EACH
 from mmflow.plant import parse_weekdays
-from mmflow.rules.facts import Facts, explain_error
+from mmflow.rules.facts import Facts
 
 SITE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 DURATIONS: Final = (("network", "deadline"), ("retention", "runs"), ("retention", "snapshots"))

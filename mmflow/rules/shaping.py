@@ -11,11 +11,11 @@ from mmflow.catalogue import GROUPS, METRICS
 from mmflow.document import Path
 from mmflow.errors import UserError, suggest_name
 from mmflow.expressions import Token, check_expression, names_in, split_tokens
-from mmflow.faults import Finding, show
+from mmflow.faults import Finding, explain_error, show
 from mmflow.job import ROW_BOUND
-from mmflow.layers import EACH
+from mmflow.layers import EACH, get
 from mmflow.refs import has_reference
-from mmflow.rules.facts import Facts, explain_error, find_repeated
+from mmflow.rules.facts import Facts, find_repeated
 
 COLUMN_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 COMPARED: Final = ("previous", "change")
@@ -60,7 +60,7 @@ def check_expressions(facts: Facts) -> Iterator[Finding]:
     for path, text in list_expressions(facts):
         place = len(added) if path[1] == "where" else added.index(str(path[2]))
         if wrong := check_expression(text, [*names, *added]):
-            yield explain_error(path, ValueError(wrong))
+            yield explain_error(path, wrong)
         elif late := names_in(text) & set(added[place:]) - set(names):
             hint = "columns are computed in order; put it above this one"
             yield Finding(path, f"{show(min(late))} is not computed yet", hint)
@@ -134,7 +134,7 @@ def compared_names(facts: Facts) -> Iterator[str]:
 
 def check_rest(facts: Facts) -> Iterator[Finding]:
     """Expect a limit where the rest is wanted."""
-    if facts.has("shape", "rest") and not facts.has("shape", "limit"):
+    if get(facts.values, ("shape", "rest")) is True and not facts.has("shape", "limit"):
         yield Finding(("shape", "rest"), "there is no rest without a limit", "add limit: 20, or remove this", key=True)
 
 

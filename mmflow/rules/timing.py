@@ -13,14 +13,14 @@ from mmflow.cron import Cron, read_cron
 from mmflow.document import Path
 from mmflow.durations import parse_duration
 from mmflow.errors import UserError
-from mmflow.faults import Finding, show
+from mmflow.faults import Finding, explain_error, show
 from mmflow.instants import find_zone
 from mmflow.job import WINDOW_FORMS, WindowSpec
 from mmflow.layers import EACH, all_texts
 from mmflow.options import convert_values
 from mmflow.plant import OWN, PlantCalendar
 from mmflow.refs import has_reference
-from mmflow.rules.facts import Facts, explain_error
+from mmflow.rules.facts import Facts
 from mmflow.rules.forms import check_forms, fits_form
 from mmflow.windows import check_window, read_window
 
