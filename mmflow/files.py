@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import BinaryIO, Final
 
 from mmflow import atomic
@@ -48,6 +49,12 @@ class Draft:
         self.target = target
         self.sha256 = ""
         self.size = 0
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """Give a private folder beside the target, for a library that writes files itself; it is gone afterwards."""
+        with TemporaryDirectory(prefix=".", suffix=atomic.DRAFT, dir=self.target.parent) as folder:
+            yield Path(folder)
 
     def seal(self, mode: int) -> None:
         """Note what was written, and set the permissions, which the umask had a say in."""

@@ -1,4 +1,14 @@
-"""The hooks a plugin may implement; each returns frozen declarations and does nothing else."""
+"""The hooks a plugin may implement; each returns frozen declarations and does nothing else.
+
+A plugin is a module that an entry point of the group ``mmflow`` names, in any installed package::
+
+    [project.entry-points.mmflow]
+    mine = "my_package"
+
+``mmflow_api = 1`` in the module says which plugin interface it was written for (1 unless said). The module is imported
+by every command, so it holds options and declarations alone; whatever delivers is named by text and imported when
+something is delivered.
+"""
 
 from __future__ import annotations
 

@@ -76,13 +76,15 @@ class Registry:
     def explain_absence(self, name: str) -> str:
         """Say why there is no such sink, and what to do."""
         package = self.packages.get(name)
-        for info in self.plugins:
-            refused = info.state != "loaded"
-            if refused and (info.name == name if info.kind == "sink" else info.distribution == package):
+        left_out = [info for info in self.plugins if info.state != "loaded"]
+        for info in left_out:
+            if info.distribution == package if package else info.name == name:
                 return f"the sink {name!r} of {info.distribution} cannot be used: {info.reason}"
         if package:
             return f"the sink {name!r} is not installed; install it with: {install_command(package)}"
-        return f"there is no sink {name!r}; {hint_names(name, {*self.sinks, *self.packages})}"
+        hint = hint_names(name, {*self.sinks, *self.packages})
+        others = ", ".join(info.name for info in left_out if info.kind == "plugin")
+        return f"there is no sink {name!r}; {hint}" + (f" (left out, see 'mmflow plugins': {others})" if others else "")
 
 
 class _Refused(Exception):  # noqa: N818  # a decision, not a failure

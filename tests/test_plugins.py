@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from importlib.metadata import distributions, version
 from pathlib import Path
 
@@ -239,6 +240,24 @@ def test_missing_sink_is_explained(name, message):
     with pytest.raises(UserError) as caught:
         bare.sink(name)
     assert str(caught.value) == message
+
+
+@pytest.mark.row("R83")
+def test_unknown_sink_may_belong_to_a_plugin_that_was_left_out(install):
+    install("bad-sink", "raise RuntimeError('no')")
+    registry = load()
+    assert registry.explain_absence("ep-bad-sink") == (
+        "the sink 'ep-bad-sink' of bad-sink cannot be used: it raised RuntimeError: no"
+    )
+    assert registry.explain_absence("zzz").endswith(" (left out, see 'mmflow plugins': ep-bad-sink)")
+
+
+@pytest.mark.row("S59")
+def test_name_that_somebody_else_claims_is_still_ours_to_install(install):
+    install("evil-sink", GOOD, sink="csv")
+    registry = load(PluginRules(allow=("evil-sink",)))
+    absent = replace(registry, plugins=tuple(i for i in registry.plugins if i.distribution != "mmflow-files"))
+    assert absent.explain_absence("csv").startswith("the sink 'csv' is not installed; install it with: ")
 
 
 @pytest.mark.row("R83")

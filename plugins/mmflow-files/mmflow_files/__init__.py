@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mmflow.hookspecs import hookimpl
-from mmflow.sinks import SinkType
+from mmflow import SinkType, hookimpl
 from mmflow_files.options import CsvOptions, JsonlOptions, ParquetOptions, validate_csv, validate_file
 
 mmflow_api = 1

@@ -7,19 +7,14 @@ import shutil
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from zoneinfo import ZoneInfo
 
 import msgspec
 
-from mmflow.atomic import DRAFT
-from mmflow.errors import GiveUp
-from mmflow.files import file_receipt, replace_file
-from mmflow.paths import place_file
-from mmflow.sinks import Receipt, RunInfo
-from mmflow.table import Cell, Table
-from mmflow_files.merge import NEW, merge_csv, merge_jsonl, merge_parquet
+from mmflow import Cell, GiveUp, Receipt, RunInfo, Table, file_receipt, place_file, replace_file
+from mmflow_files.merge import merge_csv, merge_jsonl
 from mmflow_files.options import CsvOptions, FileOptions, JsonlOptions, ParquetOptions
+from mmflow_files.parquet import merge_parquet
 from mmflow_files.rolling import Replacement
 
 
@@ -45,15 +40,13 @@ def deliver_jsonl(table: Table, options: JsonlOptions, run: RunInfo) -> Receipt:
 def deliver_parquet(table: Table, options: ParquetOptions, run: RunInfo) -> Receipt:
     """Write a Parquet file; times are instants in UTC."""
     path = place_file(options.path, run)
-    with (
-        replace_file(path, run.output_mode) as draft,
-        TemporaryDirectory(prefix=".", suffix=DRAFT, dir=path.parent) as folder,
-    ):
-        scratch = Path(folder)
-        made = scratch / NEW
-        table.parquet(made)
-        if old := find_old(path, options):
+    old = find_old(path, options)
+    with replace_file(path, run.output_mode) as draft, draft.scratch() as scratch:
+        if old:
             made = merge_parquet(old, table, scratch, Replacement.of(table, run))
+        else:
+            made = scratch / "new.parquet"
+            table.parquet(made)
         with made.open("rb") as file:
             shutil.copyfileobj(file, draft.file)
     return file_receipt(draft, len(table), run)

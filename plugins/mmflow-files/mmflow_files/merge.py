@@ -1,4 +1,4 @@
-"""Reads back the files that a delivery is merged into, and gives their new content, in bounded memory."""
+"""Reads back the text files that a delivery is merged into, and gives their new content, in bounded memory."""
 
 from __future__ import annotations
 
@@ -10,26 +10,13 @@ from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
-from mmflow.cells import quote_name, quote_text
-from mmflow.errors import GiveUp, TryLater
-from mmflow.table import Column, CsvDialect, Table, escape_path, open_database
+from mmflow import Column, CsvDialect, GiveUp, Table
 from mmflow_files.options import CsvOptions, python_form
 from mmflow_files.rolling import Replacement, Row, check_columns, instant_text, merge_rows, unreadable
-
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
-
-NEW = "new.parquet"
-# The moment of a row as in Replacement, in SQL, by the type of its column.
-MOMENTS = {
-    "text": "coalesce({}, '')",
-    "date": "coalesce(CAST({} AS VARCHAR), '')",
-    "datetime": "coalesce(strftime(make_timestamp(epoch_us({})), '%Y-%m-%dT%H:%M:%S.%f'), '')",
-}
 
 
 def merge_csv(path: Path, table: Table, options: CsvOptions, replacement: Replacement) -> Iterator[str]:
@@ -136,47 +123,3 @@ def read_jsonl(path: Path, table: Table, replacement: Replacement) -> Iterator[R
             except (ValueError, TypeError):
                 raise unreadable(path, f"line {number}", f"an object with a time in {time.name!r}") from None
             yield Row(line if line.endswith(b"\n") else line + b"\n", str(row.get("site", "")), moment)
-
-
-def merge_parquet(path: Path, table: Table, scratch: Path, replacement: Replacement) -> Path:
-    """Give a Parquet file, made in ``scratch``, with the rows of its :data:`NEW` among those of ``path`` to keep."""
-    import duckdb
-
-    made = scratch / "merged.parquet"
-    with open_database(scratch / "spill") as database:
-        try:
-            check_columns(path, *(describe_parquet(database, one) for one in (path, scratch / NEW)))
-            query = write_merge(path, table, scratch, replacement)
-            database.execute(f"COPY ({query}) TO {quote_text(str(made))} (FORMAT parquet, COMPRESSION zstd)")
-        except duckdb.InvalidInputException:
-            raise GiveUp(f"{path} is not a Parquet file; move it away, or use another path") from None
-        except duckdb.IOException as error:
-            raise TryLater(f"cannot write {path}: {str(error).splitlines()[0]}") from error
-    return made
-
-
-def describe_parquet(database: DuckDBPyConnection, path: Path) -> list[str]:
-    """Give the columns of a Parquet file with their types."""
-    found = database.execute(f"DESCRIBE {select_rows(path)}").fetchall()
-    return [f"{name} ({kind})" for name, kind, *_ in found]
-
-
-def select_rows(path: Path, condition: str = "true") -> str:
-    """Give the query for rows of a Parquet file."""
-    return f"SELECT * FROM read_parquet({quote_text(escape_path(path))}) WHERE {condition}"  # noqa: S608  is quoted
-
-
-def write_merge(path: Path, table: Table, scratch: Path, replacement: Replacement) -> str:
-    """Give the query for the rows before the delivery, the delivery, and the rows after."""
-    time = table.columns[replacement.time]
-    moment = MOMENTS[time.type].format(quote_name(time.name))
-    covered = " OR ".join(
-        f"({moment} BETWEEN {quote_text(first)} AND {quote_text(last)}"
-        + (")" if replacement.site is None else f" AND site = {quote_text(site)})")
-        for site, first, last in replacement.ranges
-    )
-    start = quote_text(replacement.start)
-    before, after = (f"{moment} {sign} {start} AND NOT ({covered})" for sign in ("<", ">="))
-    return " UNION ALL ".join(
-        [select_rows(path, before), select_rows(scratch / NEW), select_rows(path, after)],
-    )

@@ -8,10 +8,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from mmflow.errors import UserError
-from mmflow.options import Options
-from mmflow.paths import check_template
-from mmflow.table import CsvDialect
+from mmflow import CsvDialect, Options, UserError, check_template
 
 Mode = Annotated[
     Literal["replace", "replace_window"],

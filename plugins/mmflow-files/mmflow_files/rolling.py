@@ -12,10 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
 
-from mmflow.errors import GiveUp
-from mmflow.sinks import RunInfo
-from mmflow.table import Table
-from mmflow.windows import Span
+from mmflow import GiveUp, RunInfo, Span, Table
 
 Raw = TypeVar("Raw", str, bytes)
 HOUR = timedelta(hours=1)

@@ -145,7 +145,7 @@ BAD = [
     ({"mode": "replace_window"}, "path", "{date} makes a new file every time, replace_window needs one that stays"),
     ({"path": "x.csv", "mode": "replace_window", "header": "none"}, "header", "replace_window needs a header"),
     ({"path": "x.csv", "mode": "replace_window", "date_format": "%d.%m."}, "date_format", "cannot be read back"),
-    ({"quoting": "none", "decimal": ","}, "quoting", "quoting is none, but a number can hold the delimiter"),
+    ({"quoting": "none", "decimal": ","}, "quoting", "quoting is none, but numbers can hold the delimiter"),
     ({"delimiter": "x"}, "delimiter", "delimiter must be one character"),
     ({"date_format": "%Q"}, "date_format", "date_format has no directive '%Q'"),
     ({"datetime_format": "%Q"}, "datetime_format", "datetime_format has no directive '%Q'"),

@@ -92,3 +92,9 @@ def test_option_tables_in_the_readme_are_fresh():
 def test_words_of_paths_in_the_readme_are_all_there_are():
     (sentence,) = re.findall(r"Words in braces are filled in:(.*?)\. Days", README, re.DOTALL)
     assert re.findall(r"\{(\w+)\}", sentence) == list(PATH_WORDS)
+
+
+def test_package_uses_nothing_of_mmflow_but_its_public_names():
+    for module in sorted((HERE / "mmflow_files").glob("*.py")):
+        source = module.read_text(encoding="utf-8")
+        assert not re.findall(r"^\s*(?:from|import) mmflow\.", source, re.MULTILINE), module

@@ -4,11 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from mmflow.files import file_receipt, replace_file
-from mmflow.hookspecs import hookimpl
-from mmflow.options import Options
-from mmflow.paths import place_file
-from mmflow.sinks import SinkType
+from mmflow import Options, SinkType, file_receipt, hookimpl, place_file, replace_file
 
 mmflow_api = 1
 

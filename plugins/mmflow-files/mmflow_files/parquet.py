@@ -1,0 +1,79 @@
+"""Merges a delivery into a Parquet file, with a database of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from glob import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mmflow import GiveUp, Table, TryLater
+from mmflow_files.rolling import Replacement, check_columns
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+# The moment of a row as Replacement has it, in SQL, by the type of its column; rows without one stand first.
+MOMENTS = {
+    "text": "coalesce({}, '')",
+    "date": "coalesce(CAST({} AS VARCHAR), '')",
+    "datetime": "coalesce(strftime(make_timestamp(epoch_us({})), '%Y-%m-%dT%H:%M:%S.%f'), '')",
+}
+
+
+def merge_parquet(path: Path, table: Table, scratch: Path, replacement: Replacement) -> Path:
+    """Give a Parquet file, made in ``scratch``, with the rows of the table among those of ``path`` to keep.
+
+    Raises :class:`GiveUp` when ``path`` holds something else, and :class:`TryLater` when the disk is full.
+    """
+    new, made = scratch / "new.parquet", scratch / "merged.parquet"
+    table.parquet(new)
+    with open_database(path, scratch / "spill") as database:
+        check_columns(path, *(describe_parquet(database, one) for one in (path, new)))
+        query, values = write_merge(table, replacement)
+        files = {"old": escape(str(path)), "new": escape(str(new)), "made": str(made)}
+        database.execute(f"COPY ({query}) TO $made (FORMAT parquet, COMPRESSION zstd)", files | values)
+    return made
+
+
+@contextmanager
+def open_database(path: Path, spill: Path) -> Iterator[DuckDBPyConnection]:
+    """Open a small database that spills to the disk; that the disk is full becomes an error of ours."""
+    import duckdb
+
+    with duckdb.connect(config={"memory_limit": "128MB", "threads": 2, "temp_directory": str(spill)}) as database:
+        database.execute("SET enable_progress_bar = false")  # it would be drawn on stdout
+        try:
+            yield database
+        except duckdb.IOException as error:
+            raise TryLater(f"cannot write {path}: {str(error).splitlines()[0]}") from error
+
+
+def describe_parquet(database: DuckDBPyConnection, path: Path) -> list[str]:
+    """Give the columns of a Parquet file with their types; :class:`GiveUp` when it is something else."""
+    import duckdb
+
+    try:
+        found = database.execute("DESCRIBE SELECT * FROM read_parquet(?)", [escape(str(path))]).fetchall()
+    except duckdb.InvalidInputException:
+        raise GiveUp(f"{path} is not a Parquet file; move it away, or use another path") from None
+    return [f"{name} ({kind})" for name, kind, *_ in found]
+
+
+def write_merge(table: Table, replacement: Replacement) -> tuple[str, dict[str, str]]:
+    """Give the query for the rows before the delivery, the delivery, and the rows after; and its values."""
+    time = table.columns[replacement.time]
+    moment = MOMENTS[time.type].format(f'"{time.name}"')
+    values = {"start": replacement.start}
+    covered = []
+    for number, (site, first, last) in enumerate(replacement.ranges):
+        values |= {f"first{number}": first, f"last{number}": last}
+        within = f"{moment} BETWEEN $first{number} AND $last{number}"
+        if replacement.site is not None:
+            values |= {f"site{number}": site}
+            within += f" AND site IS NOT DISTINCT FROM $site{number}"
+        covered.append(f"({within})")
+    kept = " ".join(("SELECT * FROM read_parquet($old) WHERE NOT (", " OR ".join(covered), ") AND", moment))
+    new = "SELECT * FROM read_parquet($new)"
+    return " UNION ALL ".join((f"{kept} < $start", new, f"{kept} >= $start")), values
