@@ -15,7 +15,8 @@ from mmflow.cells import FooterRow, quote_name
 from mmflow.headings import Heading, show_rows
 from mmflow.job import Shape
 from mmflow.load import count_rows
-from mmflow.plan import OVERLAPPING_GROUPS, QueryKey
+from mmflow.plan import QueryKey
+from mmflow.question import OVERLAPPING_GROUPS
 from mmflow.relations import Frame, Side, add_columns, pair_query, partner_query, put_together
 from mmflow.rollup import OVERLAP, can_reduce, reduce_rows
 from mmflow.table import mark_utc

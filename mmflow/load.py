@@ -21,7 +21,8 @@ from mmflow.cells import quote_name, quote_text
 from mmflow.errors import BadResponse, GiveUp
 from mmflow.fetch import Answer, Spool
 from mmflow.job import Job
-from mmflow.plan import BUCKETS, Constants, Plan, Query, QueryKey, ask_groups
+from mmflow.plan import BUCKETS, Constants, Plan, Query, QueryKey
+from mmflow.question import ask_groups
 from mmflow.rows import GROUP_TYPES, Field, FieldType, RowReader, list_fields
 from mmflow.table import open_database
 

@@ -24,9 +24,7 @@ from typing import Literal
 from mmflow.job import Job, WindowSpec
 from mmflow.periods import WEEK
 from mmflow.plant import ONE_DAY, PlantCalendar
-from mmflow.question import OVERLAPPING_GROUPS as OVERLAPPING_GROUPS
 from mmflow.question import Question, ask_metrics, asks_totals, question_rows, question_totals
-from mmflow.question import ask_groups as ask_groups
 from mmflow.table import Cell
 from mmflow.windows import Span, earlier_span, resolve_window
 
