@@ -1,11 +1,15 @@
 """Files with mistakes beside the exact text they give, and the promise that both ways of checking say the same."""
 
+import json
 import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
+import hypothesis
 import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import strategies as st
 from msgspec import Meta
 
 from mmflow.check import CheckedSettings, check_job, check_settings
@@ -15,6 +19,7 @@ from mmflow.options import Options
 from mmflow.plugins import Registry, load
 from mmflow.refs import Secret
 from mmflow.sinks import SinkType
+from tests.changes import ANYTHING, GOOD_JOB, GOOD_SETTINGS, list_places, put
 
 JOBS = Path(__file__).parent / "jobs"
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -100,3 +105,61 @@ def test_settings_with_mistakes_give_exactly_this_text(case, registry):
     document = read_text((JOBS / "settings" / f"{case}.yaml").read_bytes(), "mmflow.yaml")
     problems = check_settings(document, registry, JOBS, NOW).problems
     hold_against(JOBS / "settings" / f"{case}.txt", describe(problems))
+
+
+@pytest.mark.row("S12")
+@pytest.mark.parametrize("name", ["Ä", "\N{CYRILLIC SMALL LETTER A}a", "a\n", "-a", "a" * 64, "a b", "A", "../a", ""])
+def test_names_of_jobs_are_plain(name, settings, registry):
+    text = json.dumps(GOOD_JOB | {"job": name})
+    (problem,) = check_job(read_text(text, "jobs/x.yaml"), settings, registry).problems
+    assert (problem.path, problem.severity) == ("job", "error")
+
+
+def test_a_good_job_has_no_problem(settings, registry):
+    checked = check_job(read_text(json.dumps(GOOD_JOB), "jobs/x.yaml"), settings, registry)
+    assert not checked.problems
+    assert checked.job.sites == ("boston",)
+    assert [use.name for use in checked.sinks] == ["csv"]
+
+
+@hypothesis.settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_whatever_a_job_holds_the_check_only_ever_answers_with_problems(data, settings, registry):
+    """And a job without an error can be had as a typed one, unless it waits for its references."""
+    values = GOOD_JOB
+    for _ in range(data.draw(st.integers(1, 4))):
+        path = data.draw(st.sampled_from(list(list_places(values))))
+        values = put(values, path, data.draw(ANYTHING))
+    try:
+        document = read_text(json.dumps(values), "jobs/x.yaml")
+    except ProblemsError:
+        return
+    checked = check_job(document, settings, registry)
+    if any(problem.severity == "error" for problem in checked.problems):
+        with pytest.raises(ProblemsError):
+            _ = checked.job
+    elif "${" not in json.dumps(values):
+        assert checked.job.job == checked.name
+
+
+@hypothesis.settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_whatever_the_settings_hold_the_check_only_ever_answers_with_problems(data, registry):
+    values = GOOD_SETTINGS
+    for _ in range(data.draw(st.integers(1, 4))):
+        path = data.draw(st.sampled_from(list(list_places(values))))
+        values = put(values, path, data.draw(ANYTHING))
+    try:
+        document = read_text(json.dumps(values), "mmflow.yaml")
+    except ProblemsError:
+        return
+    checked = check_settings(document, registry, JOBS, NOW)
+    if not any(problem.severity == "error" for problem in checked.problems) and "${" not in json.dumps(values):
+        assert checked.settings.version == 1
+
+
+def test_a_problem_of_a_default_is_the_same_in_the_settings_and_in_every_job(registry):
+    text = (JOBS / "settings" / "defaults.yaml").read_text(encoding="utf-8")
+    checked = check_settings(read_text(text, "mmflow.yaml"), registry, JOBS, NOW)
+    job = check_job(read_text(json.dumps(GOOD_JOB | {"sites": []}), "jobs/x.yaml"), checked, registry)
+    assert {problem for problem in job.problems if problem.file == "mmflow.yaml"} <= set(checked.problems)
