@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Iterable
 
 from mmflow.cli import Command, command_names, load_command
+from mmflow.reference import write_table
 
 
 def describe_commands() -> str:
@@ -36,8 +37,8 @@ def list_arguments(command: Command) -> list[argparse.Action]:
 
 def table_arguments(arguments: Iterable[argparse.Action]) -> str:
     """Give the arguments as a Markdown table, nothing when there are none."""
-    rows = [f"| `{show_argument(one)}` | {one.help} |".replace("%%", "%") for one in arguments]
-    return "\n".join(["| argument | meaning |", "|---|---|", *rows]) if rows else ""
+    rows = [(f"`{show_argument(one)}`", str(one.help).replace("%%", "%")) for one in arguments]
+    return write_table(("argument", "meaning"), rows) if rows else ""
 
 
 def show_argument(argument: argparse.Action) -> str:
@@ -50,8 +51,7 @@ def show_argument(argument: argparse.Action) -> str:
 
 
 def show_value(argument: argparse.Action) -> str:
-    """Give what stands for the value of an argument: its choices, or its name."""
-    if argument.choices:
-        return "/".join(map(str, argument.choices))
-    name = argument.metavar if isinstance(argument.metavar, str) else ""
-    return name or argument.dest.upper()
+    """Give what stands for the value of an argument: its name, or its choices when it has none."""
+    if isinstance(argument.metavar, str):
+        return argument.metavar
+    return "/".join(map(str, argument.choices or [argument.dest.upper()]))

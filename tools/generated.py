@@ -18,8 +18,8 @@ from mmflow import job, settings
 from mmflow.editors import FILES, compose_job, compose_settings, encode_schema
 from mmflow.options import Options
 from mmflow.plugins import Registry, load
-from mmflow.reference import groups_table, list_keys, markdown_table, metrics_table, units_table
-from tools.catalogue import TABLES
+from mmflow.reference import list_keys, markdown_table
+from tools.catalogue import groups_table, metrics_table, units_table
 from tools.commands import describe_commands
 
 ROOT: Final = Path(__file__).parents[1]

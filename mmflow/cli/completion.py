@@ -13,10 +13,12 @@ mmflow completion zsh >> ~/.zshrc
 mmflow completion powershell >> $PROFILE
 """
 
+SHELLS = ("bash", "zsh", "fish", "tcsh", "powershell")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the shell."""
-    parser.add_argument("shell", choices=["bash", "zsh", "fish", "tcsh", "powershell"])
+    parser.add_argument("shell", metavar="SHELL", choices=SHELLS, help=f"one of {', '.join(SHELLS)}")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -24,6 +26,10 @@ def run(args: argparse.Namespace) -> int:
     import argcomplete
 
     # zsh reads the same lines as bash; argcomplete knows it by that name.
-    shell = "bash" if args.shell == "zsh" else args.shell
-    open_output(args).line(argcomplete.shellcode(["mmflow"], shell=shell))
+    code = argcomplete.shellcode(["mmflow"], shell="bash" if args.shell == "zsh" else args.shell)
+    out = open_output(args)
+    if out.as_json:
+        out.data({"shell": args.shell, "code": code})
+    else:
+        out.line(code)
     return 0

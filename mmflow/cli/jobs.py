@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 
 from mmflow.check import CheckedJob
 from mmflow.cli.session import Session, open_session
@@ -20,7 +21,7 @@ mmflow jobs
 mmflow jobs --json
 """
 
-HEADINGS = ("job", "file", "owner", "schedule", "problems", "last", "at")
+HEADINGS = ("job", "file", "owner", "schedule", "problems", "last", "at (UTC)")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     if session.out.as_json:
         session.out.data({"jobs": rows, "problems": unread})
     else:
-        session.out.table(HEADINGS, [list(row.values()) for row in rows])
+        session.out.table(HEADINGS, [[show_value(value) for value in row.values()] for row in rows])
         if unread:
             session.out.note(describe_problems(unread))
     return EXIT_USER if unread else EXIT_OK
@@ -52,7 +53,7 @@ def open_last(session: Session) -> Iterator[Ledger | None]:
         yield ledger
 
 
-def describe_job(job: CheckedJob, ledger: Ledger | None) -> dict[str, str | int]:
+def describe_job(job: CheckedJob, ledger: Ledger | None) -> dict[str, object]:
     """Give one row; a job with mistakes is listed with what can be read of it."""
     last: Run | None = next(iter(ledger.runs(job.name, 1)), None) if ledger and job.name else None
     errors = sum(problem.severity == "error" for problem in job.problems)
@@ -63,7 +64,7 @@ def describe_job(job: CheckedJob, ledger: Ledger | None) -> dict[str, str | int]
         "schedule": find_text(job, "schedule", "cron"),
         "problems": errors,
         "last": last.state if last else "",
-        "at": last.started.isoformat() if last else "",
+        "at": last.started if last else None,
     }
 
 
@@ -73,3 +74,8 @@ def find_text(job: CheckedJob, *path: str) -> str:
     if not isinstance(value, str):
         return ""
     return HIDDEN if looks_like_secret(value) else value
+
+
+def show_value(value: object) -> object:
+    """Give a time as people read it, anything else as it is."""
+    return f"{value:%Y-%m-%d %H:%M}" if isinstance(value, datetime) else value
