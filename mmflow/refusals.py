@@ -76,7 +76,8 @@ def explain_refusal(refusal: Refusal) -> RunError:
 def read_complaint(error: RefusedField) -> Complaint:
     """Take over what the service did not like; the word it means stands in quotes (``Metric 'abc' is not valid``)."""
     quoted = QUOTED.search(error.message)
-    return Complaint(error.field, error.message or error.code, quoted[2] if quoted else "")
+    message = f"refused by the service: {error.message or error.code}"
+    return Complaint(error.field, message, quoted[2] if quoted else "")
 
 
 def read_body(text: str) -> RefusalBody:

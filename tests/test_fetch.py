@@ -361,9 +361,12 @@ sinks: [{type: console}]
     [
         (
             {"metrics": ("goodParts", "sparkle")},
-            ["job.yaml:5:16: report.metrics[1].metric: Metric 'sparkle' is not valid"],
+            ["job.yaml:5:16: report.metrics[1].metric: refused by the service: Metric 'sparkle' is not valid"],
         ),
-        ({"metrics": ("goodParts", "glitterParts")}, ["job.yaml:13:20: shape.columns.ratio: Metric 'glitterParts'"]),
+        (
+            {"metrics": ("goodParts", "glitterParts")},
+            ["job.yaml:13:20: shape.columns.ratio: refused by the service: Metric 'glitterParts'"],
+        ),
         ({"group_by": ("machine", "wek")}, ["job.yaml:6:23: report.group_by[1]: "]),
         (
             {"filter": {"machine": ("Mil 2",), "machineGroup": ("Lathe",)}},

@@ -195,7 +195,7 @@ def test_a_metric_that_the_service_refuses_is_shown_at_its_line(desk):
     done = desk.mmflow("run", "daily")
     assert done.code == 2
     assert done.err.splitlines()[-2:] == [
-        "jobs/daily.yaml:3:18: report.metrics[1]: Metric 'oeeOfTheMoon' is not valid",
+        "jobs/daily.yaml:3:18: report.metrics[1]: refused by the service: Metric 'oeeOfTheMoon' is not valid",
         "1 problem in 1 file",
     ]
 
