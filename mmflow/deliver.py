@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from mmflow.clock import Clock
-from mmflow.errors import GiveUp, MmflowError, TryLater, Unknown
+from mmflow.document import change_texts
+from mmflow.errors import MmflowError, TryLater, Unknown
+from mmflow.fetch import Spool
 from mmflow.job import find_time_group
 from mmflow.ledger import Delivery, DeliveryState, Ledger, Run, SiteSpans
 from mmflow.plan import Plan
@@ -45,6 +49,7 @@ class About:
     job: str
     slot: datetime
     spans: SiteSpans
+    missing: Collection[str]  # sites that are not in the table
     extracted: datetime
 
 
@@ -66,30 +71,30 @@ def deliver(
     ledger: Ledger,
     clock: Clock,
     redactor: Redactor,
-) -> list[Delivery]:
-    """Deliver to every sink and give what the ledger now says of each; a sink that fails does not stop the others.
+) -> None:
+    """Deliver to every sink and record what came of it; a sink that fails does not stop the others.
 
     A sink that says "try later" is tried up to three times. Errors are recorded without secrets, never raised.
     """
-    return [deliver_one(table, use, run, where, ledger, clock, redactor) for use in uses]
+    for use in uses:
+        deliver_one(table, use, run, where, ledger, clock, redactor)
 
 
 def deliver_one(
     table: Table, use: SinkUse, run: Run, where: Destination, ledger: Ledger, clock: Clock, redactor: Redactor
-) -> Delivery:
+) -> None:
     """Deliver to one sink, with its retries."""
     for attempt in range(1, ATTEMPTS + 1):
         taken = ledger.take_delivery(run.id, use.name)
         info = run_info(table, use, run, where, taken, ledger)
-        outcome = attempt_delivery(table, use, info)
+        outcome = hide_secrets(attempt_delivery(table, use, info), use, redactor)
         again = outcome.wait is not None and attempt < ATTEMPTS
         state: DeliveryState = "retrying" if again else outcome.state
-        ledger.commit_delivery(taken, state, receipt=outcome.receipt, error=redactor.redact(outcome.error))
+        ledger.commit_delivery(taken, state, receipt=outcome.receipt, error=outcome.error)
         if not again:
             break
-        log.info("sink %s: %s; trying again", use.name, redactor.redact(outcome.error))
-        clock.sleep(min(outcome.wait or 2.0**attempt, LONGEST_WAIT))
-    return ledger.delivery(run.id, use.name)
+        log.info("sink %s: %s; trying again", use.name, outcome.error)
+        clock.sleep(min(max(outcome.wait or 2.0**attempt, 0.0), LONGEST_WAIT))
 
 
 def attempt_delivery(table: Table, use: SinkUse, info: RunInfo) -> Outcome:
@@ -101,15 +106,28 @@ def attempt_delivery(table: Table, use: SinkUse, info: RunInfo) -> Outcome:
     except Unknown as error:
         return Outcome("unknown", error=str(error))
     except Partial as part:
-        return Outcome("failed", receipt=part.receipt, error=f"{part}: {', '.join(part.retry)}")
-    except (GiveUp, MmflowError) as error:
+        return Outcome("failed", receipt=part.receipt, error=f"{part}: {', '.join(map(str, part.retry))}")
+    except MmflowError as error:
         return Outcome("failed", error=str(error))
-    except Exception as error:  # a stranger's code: its bug must not stop the other sinks
+    except (Exception, SystemExit) as error:  # a stranger's code: its bug must not stop the other sinks
         log.exception("sink %s failed", use.name)
         return Outcome("failed", error=blame(use, f"raised {type(error).__name__}: {error}"))
     if not isinstance(receipt, Receipt):
         return Outcome("unknown", error=blame(use, f"gave {type(receipt).__name__}, not a Receipt"))
     return Outcome("done", receipt=receipt)
+
+
+def hide_secrets(outcome: Outcome, use: SinkUse, redactor: Redactor) -> Outcome:
+    """Give the outcome as it may be stored; a receipt that cannot be stored leaves the delivery unknown."""
+    outcome = replace(outcome, error=redactor.redact(outcome.error))
+    if outcome.receipt is None:
+        return outcome
+    try:
+        plain = change_texts(msgspec.to_builtins(outcome.receipt), lambda text, _path: redactor.redact(text))
+        return replace(outcome, receipt=msgspec.convert(plain, Receipt))
+    except (TypeError, ValueError) as error:
+        found = redactor.redact(str(error))
+        return Outcome("unknown", error=blame(use, f"gave a receipt that cannot be stored: {found}"))
 
 
 def blame(use: SinkUse, what: str) -> str:
@@ -119,14 +137,16 @@ def blame(use: SinkUse, what: str) -> str:
 
 def run_info(table: Table, use: SinkUse, run: Run, where: Destination, taken: Delivery, ledger: Ledger) -> RunInfo:
     """Gather what a sink is told about a delivery."""
-    about = About(run.id, run.job, run.slot, run.spans, run.extracted or run.started)
+    missing = [site for site, _ in run.missing]
+    about = About(run.id, run.job, run.slot, run.spans, missing, run.extracted or run.started)
     previous = ledger.last_receipt(taken.key)
     return sink_info(about, table, use, where, taken.key, taken.generation, taken.fence, previous)
 
 
-def rehearsal_info(plan: Plan, use: SinkUse, table: Table, extracted: datetime, where: Destination) -> RunInfo:
+def rehearsal_info(plan: Plan, use: SinkUse, table: Table, spool: Spool, where: Destination) -> RunInfo:
     """Gather what a sink is told when it only shows what it would write."""
-    about = About("preview", plan.job, plan.slot, plan.spans, extracted)
+    missing = [site.site for site in spool.missing]
+    about = About("preview", plan.job, plan.slot, plan.spans, missing, spool.extracted_at)
     return sink_info(about, table, use, where, delivery_key(use, plan.job, plan.slot, plan.spans))
 
 
@@ -149,7 +169,7 @@ def sink_info(
         key=key,
         generation=generation,
         fence=fence,
-        spans=about.spans,
+        spans=tuple((site, span) for site, span in about.spans if site not in about.missing),
         time_column=time_column(table),
         extracted_at=about.extracted,
         root=where.root,

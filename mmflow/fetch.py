@@ -53,6 +53,9 @@ class Missing:
     site: str
     reason: str
 
+    def __str__(self) -> str:
+        return f"{self.site} is missing: {self.reason}"
+
 
 @dataclass(frozen=True, slots=True)
 class Spool:

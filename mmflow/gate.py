@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from mmflow.errors import UserError
 from mmflow.fetch import Spool
@@ -19,6 +19,7 @@ _COMPARISONS: Mapping[str, Callable[[int, int], bool]] = {
     "<": operator.lt,
     "=": operator.eq,
 }
+NO_ROWS: Final = "the report has no rows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +37,13 @@ class Verdict:
 
 def judge(shaped: Shaped, job: Job, spool: Spool) -> Verdict:
     """Judge a table by the job's checks and by what it says about missing sites and empty reports."""
-    missing = tuple(f"{site.site} is missing: {site.reason}" for site in spool.missing)
+    missing = tuple(map(str, spool.missing))
     reasons = tuple(find_reasons(shaped, job, missing))
     if reasons:
         return Verdict("hold", reasons)
     if shaped.facts.rows == 0 and job.on_empty == "skip" and not missing:
-        return Verdict("skip", ("the report has no rows",))
-    return Verdict("deliver", degraded=(*missing, *(["the report has no rows"] if shaped.facts.rows == 0 else [])))
+        return Verdict("skip", (NO_ROWS,))
+    return Verdict("deliver", degraded=(*missing, *([NO_ROWS] if shaped.facts.rows == 0 else [])))
 
 
 def find_reasons(shaped: Shaped, job: Job, missing: tuple[str, ...]) -> Iterator[str]:
@@ -51,7 +52,7 @@ def find_reasons(shaped: Shaped, job: Job, missing: tuple[str, ...]) -> Iterator
     if job.on_partial != "deliver" or any(check.sites == "all" for check in job.checks):
         yield from missing
     if rows == 0 and job.on_empty == "fail":
-        yield "the report has no rows"
+        yield NO_ROWS
     for check in job.checks:
         if check.rows and not compare_count(rows, check.rows):
             yield f"the report has {rows} rows, expected {check.rows}"

@@ -108,7 +108,7 @@ def load(plan: Plan, job: Job, spool: Spool, folder: Path) -> Raw:
     forms = {query.key: describe_form(query.key, plan, job) for query in plan.queries}
     with ExitStack() as stack, explain_limits():
         connection = stack.enter_context(open_database(folder / "spill"))
-        notices = [f"{missing.site} is missing: {missing.reason}" for missing in spool.missing]
+        notices = [str(missing) for missing in spool.missing]
         for form in forms.values():
             create_table(connection, form)
             for query in plan.queries:

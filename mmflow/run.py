@@ -5,19 +5,30 @@ from __future__ import annotations
 import logging
 import secrets
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 from mmflow.check import CheckedJob
 from mmflow.clock import Clock
 from mmflow.complaints import locate_errors
 from mmflow.deliver import Destination, deliver, delivery_key, rehearsal_info
 from mmflow.durations import parse_duration
-from mmflow.errors import BadRequest, GiveUp, Held, ProblemsError, UserError, suggest_name
-from mmflow.fetch import Spool, fetch
-from mmflow.gate import Verdict, judge
+from mmflow.errors import (
+    BadRequest,
+    GiveUp,
+    Held,
+    MmflowError,
+    ProblemsError,
+    StateError,
+    UserError,
+    suggest_name,
+)
+from mmflow.fetch import Missing, Spool, fetch
+from mmflow.gate import NO_ROWS, Verdict, judge
 from mmflow.hosts import Host
 from mmflow.job import Job
 from mmflow.ledger import Delivery, JobLock, Ledger, Run, RunState, SlotKind
@@ -33,6 +44,10 @@ from mmflow.uses import SinkUse
 from mmflow.windows import Span
 
 log = logging.getLogger(__name__)
+
+RUN_TIME: Final = "%Y%m%dT%H%M%S"
+# What needs no more work; "skipped" is left over when a held report is released to some of its sinks only.
+SETTLED: Final = frozenset({"done", "superseded", "skipped"})
 
 
 def say_nothing(text: str) -> None:
@@ -124,80 +139,99 @@ def run_job(engine: Engine, checked: CheckedJob, order: Order) -> Result:
     Raises :class:`Held` when the gate stopped the report, and the errors of the steps. A sink that fails raises
     nothing: its delivery says so, and the run is ``failed`` or, when the sink is not required, ``degraded``.
     """
+    uses = choose_sinks(checked.sinks, order.sinks)
     run = name_run(engine.clock.now())
     with JobLock(engine.state / "locks", checked.job.job), engine.open_ledger() as ledger:
-        ledger.begin_run(run, checked.job.job, order.slot, order.kind)
-        try:
-            execute(engine, checked, order, run, ledger)
-        except BaseException as error:
-            state: RunState = "held" if isinstance(error, Held) else "failed"
-            reason = engine.redactor.redact(str(error) or type(error).__name__)
-            ledger.finish_run(run, state, error=reason)
-            raise
         sweep(engine, ledger)
+        ledger.begin_run(run, checked.job.job, order.slot, order.kind)
+        with record_failure(engine, ledger, run):
+            execute(engine, checked, uses, order, run, ledger)
         return give_result(ledger, run)
 
 
-def execute(engine: Engine, checked: CheckedJob, order: Order, run: str, ledger: Ledger) -> None:
+@contextmanager
+def record_failure(engine: Engine, ledger: Ledger, run: str) -> Iterator[None]:
+    """Record why a run ends before its time, also when somebody interrupts it, and let the error go on."""
+    try:
+        yield
+    except BaseException as error:
+        state: RunState = "held" if isinstance(error, Held) else "failed"
+        try:
+            ledger.finish_run(run, state, error=engine.redactor.redact(name_cause(error)))
+        except StateError as lost:
+            log.error("the end of run %s is not on record: %s", run, lost)  # noqa: TRY400  # the error goes on below
+        raise
+
+
+def name_cause(error: BaseException) -> str:
+    """Give the sentence for what ended a run; of what nobody expected, also its kind."""
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    return str(error) if isinstance(error, MmflowError) else f"{type(error).__name__}: {error}"
+
+
+def execute(
+    engine: Engine, checked: CheckedJob, uses: Sequence[SinkUse], order: Order, run: str, ledger: Ledger
+) -> None:
     """Go down the whole line for one run."""
-    uses = choose_sinks(checked.sinks, order.sinks)
     plan = plan_job(engine, checked.job, order)
-    keys = [(use.name, use.type.name, delivery_key(use, plan.job, plan.slot, plan.spans)) for use in uses]
-    ledger.note_plan(run, plan.spans, keys)
+    ledger.note_plan(run, plan.spans, list_deliveries(uses, plan.job, plan.slot, plan.spans))
     spool, snapshot = engine.state / "spool" / run, engine.state / "snapshots" / f"{run}.parquet"
     report = make_report(engine, checked, plan, spool, snapshot)
     kept = snapshot.relative_to(engine.root).as_posix()
-    ledger.note_table(run, len(report.table), report.table.notices, report.spool.extracted_at, kept)
+    missing = [(site.site, site.reason) for site in report.spool.missing]
+    ledger.note_table(run, len(report.table), report.table.notices, report.spool.extracted_at, kept, missing)
     if report.verdict.state == "hold":
         raise Held(report.verdict.reasons)
     if report.verdict.state == "skip":
         ledger.finish_run(run, "ok", skipped="; ".join(report.verdict.reasons))
     else:
-        deliver_run(engine, checked, uses, run, report.table, ledger, report.verdict.degraded)
-    shutil.rmtree(spool, ignore_errors=True)
+        deliver_run(engine, checked, uses, run, report.table, ledger)
+    drop(spool)
 
 
 def deliver_run(
-    engine: Engine,
-    checked: CheckedJob,
-    uses: Sequence[SinkUse],
-    run: str,
-    table: Table,
-    ledger: Ledger,
-    missing: Sequence[str],
+    engine: Engine, checked: CheckedJob, uses: Sequence[SinkUse], run: str, table: Table, ledger: Ledger
 ) -> None:
-    """Deliver the table and record what the run has become."""
+    """Deliver the table and record what the run has become, counting the sinks that had it before."""
     known = ledger.read_run(run)
-    deliveries = deliver(table, uses, known, destination(engine, checked), ledger, engine.clock, engine.redactor)
-    state, error = judge_run(deliveries, uses, missing)
+    deliver(table, uses, known, destination(engine, checked), ledger, engine.clock, engine.redactor)
+    lacks = [*(str(Missing(*pair)) for pair in known.missing), *([] if known.rows else [NO_ROWS])]
+    state, error = judge_run(ledger.deliveries(run), checked.sinks, lacks)
     ledger.finish_run(run, state, error=error)
 
 
 def resend_run(engine: Engine, checked: CheckedJob, run: str, sinks: frozenset[str] | None, *, failed: bool) -> Result:
     """Deliver a past run's table again, from its snapshot, with the sinks as the job names them now.
 
-    ``failed`` leaves out what is already ``done``. A held run is released in this way. Raises :class:`UserError` for
-    an unknown run or sink, :class:`GiveUp` when the snapshot is gone.
+    ``failed`` leaves out what is done, and what a later run has delivered. A held run is released in this way. Raises
+    :class:`UserError` for an unknown run or sink, :class:`GiveUp` when there is no snapshot.
     """
     with JobLock(engine.state / "locks", checked.job.job), engine.open_ledger() as ledger:
         known = ledger.read_run(run)
         table = open_snapshot(engine, known)
-        done = {delivery.sink for delivery in ledger.deliveries(run) if delivery.state == "done"}
+        done = {delivery.sink for delivery in ledger.deliveries(run) if delivery.state in ("done", "superseded")}
         uses = [use for use in choose_sinks(checked.sinks, sinks) if not (failed and use.name in done)]
         if not uses:
             raise UserError(f"nothing of run {run} is left to send: every delivery is done")
-        ledger.add_deliveries(
-            run, [(use.name, use.type.name, delivery_key(use, known.job, known.slot, known.spans)) for use in uses]
-        )
-        deliver_run(engine, checked, uses, run, table, ledger, table.notices if known.state == "degraded" else ())
+        ledger.begin_resend(run, known.job, list_deliveries(uses, known.job, known.slot, known.spans))
+        with record_failure(engine, ledger, run):
+            deliver_run(engine, checked, uses, run, table, ledger)
         return give_result(ledger, run)
+
+
+def list_deliveries(
+    uses: Sequence[SinkUse], job: str, slot: datetime, spans: Sequence[tuple[str, Span]]
+) -> list[tuple[str, str, str]]:
+    """Give the deliveries to come, as the ledger wants them: sink, type and key."""
+    return [(use.name, use.type.name, delivery_key(use, job, slot, spans)) for use in uses]
 
 
 def rehearse_sink(engine: Engine, checked: CheckedJob, use: SinkUse, report: Report) -> str:
     """Give the text of what a sink would write; raises :class:`UserError` when it cannot show itself."""
     if use.type.render is None:
         raise UserError(f"the sink {use.type.name} cannot show what it would write; preview without --sink")
-    info = rehearsal_info(report.plan, use, report.table, report.spool.extracted_at, destination(engine, checked))
+    info = rehearsal_info(report.plan, use, report.table, report.spool, destination(engine, checked))
     shown = find_function(use.type.render)(report.table, use.options, info)
     return shown if isinstance(shown, str) else bytes(shown).decode("utf-8", "replace")
 
@@ -205,6 +239,8 @@ def rehearse_sink(engine: Engine, checked: CheckedJob, use: SinkUse, report: Rep
 def open_snapshot(engine: Engine, run: Run) -> Table:
     """Open the stored table of a run."""
     path = engine.root / run.snapshot
+    if run.rows is None:
+        raise GiveUp(f"run {run.id} ended before there was a table; run the job again for its window")
     if not run.snapshot or not path.exists():
         kept = engine.settings.retention.snapshots
         raise GiveUp(f"run {run.id} has no stored table (they are kept {kept}); run the job again for its window")
@@ -223,14 +259,14 @@ def choose_sinks(uses: Sequence[SinkUse], names: frozenset[str] | None) -> list[
     return [use for use in uses if use.name in names]
 
 
-def judge_run(deliveries: Sequence[Delivery], uses: Sequence[SinkUse], missing: Sequence[str]) -> tuple[RunState, str]:
-    """Say what a run is: ok only when every required delivery is done and nothing was missing."""
+def judge_run(deliveries: Sequence[Delivery], uses: Sequence[SinkUse], lacks: Sequence[str]) -> tuple[RunState, str]:
+    """Say what a run is: ok only when every required delivery is settled and its readers do without nothing."""
     required = {use.name for use in uses if use.required}
-    bad = [delivery for delivery in deliveries if delivery.state != "done"]
-    error = "; ".join(f"{delivery.sink}: {delivery.error or delivery.state}" for delivery in bad)
+    bad = [delivery for delivery in deliveries if delivery.state not in SETTLED]
+    errors = [f"{delivery.sink}: {delivery.error or delivery.state}" for delivery in bad]
     if any(delivery.sink in required for delivery in bad):
-        return "failed", error
-    return ("degraded", "; ".join([*missing, error]).strip("; ")) if bad or missing else ("ok", "")
+        return "failed", "; ".join(errors)
+    return ("degraded", "; ".join([*lacks, *errors])) if bad or lacks else ("ok", "")
 
 
 def destination(engine: Engine, checked: CheckedJob) -> Destination:
@@ -250,15 +286,26 @@ def give_result(ledger: Ledger, run: str) -> Result:
 
 def name_run(now: datetime) -> str:
     """Make an id that sorts by time and is short enough to type."""
-    return f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
+    return f"{now:{RUN_TIME}}-{secrets.token_hex(4)}"
 
 
 def sweep(engine: Engine, ledger: Ledger) -> None:
-    """Drop what retention allows: old runs, their snapshots, and raw answers that failed runs left."""
+    """Drop what retention allows: old runs, their snapshots, and raw answers that failed runs left.
+
+    Files go by their names, which begin with the time of their run, so that nothing a killed process left is kept.
+    """
     now, keep = engine.clock.now(), engine.settings.retention
     snapshots, runs = (now - parse_duration(text) for text in (keep.snapshots, keep.runs))
-    for path in ledger.forget_before(snapshots, runs):
-        (engine.root / path).unlink(missing_ok=True)
-    for folder in (engine.state / "spool").glob("*"):
-        if folder.name < name_run(snapshots)[:15]:
-            shutil.rmtree(folder, ignore_errors=True)
+    ledger.forget_before(snapshots, runs)
+    oldest = f"{max(snapshots, runs):{RUN_TIME}}"
+    for path in (*(engine.state / "snapshots").glob("*"), *(engine.state / "spool").glob("*")):
+        if path.name.lstrip(".") < oldest:
+            drop(path)
+
+
+def drop(path: Path) -> None:
+    """Remove a file or a folder; one that another process removes, or has open, is no reason to fail a run."""
+    try:
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    except OSError as error:
+        log.warning("%s is not needed any more and cannot be removed: %s", path, error)

@@ -48,10 +48,11 @@ def begin(ledger, run="r1", key="k", sinks=("csv",), slot=SLOT):
 def test_a_finished_run_is_given_back_as_it_was_written(ledger, clock):
     run = begin(ledger)
     clock.sleep(5)
-    ledger.note_table(run.id, 7, ["one site is missing"], clock.now(), "snapshots/r1.parquet")
+    ledger.note_table(run.id, 7, ["a notice"], clock.now(), "snapshots/r1.parquet", [("austin", "it is down")])
     ledger.finish_run(run.id, "degraded")
     found = ledger.read_run("r1")
-    assert (found.state, found.rows, found.notices) == ("degraded", 7, ("one site is missing",))
+    assert (found.state, found.rows, found.notices) == ("degraded", 7, ("a notice",))
+    assert found.missing == (("austin", "it is down"),)
     assert found.finished - found.started == timedelta(seconds=5)
     assert found.spans == (("boston", SPAN),)
     assert found.extracted == clock.now()
@@ -107,16 +108,16 @@ def test_runs_are_listed_newest_first_and_by_job(ledger, clock):
     assert ledger.runs("other") == []
 
 
-def test_retention_drops_old_runs_and_names_their_snapshots(ledger, clock):
+def test_retention_drops_old_runs_and_forgets_their_snapshots(ledger, clock):
     run = begin(ledger)
     ledger.note_table(run.id, 1, [], clock.now(), "snapshots/r1.parquet")
     ledger.finish_run(run.id, "ok")
     clock.sleep(86400 * 40)
     begin(ledger, "r2", slot=SLOT + timedelta(days=40))
     month, year = clock.now() - timedelta(days=30), clock.now() - timedelta(days=365)
-    assert ledger.forget_before(month, year) == ["snapshots/r1.parquet"]
+    ledger.forget_before(month, year)
     assert ledger.read_run("r1").snapshot == ""
-    assert ledger.forget_before(clock.now() - timedelta(days=30), clock.now() - timedelta(days=30)) == []
+    ledger.forget_before(month, month)
     assert [run.id for run in ledger.runs()] == ["r2"]
 
 
@@ -136,6 +137,55 @@ def test_what_was_not_tried_when_a_run_ended_is_skipped_with_the_reason(ledger):
     begin(ledger)
     ledger.finish_run("r1", "held", error="too few rows")
     assert [(d.state, d.error) for d in ledger.deliveries("r1")] == [("skipped", "the run was held")]
+
+
+def test_what_was_under_way_when_a_run_ended_is_unknown_and_what_waited_for_a_retry_failed(ledger):
+    begin(ledger, sinks=("csv", "sql", "mail"))
+    ledger.take_delivery("r1", "csv")
+    ledger.commit_delivery(ledger.take_delivery("r1", "sql"), "retrying", error="it is locked")
+    ledger.finish_run("r1", "failed", error="interrupted")
+    assert {d.sink: (d.state, d.error) for d in ledger.deliveries("r1")} == {
+        "csv": ("unknown", "the run failed"),
+        "mail": ("skipped", "the run failed"),
+        "sql": ("failed", "it is locked"),
+    }
+
+
+def test_a_failed_delivery_that_a_later_run_made_good_is_superseded(ledger):
+    begin(ledger, "r1")
+    ledger.commit_delivery(ledger.take_delivery("r1", "csv"), "failed", error="no room")
+    begin(ledger, "r2")
+    ledger.commit_delivery(ledger.take_delivery("r2", "csv"), "done", receipt=Receipt(rows=1))
+    assert (ledger.delivery("r1", "csv").state, ledger.delivery("r1", "csv").error) == ("superseded", "no room")
+
+
+def test_a_resend_closes_what_was_left_and_takes_the_sinks_as_they_are_now(ledger):
+    begin(ledger, sinks=("csv", "out"))
+    ledger.take_delivery("r1", "csv")
+    ledger.begin_resend("r1", "daily", [("out", "jsonl", "k-new")])
+    assert {d.sink: (d.type, d.key, d.state) for d in ledger.deliveries("r1")} == {
+        "csv": ("csv", "k-csv", "unknown"),
+        "out": ("jsonl", "k-new", "failed"),
+    }
+    assert ledger.read_run("r1").state == "failed"
+
+
+def test_a_transaction_that_cannot_be_committed_leaves_the_ledger_usable(ledger):
+    begin(ledger)
+    with pytest.raises(StateError, match="FOREIGN KEY"), ledger._transaction():
+        ledger._do("PRAGMA defer_foreign_keys = ON")
+        ledger._do("UPDATE run SET job = 'another' WHERE id = 'r1'")
+    ledger.finish_run("r1", "ok")
+    assert (ledger.read_run("r1").job, ledger.read_run("r1").state) == ("daily", "ok")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no permission bits")
+def test_a_folder_that_is_a_file_is_a_clear_error_for_ledger_and_lock(tmp_path, clock):
+    (tmp_path / "state").write_text("a file", encoding="utf-8")
+    with pytest.raises(StateError, match="cannot be opened"):
+        Ledger.open(tmp_path / "state" / "ledger.sqlite", clock)
+    with pytest.raises(StateError, match="cannot be made"), JobLock(tmp_path / "state", "daily"):
+        pass
 
 
 @pytest.mark.row("R26")

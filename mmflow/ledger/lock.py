@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -37,8 +38,11 @@ class JobLock:
         self._handle: int | None = None
 
     def __enter__(self) -> Self:
-        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise StateError(f"the lock {self._path} cannot be made: {error}") from error
         try:
             lock_file(handle)
         except OSError as error:
@@ -65,7 +69,8 @@ def read_owner(handle: int) -> str:
 
 
 def write_owner(handle: int) -> None:
-    """Leave words for whoever finds the lock held."""
-    os.ftruncate(handle, 0)
-    os.lseek(handle, 0, os.SEEK_SET)
-    os.write(handle, f"process {os.getpid()}".encode())
+    """Leave words for whoever finds the lock held; on a full disk there is room for none, and the lock holds."""
+    with suppress(OSError):
+        os.ftruncate(handle, 0)
+        os.lseek(handle, 0, os.SEEK_SET)
+        os.write(handle, f"process {os.getpid()}".encode())

@@ -18,6 +18,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             state TEXT NOT NULL, started TEXT NOT NULL, finished TEXT,
             row_count INTEGER, error TEXT NOT NULL DEFAULT '', notices TEXT NOT NULL DEFAULT '[]',
             spans TEXT NOT NULL DEFAULT '[]', extracted TEXT, snapshot TEXT NOT NULL DEFAULT '', version TEXT NOT NULL,
+            missing TEXT NOT NULL DEFAULT '[]',
             FOREIGN KEY (job, due, kind) REFERENCES slot (job, due, kind))""",
         "CREATE INDEX run_by_job ON run (job, started)",
         """CREATE TABLE delivery (

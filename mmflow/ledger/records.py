@@ -43,7 +43,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     """One execution for one slot. ``slot`` is the due instant; times are UTC; ``rows`` is None until it is known.
 
     ``spans`` are the spans each site was asked for, ``extracted`` is when the answers were complete, ``snapshot`` is
-    the path of the stored table, relative to the root, empty when there is none (any more).
+    the path of the stored table, relative to the root, empty when there is none (any more). ``missing`` holds the sites
+    that are not in the table, each with the reason.
     """
 
     id: str
@@ -60,3 +61,4 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     extracted: datetime | None
     snapshot: str
     version: str
+    missing: tuple[tuple[str, str], ...]

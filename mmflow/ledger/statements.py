@@ -16,7 +16,7 @@ ADD_RUN = """
     INSERT INTO run (id, job, due, kind, state, started, version) VALUES (?, ?, ?, ?, 'running', ?, ?)
 """
 NOTE_SPANS = "UPDATE run SET spans = ? WHERE id = ?"
-NOTE_TABLE = "UPDATE run SET row_count = ?, notices = ?, extracted = ?, snapshot = ? WHERE id = ?"
+NOTE_TABLE = "UPDATE run SET row_count = ?, notices = ?, extracted = ?, snapshot = ?, missing = ? WHERE id = ?"
 FINISH_RUN = "UPDATE run SET state = ?, finished = ?, error = ? WHERE id = ?"
 END_SLOT = """
     UPDATE slot SET state = ?, reason = ?, updated = ?
@@ -33,7 +33,8 @@ ABANDON_DELIVERIES = """
 """
 
 RUN_COLUMNS = (
-    "id, job, due, kind, state, started, finished, row_count, error, notices, spans, extracted, snapshot, version"
+    "id, job, due, kind, state, started, finished, row_count, error, notices, spans, extracted, snapshot, version, "
+    "missing"
 )
 READ_RUN = f"SELECT {RUN_COLUMNS} FROM run WHERE id = ?"  # noqa: S608  # our own column list, no data
 RECENT_RUNS = f"SELECT {RUN_COLUMNS} FROM run ORDER BY started DESC, id DESC LIMIT ?"  # noqa: S608
@@ -41,9 +42,14 @@ RECENT_RUNS_OF = f"SELECT {RUN_COLUMNS} FROM run WHERE job = ? ORDER BY started 
 
 ADD_DELIVERY = """
     INSERT INTO delivery (run, sink, type, key, generation, fence, state, attempts, updated)
-    VALUES (?, ?, ?, ?, 0, 0, 'pending', 0, ?) ON CONFLICT (run, sink) DO NOTHING
+    VALUES (?, ?, ?, ?, 0, 0, 'pending', 0, ?)
+    ON CONFLICT (run, sink) DO UPDATE SET type = excluded.type, key = excluded.key
 """
-SKIP_PENDING = "UPDATE delivery SET state = 'skipped', error = ?, updated = ? WHERE run = ? AND state = 'pending'"
+CLOSE_DELIVERIES = """
+    UPDATE delivery SET updated = ?, error = CASE WHEN state = 'retrying' THEN error ELSE ? END,
+        state = CASE WHEN state = 'pending' THEN 'skipped' WHEN state = 'running' THEN 'unknown' ELSE 'failed' END
+    WHERE run = ? AND state IN ('pending', 'running', 'retrying')
+"""
 TAKE_DELIVERY = """
     UPDATE delivery SET state = 'running', fence = fence + 1, attempts = attempts + 1, error = '', updated = ?,
         generation = (SELECT coalesce(max(generation), 0) + 1 FROM delivery AS other WHERE other.key = delivery.key)
@@ -54,7 +60,7 @@ COMMIT_DELIVERY = """
 """
 SUPERSEDE = """
     UPDATE delivery SET state = 'superseded', updated = ?
-    WHERE key = ? AND state IN ('done', 'unknown') AND NOT (run = ? AND sink = ?)
+    WHERE key = ? AND state IN ('done', 'unknown', 'failed') AND NOT (run = ? AND sink = ?)
 """
 DELIVERY_COLUMNS = "run, sink, type, key, generation, fence, state, attempts, receipt, error, updated"
 READ_DELIVERIES = f"SELECT {DELIVERY_COLUMNS} FROM delivery WHERE run = ? ORDER BY sink"  # noqa: S608
@@ -63,8 +69,7 @@ LAST_RECEIPT = """
     SELECT receipt FROM delivery WHERE key = ? AND receipt <> '' ORDER BY generation DESC LIMIT 1
 """
 
-OLD_SNAPSHOTS = "SELECT id, snapshot FROM run WHERE snapshot <> '' AND started < ?"
-CLEAR_SNAPSHOT = "UPDATE run SET snapshot = '' WHERE id = ?"
+FORGET_SNAPSHOTS = "UPDATE run SET snapshot = '' WHERE snapshot <> '' AND started < ?"
 DROP_OLD_RUNS = "DELETE FROM run WHERE started < ?"
 DROP_BARE_SLOTS = """
     DELETE FROM slot WHERE updated < ? AND NOT EXISTS

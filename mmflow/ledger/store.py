@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -37,10 +38,12 @@ class Ledger:
     @classmethod
     def open(cls, path: Path, clock: Clock) -> Ledger:
         """Open the file, making or migrating it (after a backup beside it) when needed."""
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            # Made here, since SQLite gives its other files the rights of this one, and would let others read it.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
             connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
-        except sqlite3.Error as error:
+        except (OSError, sqlite3.Error) as error:
             raise StateError(f"the ledger {path} cannot be opened: {error}") from error
         ledger = cls(connection, path, clock)
         try:
@@ -70,11 +73,8 @@ class Ledger:
         The caller holds the job's lock, so nothing of this job can be running elsewhere.
         """
         now = self._now()
-        left = "the process ended before the run did"
         with self._transaction():
-            self._do(sql.ABANDON_DELIVERIES, left, now, job)
-            self._do(sql.ABANDON_RUNS, now, left, job)
-            self._do(sql.ABANDON_SLOTS, left, now, job)
+            self._close_left(job)
             self._do(sql.PUT_SLOT, job, as_text(due), kind, "running", "", now)
             self._do(sql.ADD_RUN, run, job, as_text(due), kind, now, __version__)
 
@@ -84,10 +84,17 @@ class Ledger:
             self._do(sql.NOTE_SPANS, msgspec.json.encode(spans).decode(), run)
             self._add_deliveries(run, deliveries)
 
-    def add_deliveries(self, run: str, deliveries: Iterable[tuple[str, str, str]]) -> None:
-        """Record deliveries to come for a run that has ended; those it has already stay as they are."""
+    def begin_resend(self, run: str, job: str, deliveries: Iterable[tuple[str, str, str]]) -> None:
+        """Record deliveries to come for a run that has ended, under the same conditions as :meth:`begin_run`."""
         with self._transaction():
+            self._close_left(job)
             self._add_deliveries(run, deliveries)
+
+    def _close_left(self, job: str) -> None:
+        left, now = "the process ended before the run did", self._now()
+        self._do(sql.ABANDON_DELIVERIES, left, now, job)
+        self._do(sql.ABANDON_RUNS, now, left, job)
+        self._do(sql.ABANDON_SLOTS, left, now, job)
 
     def _add_deliveries(self, run: str, deliveries: Iterable[tuple[str, str, str]]) -> None:
         for sink, kind, key in deliveries:
@@ -114,30 +121,40 @@ class Ledger:
             if state == "done":
                 self._do(sql.SUPERSEDE, now, taken.key, taken.run, taken.sink)
 
-    def note_table(self, run: str, rows: int, notices: Iterable[str], extracted: datetime, snapshot: str) -> None:
-        """Record that the table is made and stored, before any sink is touched."""
-        texts = msgspec.json.encode(list(notices)).decode()
+    def note_table(
+        self,
+        run: str,
+        rows: int,
+        notices: Iterable[str],
+        extracted: datetime,
+        snapshot: str,
+        missing: Iterable[tuple[str, str]] = (),
+    ) -> None:
+        """Record that the table is made and stored, before any sink is touched; ``missing``: (site, reason)."""
+        texts, sites = (msgspec.json.encode(list(values)).decode() for values in (notices, missing))
         with self._transaction():
-            self._do(sql.NOTE_TABLE, rows, texts, as_text(extracted), snapshot, run)
+            self._do(sql.NOTE_TABLE, rows, texts, as_text(extracted), snapshot, sites, run)
 
     def finish_run(self, run: str, state: RunState, *, error: str = "", skipped: str = "") -> None:
-        """Record the end of a run and of its slot; ``skipped`` is the reason when nothing was to be delivered."""
+        """Record the end of a run, of its slot and of deliveries that have none; one that was under way is unknown.
+
+        ``skipped`` is the reason when nothing was to be delivered.
+        """
         now = self._now()
         slot = "failed" if state == "failed" else "skipped" if skipped else "done"
         with self._transaction():
-            self._do(sql.SKIP_PENDING, skipped or f"the run was {state}", now, run)
+            self._do(
+                sql.CLOSE_DELIVERIES, now, skipped or ("the run was held" if state == "held" else "the run failed"), run
+            )
             self._do(sql.FINISH_RUN, state, now, error, run)
             self._do(sql.END_SLOT, slot, skipped or error, now, run)
 
-    def forget_before(self, snapshots: datetime, runs: datetime) -> list[str]:
-        """Drop what retention allows; give the snapshot paths that nobody needs any more."""
+    def forget_before(self, snapshots: datetime, runs: datetime) -> None:
+        """Drop what retention allows: runs that began before one instant, and snapshots of those before the other."""
         with self._transaction():
-            old = self._do(sql.OLD_SNAPSHOTS, as_text(max(snapshots, runs))).fetchall()
-            for run, _ in old:
-                self._do(sql.CLEAR_SNAPSHOT, run)
+            self._do(sql.FORGET_SNAPSHOTS, as_text(snapshots))
             self._do(sql.DROP_OLD_RUNS, as_text(runs))
             self._do(sql.DROP_BARE_SLOTS, as_text(runs))
-        return [path for _, path in old]
 
     # -- what is known
 
@@ -169,13 +186,11 @@ class Ledger:
     # -- ground
 
     def _prepare(self) -> None:
-        self._do(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
         if self._do("PRAGMA quick_check(1)").fetchone()[0] != "ok":
             raise StateError(damaged(self._path))
         self._do("PRAGMA journal_mode = WAL")
         self._do("PRAGMA synchronous = FULL")
         self._do("PRAGMA foreign_keys = ON")
-        self._path.chmod(0o600)
         self._migrate()
 
     def _migrate(self) -> None:
@@ -218,10 +233,10 @@ class Ledger:
         self._do("BEGIN IMMEDIATE")
         try:
             yield
+            self._do("COMMIT")
         except BaseException:
             self._connection.rollback()
             raise
-        self._do("COMMIT")
 
     def _do(self, statement: str, *values: str | int | None) -> sqlite3.Cursor:
         try:
@@ -256,8 +271,7 @@ def as_text(moment: datetime) -> str:
 def as_run(row: tuple[object, ...]) -> Run:
     """Build a run from its columns; its fields stand in the order of ``RUN_COLUMNS``."""
     values = dict(zip(Run.__struct_fields__, row, strict=True))
-    values["notices"] = msgspec.json.decode(str(values["notices"]))
-    values["spans"] = msgspec.json.decode(str(values["spans"]))
+    values |= {name: msgspec.json.decode(str(values[name])) for name in ("notices", "spans", "missing")}
     return msgspec.convert(values, Run)
 
 

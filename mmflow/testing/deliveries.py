@@ -43,7 +43,7 @@ def make_run(
     """
     span = make_span(first, last or first)
     slot = span.end + timedelta(hours=6)
-    about = About("20261122T114002-7f3a", "morning-oee", slot, tuple((site, span) for site in sites), slot)
+    about = About("20261122T114002-7f3a", "morning-oee", slot, tuple((site, span) for site in sites), (), slot)
     fields: dict[str, Any] = {
         "run": about.run,
         "job": about.job,
