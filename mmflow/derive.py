@@ -41,8 +41,6 @@ def derive_column(
 
     Raises :class:`UserError`, or the database's own error when the types do not fit.
     """
-    if name.lower() in {known.lower() for known in names}:
-        raise UserError(f"there is a column '{name}' already; choose another name")
     sql, kind = compile_expression(connection, source, names, spec.expr)
     value = f"({sql})::{SQL_TYPES[kind]}"
     # A number that is not finite (1e300 * 1e300) is no result that anybody could use.

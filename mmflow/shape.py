@@ -95,6 +95,11 @@ class _Shaper:
         """Give the columns that an expression may speak of."""
         return [*self.frame.groups, *self.frame.metrics, *(column.name for column in self.frame.derived)]
 
+    @property
+    def compared_names(self) -> list[str]:
+        """Give the columns that a comparison adds."""
+        return [f"{name}_{kind}" for name in self.frame.compared for kind in PAIR] if len(self.sides) > 1 else []
+
     def add_columns(self) -> None:
         """Make the views ``base_…`` and ``all_…``: the raw rows, and these with the job's own columns."""
         for side in self.sides:
@@ -102,6 +107,7 @@ class _Shaper:
         for name, spec in self.job.shape.columns.items():
             full = ColumnSpec(expr=spec) if isinstance(spec, str) else spec
             with self.locate_column(name):
+                refuse_taken(name, [*self.names, *self.compared_names])
                 made = derive_column(self.connection, self.query_columns("rows"), self.names, name, full)
             self.frame = replace(self.frame, derived=(*self.frame.derived, made))
         for side in self.sides:
@@ -139,10 +145,9 @@ class _Shaper:
 
     def check_words(self) -> None:
         """Refuse columns in ``sort`` and ``checks`` that are not there; checks need numbers."""
-        compared = [f"{name}_{kind}" for name in self.frame.compared for kind in PAIR] if len(self.sides) > 1 else []
         for number, term in enumerate(self.job.shape.sort):
             with self.locate(("shape", "sort", number)):
-                require_name(term.removeprefix("-"), [*self.names, *compared])
+                require_name(term.removeprefix("-"), [*self.names, *self.compared_names])
         for number, check in enumerate(self.job.checks):
             for key, name in (("column", check.column), ("min", check.min), ("max", check.max)):
                 if isinstance(name, str) and name:
@@ -187,6 +192,12 @@ class _Shaper:
                     self.connection.execute(values).fetchall()
             with self.locate(("shape", "where")):
                 count_rows(self.connection, f"kept_{side}")
+
+
+def refuse_taken(name: str, taken: Collection[str]) -> None:
+    """Raise :class:`UserError` when there is such a column; the database does not tell large letters from small."""
+    if name.lower() in {known.lower() for known in taken}:
+        raise UserError(f"there is a column '{name}' already; choose another name")
 
 
 def require_name(name: str, known: Collection[str], kind: str = "column") -> None:
