@@ -5,20 +5,16 @@ A million rows of twelve columns take about a second this way, in bounded memory
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from itertools import groupby
 from typing import Any, Protocol
-from zoneinfo import ZoneInfo
 
 from mmflow.cells import SQL_TYPES, VALUE_TYPES, Cell, Column, ColumnType, FooterRow, quote_name, quote_text
-from mmflow.dialect import FORMAT_PART, OFFSETS, CsvDialect
+from mmflow.dialect import CsvDialect
 from mmflow.errors import GiveUp
+from mmflow.local_times import Offset, list_offsets, write_time
 
 LINES_A_CHUNK = 10_000
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND = timedelta(microseconds=1)
 # Spreadsheets take a text for a formula by its first character that shows: = + - @ and their full-width twins.
 FORMULA = r"^\s*[=+\-@\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}]|^[\t\r\n]"
 GUARDS = {"prefix": "if(is_formula(t), '''' || t, t)", "none": "t", "reject": "t"}
@@ -55,15 +51,6 @@ class Block:
     source: str
     parameters: Sequence[Cell]
     fields: tuple[Field, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Offset:
-    """A zone is ``east`` microseconds ahead of UTC before the instant ``until`` (microseconds since 1970)."""
-
-    until: int
-    east: int
-    text: str  # +01:00
 
 
 def write_csv(
@@ -175,37 +162,6 @@ def find_offsets(database: Database, block: Block) -> dict[str, list[Offset]]:
     return {time.name: list_offsets(time.zone, first or 0, last or 0) for time, (first, last) in spans}
 
 
-def list_offsets(zone: str, first: int, last: int) -> list[Offset]:
-    """Give the offsets of a zone from ``first`` to ``last``, microseconds since 1970; the last has no end.
-
-    The zone data of Python decides, as for windows: the database brings its own, which may be of another year.
-    """
-    place = ZoneInfo(zone)
-    day = 86_400_000_000
-    offsets = []
-    for start in range(first, last, day):
-        end = min(start + day, last)
-        if offset_at(place, start) != offset_at(place, end):
-            offsets.append(Offset(find_change(place, start, end), *offset_at(place, start)))
-    return [*offsets, Offset(0, *offset_at(place, last))]
-
-
-def offset_at(zone: ZoneInfo, instant: int) -> tuple[int, str]:
-    """Give how far a zone is ahead of UTC, in microseconds and as text."""
-    local = (EPOCH + instant * MICROSECOND).astimezone(zone)
-    ahead = local.utcoffset() or timedelta()
-    return ahead // MICROSECOND, local.isoformat(timespec="seconds")[19:]
-
-
-def find_change(zone: ZoneInfo, before: int, after: int) -> int:
-    """Give the first instant, to the microsecond, that has the offset of ``after``; one change lies between."""
-    old = offset_at(zone, before)
-    while after - before > 1:
-        middle = (before + after) // 2
-        before, after = (middle, after) if offset_at(zone, middle) == old else (before, middle)
-    return after
-
-
 def write_query(block: Block, dialect: CsvDialect, offsets: Mapping[str, Sequence[Offset]]) -> str:
     """Give the query whose rows are the finished lines of a block."""
     null = quote_text(write_null(dialect, alone=len(block.fields) == 1))
@@ -233,28 +189,3 @@ def write_cell(field: Field, dialect: CsvDialect, offsets: Sequence[Offset]) -> 
     }
     text = forms.get(field.type) or write_time(f"epoch_us({field.sql})", dialect.datetime_format, offsets)
     return f"enclose({text})" if dialect.quoting == "all" or dialect.can_clash(field.type) else text
-
-
-def write_time(instant: str, form: str, offsets: Sequence[Offset]) -> str:
-    """Give the SQL of an instant (microseconds since 1970) as a text in its zone."""
-    local = f"make_timestamp({instant} + {choose_offset(instant, offsets, lambda one: str(one.east))})"
-    pieces = []
-    for is_offset, parts in groupby(FORMAT_PART.findall(form), OFFSETS.__contains__):
-        if is_offset:
-            pieces += [choose_offset(instant, offsets, OFFSET_TEXTS[part]) for part in parts]
-        else:
-            pieces.append(f"strftime({local}, {quote_text(''.join(parts))})")
-    return f"if({instant} IS NULL, NULL, {' || '.join(pieces)})"
-
-
-def choose_offset(instant: str, offsets: Sequence[Offset], show: Callable[[Offset], str]) -> str:
-    """Give the SQL that picks what holds at an instant."""
-    *earlier, last = offsets
-    cases = " ".join(f"WHEN {instant} < {one.until} THEN {show(one)}" for one in earlier)
-    return f"CASE {cases} ELSE {show(last)} END" if cases else show(last)
-
-
-OFFSET_TEXTS: Mapping[str, Callable[[Offset], str]] = {
-    "%:z": lambda one: quote_text(one.text),
-    "%z": lambda one: quote_text(one.text.replace(":", "")),
-}

@@ -7,22 +7,19 @@ file alone is enough to deliver, to explain and to compare it later.
 from __future__ import annotations
 
 import glob
+import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from itertools import chain
-from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
-
-import msgspec
+from typing import TYPE_CHECKING
 
 from mmflow.atomic import replace_path
 from mmflow.cells import (
     SQL_TYPES,
-    VALUE_TYPES,
     Cell,
     Column,
     ColumnType,
@@ -33,6 +30,7 @@ from mmflow.cells import (
     quote_text,
 )
 from mmflow.csv_text import write_csv
+from mmflow.description import decode_description, encode_description
 from mmflow.dialect import CsvDialect
 from mmflow.errors import GiveUp, StateError, TryLater
 
@@ -53,13 +51,14 @@ __all__ = [
     "write_table",
 ]
 
-FORMAT_VERSION = 1
 MEMORY_LIMIT = "128MB"
 THREADS = 2
 # A row group is built in memory: so many cells fit beside the rest, however wide the table is.
 CELLS_A_GROUP = 500_000
 ROWS_A_GROUP = (2_048, 122_880)  # the smallest that the database takes, and what it likes best
 INTEGERS = frozenset("TINYINT SMALLINT INTEGER BIGINT HUGEINT UTINYINT USMALLINT UINTEGER UBIGINT".split())  # noqa: SIM905
+# What Linux and Windows say of a full disk, also where the database hands it on as text.
+FULL = re.compile("no space left|not enough space|quota exceeded", re.IGNORECASE)
 # Types of a query that become the column's type without losing anything but digits past a double.
 ACCEPTED = {
     "text": frozenset({"VARCHAR"}),
@@ -71,39 +70,12 @@ ACCEPTED = {
 }
 
 
-VALUES_OF = {kind: value for value, kind in VALUE_TYPES.items()}
-
-TypedCell = tuple[ColumnType | None, str | int | float | bool | None]
-"""The type of a cell and its value: JSON has no dates."""
-
-
-class StoredRow(msgspec.Struct, frozen=True):
-    """A row of the footer as the file keeps it."""
-
-    kind: Literal["rest", "total"]
-    cells: tuple[TypedCell, ...]
-
-
-class Envelope(msgspec.Struct, frozen=True):
-    """What every version says."""
-
-    version: int
-
-
-class Description(Envelope, frozen=True):
-    """What the file says about itself."""
-
-    columns: tuple[Column, ...]
-    footer: tuple[StoredRow, ...]
-    notices: tuple[str, ...]
-
-
 @dataclass(frozen=True, slots=True)
 class Table:
     """A snapshot on disk. Immutable; each reader opens its own connection, so threads may share it.
 
     Columns, their order and their types come from the job. Reading raises :class:`StateError` when the file is gone or
-    damaged.
+    damaged; a reader that stops early closes the generator, or lets go of it.
     """
 
     path: Path
@@ -135,13 +107,13 @@ class Table:
         """Give the rows in order; instants are aware, in UTC."""
         return chain.from_iterable(self.batches())
 
-    def batches(self, size: int = 10_000) -> Iterator[list[tuple[Cell, ...]]]:
+    def batches(self, size: int = 10_000) -> Generator[list[tuple[Cell, ...]], None, None]:
         """Give the rows in order, ``size`` at a time (at least 1), in bounded memory."""
         if size < 1:
             raise ValueError("a batch has at least one row")
         return self._read_batches(size)
 
-    def _read_batches(self, size: int) -> Iterator[list[tuple[Cell, ...]]]:
+    def _read_batches(self, size: int) -> Generator[list[tuple[Cell, ...]], None, None]:
         # The database gives aware times only with a library that nobody else needs, so they come as plain UTC.
         cells = ", ".join(
             f"make_timestamp(epoch_us({quote_name(column.name)}))"
@@ -155,7 +127,7 @@ class Table:
             while batch := cursor.fetchmany(size):
                 yield [tuple(map(mark_utc, row)) for row in batch] if timed else batch
 
-    def csv(self, dialect: CsvDialect | None = None) -> Iterator[bytes]:
+    def csv(self, dialect: CsvDialect | None = None) -> Generator[bytes, None, None]:
         """Give the table as CSV in UTF-8, in chunks of whole lines, in bounded memory.
 
         Whole numbers have no decimals, others their shortest exact form without an exponent. :class:`GiveUp` names row
@@ -294,39 +266,6 @@ def check_finite(path: Path, columns: Sequence[Column]) -> None:
             raise GiveUp(f"column {column.name!r} holds {count} numbers that are not finite; expected numbers or null")
 
 
-def encode_description(columns: Sequence[Column], footer: Sequence[FooterRow], notices: Sequence[str]) -> str:
-    """Give what the file says about itself, as JSON; :class:`ValueError` for a footer row that does not fit."""
-    if any(len(row.values) != len(columns) for row in footer):
-        raise ValueError("a footer row needs one value for each column")
-    rows = tuple(StoredRow(row.kind, tuple(map(encode_cell, row.values))) for row in footer)
-    return msgspec.json.encode(Description(FORMAT_VERSION, tuple(columns), rows, tuple(notices))).decode()
-
-
-def encode_cell(cell: Cell) -> TypedCell:
-    """Give a cell of the footer with its type."""
-    if isinstance(cell, float) and not isfinite(cell):
-        raise GiveUp("the footer holds a number that is not finite; expected numbers or null")
-    return VALUE_TYPES.get(type(cell)), cell.isoformat() if isinstance(cell, date) else cell
-
-
-def decode_description(path: Path, data: bytes) -> tuple[tuple[Column, ...], tuple[FooterRow, ...], tuple[str, ...]]:
-    """Give columns, footer and notices of a file; :class:`StateError` when its description cannot be read."""
-    try:
-        if msgspec.json.decode(data, type=Envelope).version > FORMAT_VERSION:
-            raise StateError(f"the snapshot {path} is from a newer version of mmflow; upgrade mmflow")
-        found = msgspec.json.decode(data, type=Description)
-        footer = tuple(FooterRow(row.kind, tuple(map(decode_cell, row.cells))) for row in found.footer)
-    except msgspec.MsgspecError as error:
-        raise StateError(f"the description in the snapshot {path} is damaged; run the report again") from error
-    return found.columns, footer, found.notices
-
-
-def decode_cell(cell: TypedCell) -> Cell:
-    """Give a cell of the footer back its type."""
-    kind, value = cell
-    return None if kind is None else msgspec.convert(value, VALUES_OF[kind])
-
-
 def mark_utc(cell: Cell) -> Cell:
     """Say of a time that it is in UTC."""
     return cell.replace(tzinfo=UTC) if isinstance(cell, datetime) else cell
@@ -345,6 +284,6 @@ def explain_failure(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, duckdb.IOException) as error:
-        if "space" in str(error).lower():
+        if FULL.search(str(error)):
             raise TryLater(f"cannot write the snapshot {path}: the disk is full; make room") from error
         raise GiveUp(f"cannot write the snapshot {path}; check the folder and its permissions") from error

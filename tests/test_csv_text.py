@@ -16,9 +16,9 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from mmflow.csv_text import list_offsets
 from mmflow.dialect import CsvDialect
 from mmflow.errors import GiveUp, UserError
+from mmflow.local_times import list_offsets
 from mmflow.table import Cell, Column, FooterRow, make_table, open_database, write_table
 
 WIDE = "\uff1d\uff0b\uff0d\uff20"  # the full-width twins of = + - @
@@ -114,7 +114,7 @@ def show_time(local: datetime, form: str) -> str:
 
 
 def is_formula(text: str) -> bool:
-    return text.startswith(("\t", "\r", "\n")) or text.lstrip(" \t\r\n\f\v").startswith(tuple("=+-@" + WIDE))
+    return text.startswith(("\t", "\r", "\n")) or text.lstrip(" \t\r\n\f").startswith(tuple("=+-@" + WIDE))
 
 
 def spell(number: float) -> str:

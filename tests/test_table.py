@@ -271,7 +271,7 @@ def test_readers_may_stop_early(path: Path) -> None:
     table = numbers(path, "SELECT i::DOUBLE AS i FROM range(50_000) t(i)", "i")
     reader = table.batches(10)
     assert next(reader)[3] == (3.0,)
-    reader.close()  # type: ignore[attr-defined]
+    reader.close()
     assert len(list(table.rows())) == 50_000
 
 

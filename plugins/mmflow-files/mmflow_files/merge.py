@@ -29,7 +29,7 @@ def merge_csv(path: Path, table: Table, options: CsvOptions, replacement: Replac
 
 def write_header(table: Table, dialect: CsvDialect) -> str:
     """Give the first record of the table as CSV."""
-    with closing(table.csv(dialect)) as chunks:  # type: ignore[type-var]  # a generator, which holds a connection
+    with closing(table.csv(dialect)) as chunks:  # it holds a connection
         return next(split_records(io.StringIO(next(chunks).decode(), newline=""), dialect))[0]
 
 
