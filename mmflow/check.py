@@ -28,6 +28,7 @@ from mmflow.plant import PlantCalendar
 from mmflow.plugins import Registry
 from mmflow.refs import has_reference
 from mmflow.rules import JOB_RULES, SETTINGS_RULES, WRITTEN_RULES, Facts, apply_rules
+from mmflow.rules.changes import ClockChanges
 from mmflow.schema import describe_model
 from mmflow.settings import Settings, Site
 from mmflow.uses import SinkUse, check_connections, check_sinks
@@ -50,16 +51,14 @@ HOST_KEYS: Final = frozenset({"api_key", "base_url"})  # the keys of a site that
 class CheckedSettings:
     """``mmflow.yaml`` after the check: its problems, and what can be known of it when there is no error among them.
 
-    ``calendars`` are those of the sites without an error. ``now`` is the instant of the check, from which on clock
-    changes are looked for; ``root`` is the folder where relative paths start.
+    ``calendars`` are those of the sites without an error.
     """
 
     document: Document
     problems: tuple[Problem, ...]
     parsed: Settings | None
     calendars: Mapping[str, PlantCalendar]
-    root: Path
-    now: datetime
+    changes: ClockChanges
 
     @property
     def settings(self) -> Settings:
@@ -106,13 +105,17 @@ def _expect(parsed: T | None, problems: tuple[Problem, ...], document: Document)
 
 
 def check_settings(document: Document, registry: Registry, root: Path, now: datetime) -> CheckedSettings:
-    """Check ``mmflow.yaml``: connections against the installed sinks, defaults against the keys of a job."""
+    """Check ``mmflow.yaml``: connections against the installed sinks, defaults against the keys of a job.
+
+    Relative paths start at ``root``; clock changes that lie behind ``now`` are of no interest.
+    """
+    changes = ClockChanges(now)
     layers = Layers(document.values, document)
     settings, found = fit_model(layers.values, Settings, Owner("mmflow.yaml"))
     found += [*check_connections(layers.values, registry), *check_defaults(layers.values)]
-    found += apply_rules(SETTINGS_RULES + WRITTEN_RULES, Facts(layers.values, root, now), found)
+    found += apply_rules(SETTINGS_RULES + WRITTEN_RULES, Facts(layers.values, changes), found)
     calendars, wrong = make_calendars(layers.values, root, found)
-    return CheckedSettings(document, layers.problems(found + wrong), settings, calendars, root, now)
+    return CheckedSettings(document, layers.problems(found + wrong), settings, calendars, changes)
 
 
 def make_calendars(
@@ -161,7 +164,7 @@ def check_layers(layers: Layers, settings: CheckedSettings, registry: Registry, 
     names = tuple(sites) if isinstance(sites, dict) else ()
     sinks, wrong = check_sinks(layers.values, connections, registry, strict=strict)
     found += wrong
-    facts = Facts(layers.values, settings.root, settings.now, names, settings.calendars)
+    facts = Facts(layers.values, settings.changes, names, settings.calendars)
     found += apply_rules(JOB_RULES + WRITTEN_RULES if strict else JOB_RULES, facts, found)
     if job and not job.sites:
         job = replace(job, sites=names)

@@ -7,12 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmflow.catalogue import METRICS
 from mmflow.cron import read_cron
 from mmflow.durations import parse_amount, parse_duration
 from mmflow.errors import UserError
+from mmflow.rules.changes import ClockChanges, find_changes
 from mmflow.rules.shaping import find_mixing
-from mmflow.rules.timing import find_changes
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -51,7 +50,10 @@ def test_a_found_change_is_a_real_gap_or_fold(name, days):
             assert returned != middle
 
 
-RATIOS = [name for name, metric in METRICS.items() if metric.unit == "ratio"]
+def test_a_zone_is_looked_at_once():
+    changes = ClockChanges(NOW)
+    assert changes.list_changes(ZoneInfo("Europe/Berlin")) is changes.list_changes(ZoneInfo("Europe/Berlin"))
+    assert len(changes.list_changes(ZoneInfo("Europe/Berlin"))) == 10
 
 
 @pytest.mark.parametrize(

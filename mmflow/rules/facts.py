@@ -4,28 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
-from pathlib import Path as FilePath
+from functools import cached_property
 
+from mmflow.catalogue import METRICS
 from mmflow.document import Path, Value
 from mmflow.errors import hint_names
 from mmflow.faults import Finding, show
 from mmflow.layers import EACH, find, find_texts, get
 from mmflow.plant import PlantCalendar
 from mmflow.refs import has_reference
+from mmflow.rules.changes import ClockChanges
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Facts:
     """The values of one file, and what is known around them.
 
-    ``sites`` are the names in ``mmflow.yaml``, ``calendars`` those of them whose calendar could be made. ``now`` is
-    the instant of the check; only clock changes that lie ahead are looked at from it.
+    ``sites`` are the names in ``mmflow.yaml``, ``calendars`` those of them whose calendar could be made.
     """
 
     values: Value
-    root: FilePath
-    now: datetime
+    changes: ClockChanges
     sites: tuple[str, ...] = ()
     calendars: Mapping[str, PlantCalendar] = field(default_factory=dict)
 
@@ -49,23 +48,34 @@ class Facts:
         """Tell whether there is a value, and not nothing, at a path."""
         return get(self.values, path) is not None
 
-    @property
+    @cached_property
     def metrics(self) -> tuple[tuple[Path, str], ...]:
         """Give the metrics of the report in their order, each with the path of its name."""
         found = [*self.texts("report", "metrics", EACH), *self.texts("report", "metrics", EACH, "metric")]
         return tuple(sorted(found, key=lambda item: item[0][:3]))
 
-    @property
+    @cached_property
     def groups(self) -> tuple[tuple[Path, str], ...]:
         """Give the groups of the report in their order."""
         return tuple(self.texts("report", "group_by", EACH))
 
-    @property
+    @cached_property
     def job_sites(self) -> tuple[str, ...]:
         """Give the sites that the job is about: those it names, else all."""
         return tuple(text for _, text in self.texts("sites", EACH)) or self.sites
 
-    @property
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """Give the names of the columns that the job adds, in order."""
+        return tuple(name for _, block in self.blocks("shape", "columns") for name in block)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Give the names that expressions may use beside those columns: groups of the report, and every metric."""
+        asked = [name for _, name in (*self.groups, *self.metrics)]
+        return tuple(dict.fromkeys([*asked, *(["site"] if len(self.job_sites) > 1 else []), *METRICS]))
+
+    @cached_property
     def job_calendars(self) -> tuple[PlantCalendar, ...]:
         """Give the calendars of those sites."""
         return tuple(self.calendars[name] for name in self.job_sites if name in self.calendars)

@@ -31,20 +31,9 @@ def list_expressions(facts: Facts) -> Iterator[tuple[Path, str]]:
     yield from facts.texts("shape", "where")
 
 
-def known_names(facts: Facts) -> list[str]:
-    """Give the names that expressions may use beside earlier columns: groups of the report, and every metric."""
-    asked = [name for _, name in (*facts.groups, *facts.metrics)]
-    return list(dict.fromkeys([*asked, *(["site"] if len(facts.job_sites) > 1 else []), *METRICS]))
-
-
-def new_columns(facts: Facts) -> list[str]:
-    """Give the names of the columns that the job adds, in order."""
-    return [name for _, block in facts.blocks("shape", "columns") for name in block]
-
-
 def check_columns(facts: Facts) -> Iterator[Finding]:
     """Expect plain names of new columns that nothing else has."""
-    taken = {name.lower() for name in (*known_names(facts), *GROUPS)}
+    taken = {name.lower() for name in (*facts.names, *GROUPS)}
     for path, block in facts.blocks("shape", "columns"):
         for name in block:
             if not COLUMN_NAME.fullmatch(name):
@@ -56,7 +45,7 @@ def check_columns(facts: Facts) -> Iterator[Finding]:
 
 def check_expressions(facts: Facts) -> Iterator[Finding]:
     """Expect well-formed expressions over metrics, groups of the report and earlier columns."""
-    names, added = known_names(facts), new_columns(facts)
+    names, added = facts.names, facts.columns
     for path, text in list_expressions(facts):
         place = len(added) if path[1] == "where" else added.index(str(path[2]))
         if wrong := check_expression(text, [*names, *added]):
@@ -111,7 +100,7 @@ def check_weekdays(facts: Facts) -> Iterator[Finding]:
 
 def check_sort(facts: Facts) -> Iterator[Finding]:
     """Expect rows to be sorted by columns that exist."""
-    names = [*known_names(facts), *new_columns(facts), *compared_names(facts)]
+    names = [*facts.names, *facts.columns, *compared_names(facts)]
     found = [(path, text.removeprefix("-")) for path, text in facts.texts("shape", "sort", EACH)]
     for path, name in found:
         if name not in names:
@@ -128,7 +117,7 @@ def hint_column(name: str, names: Iterable[str]) -> str:
 def compared_names(facts: Facts) -> Iterator[str]:
     """Give the names of the columns that ``compare`` adds."""
     if facts.has("shape", "compare"):
-        for name in [*(name for _, name in facts.metrics), *new_columns(facts)]:
+        for name in [*(name for _, name in facts.metrics), *facts.columns]:
             yield from (f"{name}_{word}" for word in COMPARED)
 
 
@@ -140,7 +129,7 @@ def check_rest(facts: Facts) -> Iterator[Finding]:
 
 def check_checks(facts: Facts) -> Iterator[Finding]:
     """Expect checks to look at columns that exist, or at a number of rows."""
-    names = [name for name in (*known_names(facts), *new_columns(facts)) if name not in GROUPS]
+    names = [name for name in (*facts.names, *facts.columns) if name not in GROUPS]
     for key in ("column", "min", "max"):
         for path, name in facts.texts("checks", EACH, key):
             if name not in names:

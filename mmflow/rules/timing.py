@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
-from typing import Final, NamedTuple
+from datetime import datetime
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -23,9 +23,6 @@ from mmflow.refs import has_reference
 from mmflow.rules.facts import Facts
 from mmflow.rules.forms import check_forms, fits_form
 from mmflow.windows import check_window, read_window
-
-YEARS_AHEAD: Final = 5
-STEP: Final = timedelta(days=5)  # shorter than any spell between two clock changes
 
 
 def check_window_words(facts: Facts) -> Iterator[Finding]:
@@ -102,7 +99,7 @@ def check_clock_changes(facts: Facts) -> Iterator[Finding]:
     if zone is None or cron is None:
         return
     times = cron.times
-    for change in find_changes(zone, facts.now):
+    for change in facts.changes.list_changes(zone):
         due = [at for at in times if change.first <= datetime.combine(change.day, at) < change.end]
         if due and cron.comes_on(change.day):
             what = "comes twice" if change.back else "does not exist"
@@ -130,38 +127,6 @@ def find_fixed_cron(facts: Facts) -> Cron | None:
     except UserError:
         return None  # said by check_cron
     return cron if cron.is_fixed else None
-
-
-class Change(NamedTuple):
-    """The wall clock from ``first`` up to ``end``, of one day, that is skipped, or that comes twice (``back``)."""
-
-    day: date
-    first: datetime
-    end: datetime
-    back: bool
-
-
-def find_changes(zone: ZoneInfo, now: datetime) -> Iterator[Change]:
-    """Give the clock changes of a zone in the years after ``now``, in order."""
-    at, offset = now.astimezone(UTC), _offset(zone, now)
-    for _ in range(366 * YEARS_AHEAD // STEP.days):
-        after, changed = at + STEP, _offset(zone, at + STEP)
-        if changed != offset:
-            yield _find_change(zone, at, after)
-        at, offset = after, changed
-
-
-def _find_change(zone: ZoneInfo, before: datetime, after: datetime) -> Change:
-    while after - before > timedelta(minutes=1):
-        middle = before + (after - before) / 2
-        before, after = (middle, after) if _offset(zone, middle) == _offset(zone, before) else (before, middle)
-    instant = after.replace(second=0, microsecond=0)
-    walls = [instant.replace(tzinfo=None) + _offset(zone, moment) for moment in (before, after)]
-    return Change(min(walls).date(), min(walls), max(walls), back=walls[1] < walls[0])
-
-
-def _offset(zone: ZoneInfo, instant: datetime) -> timedelta:
-    return instant.astimezone(zone).utcoffset() or timedelta()
 
 
 def check_slice(facts: Facts) -> Iterator[Finding]:
