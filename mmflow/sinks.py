@@ -60,7 +60,7 @@ class RunInfo:
     output: Path  # every file a sink writes stays under it
     output_mode: int
     job_folder: Path  # templates are looked up here
-    names: Mapping[str, str]  # a text for each of mmflow.files.PATH_WORDS
+    names: Mapping[str, str]  # a text for each of mmflow.paths.PATH_WORDS
     connection: Options | None = None
     previous: Receipt | None = None
     attachments: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)

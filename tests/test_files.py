@@ -307,3 +307,15 @@ def test_unknown_failure_is_worth_another_try_and_has_the_words_of_the_system():
     found = explain_failure(OSError(errno.ESTALE, "Stale file handle"), Path("report.csv"))
     assert type(found) is TryLater
     assert str(found) == "cannot write report.csv: stale file handle (ESTALE)"
+
+
+def test_scratch_is_private_and_gone_afterwards(tmp_path):
+    path = tmp_path / "report.parquet"
+    with replace_file(path, 0o644) as draft, draft.scratch() as folder:
+        assert folder.parent == tmp_path
+        if os.name == "posix":
+            assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        (folder / "made").write_bytes(b"by a library")
+        draft.file.write((folder / "made").read_bytes())
+    assert path.read_bytes() == b"by a library"
+    assert listing(tmp_path) == ["report.parquet"]

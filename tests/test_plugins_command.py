@@ -5,7 +5,7 @@ import json
 import pytest
 
 from mmflow.plugins import PluginInfo, Registry, load
-from mmflow.testing import generated
+from tools import generated
 
 
 def test_list_shows_each_sink_with_its_package_and_state(desk):
@@ -136,7 +136,7 @@ def test_table_of_packages_is_what_the_projects_declare(tmp_path, monkeypatch):
 
 def test_tables_in_a_text_are_written_anew_and_the_rest_stays():
     text = "before\n<!-- options of console -->\nold\n<!-- end -->\nafter\n"
-    filled = generated.fill_tables(text, load())
+    filled = generated.fill_blocks(text, load())
     assert filled.startswith("before\n<!-- options of console -->\n\n| key |")
     assert filled.endswith("|\n\n<!-- end -->\nafter\n")
-    assert generated.fill_tables(filled, load()) == filled
+    assert generated.fill_blocks(filled, load()) == filled

@@ -27,6 +27,7 @@ def mmflow_sinks() -> Iterable[SinkType]:
         summary="A JSON Lines file: one object for each row.",
         options=JsonlOptions,
         deliver="mmflow_files.deliver:deliver_jsonl",
+        render="mmflow_files.deliver:render_jsonl",
         validate=validate_file,
         modes=("replace", "replace_window"),
     )

@@ -135,5 +135,5 @@ def reads_back(form: str, *, whole: bool) -> bool:
 
 
 def python_form(form: str) -> str:
-    """Give a form of times in Python's words, which read ``%:z`` as ``%z``."""
-    return form.replace("%:z", "%z")
+    """Give a form of times in the words by which Python reads: ``%z`` for ``%:z`` too, and ``%d`` for ``%-d``."""
+    return form.replace("%:", "%").replace("%-", "%")

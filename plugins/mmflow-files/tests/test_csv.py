@@ -7,6 +7,9 @@ from datetime import date
 import pytest
 
 from mmflow.errors import GiveUp
+from mmflow.options import convert_values
+from mmflow.plugins import load
+from mmflow.sinks import find_function
 from mmflow.table import FooterRow
 from mmflow.testing.deliveries import HOUR, PARTS, make_run
 from mmflow.testing.deliveries import day_rows as rows
@@ -136,6 +139,7 @@ GOOD = [
     {},
     {"path": "{month}/{job}.csv", "mode": "replace_window"},
     {"path": "x.csv", "mode": "replace_window", "date_format": "%d.%m.%y"},
+    {"path": "x.csv", "mode": "replace_window", "date_format": "%-d %b %Y"},
     {"delimiter": ";", "decimal": ","},
     {"delimiter": ",", "decimal": ","},
 ]
@@ -145,6 +149,7 @@ BAD = [
     ({"mode": "replace_window"}, "path", "{date} makes a new file every time, replace_window needs one that stays"),
     ({"path": "x.csv", "mode": "replace_window", "header": "none"}, "header", "replace_window needs a header"),
     ({"path": "x.csv", "mode": "replace_window", "date_format": "%d.%m."}, "date_format", "cannot be read back"),
+    ({"path": "x.csv", "mode": "replace_window", "date_format": "%G-%V"}, "date_format", "cannot be read back"),
     ({"quoting": "none", "decimal": ","}, "quoting", "quoting is none, but numbers can hold the delimiter"),
     ({"delimiter": "x"}, "delimiter", "delimiter must be one character"),
     ({"date_format": "%Q"}, "date_format", "date_format has no directive '%Q'"),
@@ -176,3 +181,12 @@ def test_replace_window_by_hour_needs_the_offset_in_the_time(validate):
     assert validate("csv", time_column="hour", **written, datetime_format="%Y-%m-%d %H:%M%z") == {}
     found = validate("csv", time_column="hour", **written, datetime_format="%Y-%m-%d %H:%M")
     assert found["datetime_format"].endswith("write the whole date, the time and %z")
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_preview_shows_the_text_of_the_file_and_writes_nothing(tmp_path, table, deliver, kind):
+    sink, made, run = load().sinks[kind], table(rows(SATURDAY, 2)), make_run(tmp_path)
+    shown = find_function(sink.render)(made, convert_values({}, sink.options), run)
+    assert not run.output.exists()
+    deliver(kind, made, run)
+    assert shown == read(tmp_path / f"out/morning-oee/2026-11-21.{kind}", "utf-8-sig")
