@@ -45,6 +45,8 @@ def check_metrics(facts: Facts) -> Iterator[Finding]:
     for path, name in facts.metrics:
         if name in GROUPS and name not in METRICS:
             yield Finding(path, f"{show(name)} is a group, not a metric", "write it under group_by")
+        elif not name:
+            yield Finding(path, "found empty text, expected the name of a metric", "write a name such as oee")
         elif name not in METRICS:
             near = suggest_name(name, METRICS)
             hint = f"did you mean {near!r}?" if near else "the service will be asked for it as it stands here"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -27,15 +28,23 @@ from mmflow.windows import check_window, read_window
 
 def check_window_words(facts: Facts) -> Iterator[Finding]:
     """Expect a window that means something at every site of the job."""
-    window = read_spec(facts) or facts.text("window")
-    if not window:
-        return
-    try:
-        read_window(window)
-    except UserError as error:
-        yield explain_error(("window", "on") if isinstance(window, WindowSpec) and window.on else ("window",), error)
-    else:
-        yield from check_shift(facts, window)
+    for window in read_windows(facts):
+        try:
+            read_window(window)
+        except UserError as error:
+            on = isinstance(window, WindowSpec) and window.on
+            yield explain_error(("window", "on") if on else ("window",), error)
+        else:
+            yield from check_shift(facts, window)
+
+
+def read_windows(facts: Facts) -> Iterator[str | WindowSpec]:
+    """Give the window, unless its form is wrong or it holds references; of both is said elsewhere."""
+    yield from (text for _, text in facts.texts("window"))
+    for _, block in facts.blocks("window"):
+        if fits_form(block, WINDOW_FORMS) and not any(has_reference(text) for _, text in all_texts(block)):
+            with suppress(msgspec.ValidationError):
+                yield convert_values(block, WindowSpec)
 
 
 def check_shift(facts: Facts, window: str | WindowSpec) -> Iterator[Finding]:
@@ -55,18 +64,6 @@ def blame_shift(window: str | WindowSpec, calendar: PlantCalendar) -> Path:
         return ("window",)
     schedules = {"", OWN, *(schedule.name for schedule in calendar.schedules)}
     return ("window", "shift" if window.schedule in schedules else "schedule")
-
-
-def read_spec(facts: Facts) -> WindowSpec | None:
-    """Give a window of several keys when nothing is wrong with their form and all their values are known."""
-    for _, block in facts.blocks("window"):
-        if not fits_form(block, WINDOW_FORMS) or any(has_reference(text) for _, text in all_texts(block)):
-            return None
-        try:
-            return convert_values(block, WindowSpec)
-        except msgspec.ValidationError:
-            return None
-    return None
 
 
 def check_cron(facts: Facts) -> Iterator[Finding]:
