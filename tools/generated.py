@@ -72,9 +72,19 @@ TABLES: Final[Mapping[str, Callable[[], str]]] = {
     "metrics": metrics_table,
     "units": units_table,
 }
+LANGUAGES: Final = {".py": "python", ".toml": "toml", ".yaml": "yaml"}
+
+
+def quote_source(name: str, _registry: Registry) -> str:
+    """Give a file of this repository as a block of code."""
+    path = ROOT / name
+    return f"```{LANGUAGES[path.suffix]}\n{path.read_text(encoding='utf-8')}```"
+
+
 WRITERS: Final[Mapping[str, Callable[[str, Registry], str]]] = {
     "keys": list_model,
     "options": list_options,
+    "source": quote_source,
     "table": lambda name, _registry: TABLES[name](),
 }
 

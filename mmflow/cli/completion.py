@@ -23,10 +23,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print them."""
-    import argcomplete
+    from argcomplete.shell_integration import shellcode
 
     # zsh reads the same lines as bash; argcomplete knows it by that name.
-    code = argcomplete.shellcode(["mmflow"], shell="bash" if args.shell == "zsh" else args.shell)
+    code = shellcode(["mmflow"], shell="bash" if args.shell == "zsh" else args.shell)
     out = open_output(args)
     if out.as_json:
         out.data({"shell": args.shell, "code": code})
