@@ -99,7 +99,7 @@ def validate_file(options: FileOptions, time_column: str) -> Iterator[tuple[str,
         if word in options.path:
             yield (
                 "path",
-                f"{word} makes a new file every time, replace_window needs one that stays; use {{month}} or none",
+                f"{options.path!r} is a new file every time, replace_window needs one that stays; leave {word} out",
             )
 
 

@@ -60,7 +60,7 @@ class Replacement:
     @property
     def start(self) -> str:
         """The first moment of the delivery, of any site."""
-        return min(first for _, first, _ in self.ranges)
+        return min((first for _, first, _ in self.ranges), default="")
 
     def covers(self, site: str, moment: str) -> bool:
         """Tell whether a row is delivered anew, or is no longer there."""

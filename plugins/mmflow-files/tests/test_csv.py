@@ -146,7 +146,11 @@ GOOD = [
 BAD = [
     ({"path": "../x.csv"}, "path", "has '..' where a name was expected"),
     ({"path": "{dat}.csv"}, "path", "did you mean '{date}'?"),
-    ({"mode": "replace_window"}, "path", "{date} makes a new file every time, replace_window needs one that stays"),
+    (
+        {"mode": "replace_window"},
+        "path",
+        "'{job}/{date}.csv' is a new file every time",
+    ),
     ({"path": "x.csv", "mode": "replace_window", "header": "none"}, "header", "replace_window needs a header"),
     ({"path": "x.csv", "mode": "replace_window", "date_format": "%d.%m."}, "date_format", "cannot be read back"),
     ({"path": "x.csv", "mode": "replace_window", "date_format": "%G-%V"}, "date_format", "cannot be read back"),
