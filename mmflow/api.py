@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 import ssl
 import threading
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -37,18 +36,17 @@ from mmflow.refs import Redactor, check_key_characters
 from mmflow.refusals import Refusal, explain_refusal
 from mmflow.retry import TRIES, TRIES_WHEN_CUT, draw_wait, read_retry_after
 from mmflow.settings import Network
+from mmflow.unpack import MEGABYTE, limit_size, unpack_chunks
 from mmflow.wire import Timer, open_pool, trust_authorities
 
 T = TypeVar("T")
 
-MEGABYTE = 1_000_000
 CONNECT_SECONDS = 10.0
-# How long the service may be silent. A large report takes it a while, and nobody says how long at most.
-SILENT_SECONDS = 120.0
+# How long the service may be silent, as a share of the deadline: nobody says how long it takes over a large report,
+# and a connection that has died without a word should leave time for another try.
+SILENT_SHARE = 0.5
 LONGEST_STEP = 0.5  # seconds of waiting after which a closed client is noticed
-CHUNK_BYTES = 1 << 18
 REFUSAL_BYTES = 1 << 16
-GZIP = 16 + zlib.MAX_WBITS
 TRANSIENT = frozenset({408, 425, 429})
 
 
@@ -85,7 +83,7 @@ class Api:
         self._rng = rng or Random()  # noqa: S311  # spreads load, guards nothing
         self._tell = tell
         self._limit = network.max_answer_mb * MEGABYTE
-        self._deadline = parse_duration(network.deadline).total_seconds()
+        self._deadline = read_deadline(network)
         self._budget = threading.BoundedSemaphore(network.in_flight)
         self._resume_at = -math.inf
         self._closed = threading.Event()
@@ -136,7 +134,7 @@ class Api:
         with self._client.stream("POST", self.host.base_url + path, content=content) as response:
             if response.status_code != 200:
                 raise self._refuse(response)
-            yield limit_size(unpack_body(response), self._limit)
+            yield limit_size(unpack_chunks(response.iter_raw(), packing_of(response)), self._limit)
 
     def _refuse(self, response: httpx.Response) -> RunError:
         where, status, headers = str(response.request.url), response.status_code, response.headers
@@ -244,11 +242,16 @@ def open_client(host: Host, network: Network, timer: Timer) -> httpx.Client:
             "Accept-Encoding": "gzip",
             "User-Agent": f"mmflow/{__version__}",
         },
-        timeout=httpx.Timeout(SILENT_SECONDS, connect=CONNECT_SECONDS),
+        timeout=httpx.Timeout(read_deadline(network) * SILENT_SHARE, connect=CONNECT_SECONDS),
         transport=TimedTransport(host.base_url, network, timer),
         follow_redirects=False,
         trust_env=False,
     )
+
+
+def read_deadline(network: Network) -> float:
+    """Give the seconds that one request may take with all its tries."""
+    return parse_duration(network.deadline).total_seconds()
 
 
 def find_tls_fault(error: httpx.TransportError) -> str:
@@ -282,54 +285,16 @@ def write_answer(chunks: Iterator[bytes], file: BinaryIO, check: Callable[[Bytes
     return Written(size, digest.hexdigest())
 
 
+def packing_of(response: httpx.Response) -> str:
+    """Give how the body is packed, "identity" for not at all."""
+    return str(response.headers.get("content-encoding", "identity")).lower()
+
+
 def read_start(response: httpx.Response) -> str:
     """Give the first part of the body of an error."""
     found = bytearray()
-    for chunk in unpack_body(response):
+    for chunk in unpack_chunks(response.iter_raw(), packing_of(response)):
         found += chunk
         if len(found) > REFUSAL_BYTES:
             break
     return found[:REFUSAL_BYTES].decode("utf-8", "replace")
-
-
-def limit_size(chunks: Iterator[bytes], limit: int) -> Iterator[bytes]:
-    """Let pieces through up to ``limit`` bytes together; one more raises :class:`NotAnAnswer`."""
-    size = 0
-    for chunk in chunks:
-        size += len(chunk)
-        if size > limit:
-            most = f"{limit // MEGABYTE} MB (network.max_answer_mb)"
-            raise NotAnAnswer(f"is larger than {most} when unpacked; give the job a shorter 'slice' or fewer groups")
-        yield chunk
-
-
-def unpack_body(response: httpx.Response) -> Iterator[bytes]:
-    """Give the body unpacked, in pieces of bounded size, so that a few bytes cannot become many at once.
-
-    Raises :class:`NotAnAnswer` for a broken packing and for one that was not asked for.
-    """
-    packing = response.headers.get("content-encoding", "identity").lower()
-    if packing == "identity":
-        yield from response.iter_raw()
-        return
-    if packing != "gzip":
-        raise NotAnAnswer(f"is packed as {packing!r}, and only gzip was asked for")
-    unzip = zlib.decompressobj(wbits=GZIP)
-    try:
-        for raw in response.iter_raw():
-            yield from unzip_piece(unzip, raw)
-    except zlib.error as error:
-        raise NotAnAnswer(f"is not the gzip that it claims to be ({error})", cut=True) from None
-    if not unzip.eof:
-        raise NotAnAnswer("ends in the middle of its gzip", cut=True)
-
-
-def unzip_piece(unzip: zlib._Decompress, raw: bytes) -> Iterator[bytes]:
-    """Unpack one piece into pieces of at most ``CHUNK_BYTES``."""
-    while True:
-        chunk = unzip.decompress(raw, CHUNK_BYTES)
-        raw = unzip.unconsumed_tail
-        if chunk:
-            yield chunk
-        if not raw and len(chunk) < CHUNK_BYTES:
-            return

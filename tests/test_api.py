@@ -1,67 +1,21 @@
-"""The client against the simulated service, and against servers that break the protocol."""
+"""The client against the simulated service: right answers, patience, and what is no answer."""
 
-import gzip
 import socket
-import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
 from pathlib import Path
-from random import Random
-from typing import Self
 
-import httpx
 import pytest
-import trustme
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from mmflow.answers import NotAnAnswer, check_grouped, check_ungrouped
-from mmflow.api import CHUNK_BYTES, Api, unpack_body
-from mmflow.clock import Clock, FixedClock, SystemClock
+from mmflow.answers import check_grouped, check_ungrouped
 from mmflow.errors import BadRequest, BadResponse, GiveUp, TryLater, UserError
-from mmflow.hosts import Host
-from mmflow.refs import Secret
-from mmflow.settings import Network
 from mmflow.simulator import Access, Plant, Simulator
+from tests.api_desk import BODY, KEY, NOW, PATH, Desk, refused
+from tests.raw_server import RawServer, read_request, send_json
 
-NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
-KEY = "key-boston-8d21f0"
-PATH = "/reports/production"
-BODY = {
-    "startDay": "2026-11-17",
-    "endDay": "2026-11-18",
-    "data": [{"metric": "goodParts"}, {"metric": "oee"}],
-    "groupBy": [{"group": "machine"}, {"group": "day"}],
-    "flatten": True,
-}
 PLANT = Plant(seed=1)
-
-
-class Desk:
-    """Opens clients and remembers what they said; all are closed at the end."""
-
-    def __init__(self, folder: Path) -> None:
-        self.sink = folder / "answer.json"
-        self.clock = FixedClock(NOW)
-        self.said: list[str] = []
-        self.stack = ExitStack()
-
-    def open(
-        self, url: str, key: str = KEY, *, clock: Clock | None = None, key_name: str = "the key", **network: object
-    ) -> Api:
-        host = Host(url, Secret(key), key_name)
-        made = Api(host, Network(**network), clock or self.clock, rng=Random(7), tell=self.said.append)
-        return self.stack.enter_context(made)
-
-    def ask(self, api: Api) -> bytes:
-        written = api.post(PATH, BODY, sink=self.sink, check=check_grouped)
-        data = self.sink.read_bytes()
-        assert len(data) == written.bytes
-        return data
 
 
 @pytest.fixture
@@ -77,16 +31,6 @@ def sim() -> Iterator[Simulator]:
     plants = {KEY: PLANT, "key-reno": PLANT, "key-erp": Access(PLANT, scopes=frozenset({"erp"}))}
     with Simulator(plants, now=NOW) as simulator:
         yield simulator
-
-
-def refused(api: Api, desk: Desk, kind: type[Exception]) -> str:
-    """The text of the error that asking raises; it leaves no file and never holds the key."""
-    with pytest.raises(kind) as caught:
-        desk.ask(api)
-    assert type(caught.value) is kind
-    assert not desk.sink.exists()
-    assert api.host.key.reveal() not in str(caught.value)
-    return str(caught.value)
 
 
 # --- a right answer ---------------------------------------------------------------------------------------------------
@@ -237,121 +181,7 @@ def test_a_name_that_nobody_knows_is_worth_another_try(desk: Desk, monkeypatch: 
     assert "not known" in text
 
 
-# --- certificates -----------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-def tls_context(leaf: trustme.LeafCert) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    leaf.configure_cert(context)
-    return context
-
-
-def serve_empty(conn: socket.socket) -> None:
-    while read_request(conn):
-        send_json(conn, b'{"items":[]}')
-
-
-@pytest.mark.row("R32")
-@pytest.mark.row("S47")
-def test_the_company_authority_is_trusted_when_its_file_is_given(
-    desk: Desk, authority: trustme.CA, tmp_path: Path
-) -> None:
-    bundle = tmp_path / "company.pem"
-    authority.cert_pem.write_to_path(str(bundle))
-    with RawServer(serve_empty, tls_context(authority.issue_cert("127.0.0.1"))) as server:
-        assert desk.ask(desk.open(server.url, ca_bundle=str(bundle))) == b'{"items":[]}'
-
-
-@pytest.mark.row("R32")
-@pytest.mark.row("S47")
-@pytest.mark.parametrize("case", ["unknown authority", "wrong host", "expired"])
-def test_a_certificate_that_does_not_hold_ends_the_request_at_once(
-    desk: Desk, authority: trustme.CA, tmp_path: Path, case: str
-) -> None:
-    """There is no second try without looking at the certificate, and the key was not sent."""
-    bundle = tmp_path / "company.pem"
-    authority.cert_pem.write_to_path(str(bundle))
-    past = datetime.now(UTC) - timedelta(days=1)
-    leaf, words = {
-        "unknown authority": (trustme.CA().issue_cert("127.0.0.1"), "unable to get local issuer certificate"),
-        "wrong host": (authority.issue_cert("plant.example"), "127.0.0.1"),
-        "expired": (authority.issue_cert("127.0.0.1", not_after=past), "expired"),
-    }[case]
-    with RawServer(serve_empty, tls_context(leaf)) as server:
-        text = refused(desk.open(server.url, ca_bundle=str(bundle)), desk, GiveUp)
-        assert "cannot be trusted" in text
-        assert words in text
-        assert "network.ca_bundle" in text
-    assert server.received == b""
-    assert desk.clock.monotonic() == 0
-
-
-@pytest.mark.row("R32")
-def test_a_server_that_speaks_only_old_tls_is_not_trusted(desk: Desk, authority: trustme.CA, tmp_path: Path) -> None:
-    bundle = tmp_path / "company.pem"
-    authority.cert_pem.write_to_path(str(bundle))
-
-    def alert(conn: socket.socket) -> None:
-        """What a server of TLS 1.0 answers: a fatal alert, protocol_version."""
-        conn.recv(4096)
-        conn.sendall(b"\x15\x03\x01\x00\x02\x02\x46")
-
-    with RawServer(alert, scheme="https") as server:
-        text = refused(desk.open(server.url, ca_bundle=str(bundle)), desk, GiveUp)
-    assert "cannot be trusted" in text
-    assert "PROTOCOL_VERSION" in text
-
-
-@pytest.mark.row("R32")
-def test_plain_http_behind_an_https_address_is_not_trusted(desk: Desk) -> None:
-    with RawServer(lambda conn: conn.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n"), scheme="https") as server:
-        assert "cannot be trusted" in refused(desk.open(server.url), desk, GiveUp)
-
-
-@pytest.mark.row("S47")
-@pytest.mark.parametrize(("content", "words"), [(None, "cannot be read"), ("no certificate", "is not a file of PEM")])
-def test_a_ca_bundle_that_is_none_is_said_before_anything_is_asked(
-    desk: Desk, tmp_path: Path, content: str | None, words: str
-) -> None:
-    bundle = tmp_path / "company.pem"
-    if content:
-        bundle.write_text(content, encoding="utf-8")
-    with pytest.raises(UserError, match=words):
-        desk.open("https://plant.invalid", ca_bundle=str(bundle))
-
-
-# --- slow and broken bodies -------------------------------------------------------------------------------------------
-
-# A gzip head that announces a file name, which goes on until a zero byte comes.
-GZIP_NAME = b"\x1f\x8b\x08\x08\x00\x00\x00\x00\x00\x03"
-HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-
-
-@pytest.mark.row("R33")
-@pytest.mark.parametrize(
-    ("start", "piece"),
-    [
-        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
-        (HEAD + b"Content-Length: 100000\r\n\r\n", b" "),
-        (HEAD, b"X: y\r\n"),
-        (b"", b"H"),
-        (HEAD + b"Content-Encoding: gzip\r\nContent-Length: 100000\r\n\r\n" + GZIP_NAME, b"n"),
-        (b"", b""),
-    ],
-    ids=["chunks", "body", "headers", "status line", "gzip that gives nothing", "silence"],
-)
-def test_bytes_that_trickle_end_at_the_deadline(desk: Desk, start: bytes, piece: bytes) -> None:
-    with RawServer(lambda conn: trickle(conn, start, piece)) as server:
-        clock = SystemClock()
-        began = clock.monotonic()
-        text = refused(desk.open(server.url, clock=clock, deadline="1 second"), desk, TryLater)
-        assert clock.monotonic() - began < 5
-    assert "no whole answer in 1 s (network.deadline)" in text
+# --- broken answers -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.row("R34")
@@ -479,29 +309,6 @@ def test_a_bomb_costs_less_than_300_mb_of_memory(tmp_path: Path, sim: Simulator)
     assert list(tmp_path.iterdir()) == []
 
 
-@given(data=st.binary(max_size=3000), sizes=st.lists(st.integers(1, 400), min_size=1), repeat=st.integers(1, 600))
-@settings(deadline=None, max_examples=40)
-def test_gzip_is_unpacked_whatever_its_pieces(data: bytes, sizes: list[int], repeat: int) -> None:
-    packed = gzip.compress(data * repeat)
-    pieces = list(unpack_body(response_of(packed, sizes)))
-    assert b"".join(pieces) == data * repeat
-    assert all(len(piece) <= CHUNK_BYTES for piece in pieces)
-
-
-@given(cut=st.integers(1, 60))
-@settings(deadline=None, max_examples=30)
-def test_gzip_without_its_end_is_no_answer(cut: int) -> None:
-    packed = gzip.compress(Random(cut).randbytes(100))
-    with pytest.raises(NotAnAnswer, match="gzip") as caught:
-        list(unpack_body(response_of(packed[:-cut], [7])))
-    assert caught.value.cut
-
-
-def test_packing_that_was_not_asked_for_is_refused() -> None:
-    with pytest.raises(NotAnAnswer, match="packed as 'br'"):
-        list(unpack_body(httpx.Response(200, headers={"content-encoding": "br"}, stream=Pieces([b"x"]))))
-
-
 # --- refusals ---------------------------------------------------------------------------------------------------------
 
 
@@ -575,208 +382,6 @@ def test_a_key_that_no_header_can_hold_is_refused_without_being_shown(desk: Desk
         desk.open("https://plant.invalid", key)
     assert "the key" in str(caught.value)
     assert not key or key not in str(caught.value)
-
-
-# --- proxies ----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.row("S46")
-@pytest.mark.parametrize("source", ["settings", "environment"])
-@pytest.mark.parametrize(
-    ("reply", "kind", "words"),
-    [
-        (b"407 Proxy Authentication Required", GiveUp, "the proxy on the way to https://plant.invalid refused: 407"),
-        (b"502 Bad Gateway", TryLater, "cannot be reached: 502"),
-    ],
-)
-def test_a_proxy_carries_the_request_and_sees_no_key(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, source: str, reply: bytes, kind: type[Exception], words: str
-) -> None:
-    def answer(conn: socket.socket) -> None:
-        read_request(conn)
-        conn.sendall(b"HTTP/1.1 " + reply + b"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-
-    with RawServer(answer) as proxy:
-        address = proxy.url.replace("http://", "http://user:pass%20word@")
-        monkeypatch.setenv("https_proxy", address if source == "environment" else "http://127.0.0.1:9")
-        monkeypatch.setenv("no_proxy", "")
-        api = desk.open("https://plant.invalid", proxy=address if source == "settings" else "")
-        text = refused(api, desk, kind)
-    assert words in text
-    assert "pass word" not in text
-    assert proxy.received.startswith(b"CONNECT plant.invalid:443 HTTP/1.1\r\n")
-    assert b"Proxy-Authorization: Basic dXNlcjpwYXNzIHdvcmQ=" in proxy.received
-    assert KEY.encode() not in proxy.received
-
-
-@pytest.mark.row("S46")
-def test_this_machine_is_reached_without_a_proxy(sim: Simulator, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-    desk.ask(desk.open(sim.url, proxy="http://127.0.0.1:9"))
-
-
-def test_a_proxy_of_another_kind_is_refused(desk: Desk) -> None:
-    with pytest.raises(UserError, match=r"like http://proxy\.example\.com:3128"):
-        desk.open("https://plant.invalid", proxy="socks5://127.0.0.1:9")
-
-
-# --- the end ----------------------------------------------------------------------------------------------------------
-
-
-def test_closing_ends_what_another_thread_is_waiting_for(desk: Desk) -> None:
-    reached, errors = threading.Event(), []
-
-    def hang(conn: socket.socket) -> None:
-        read_request(conn)
-        reached.set()
-        conn.recv(1)
-
-    with RawServer(hang) as server:
-        api = desk.open(server.url, clock=SystemClock())
-
-        def ask() -> None:
-            try:
-                desk.ask(api)
-            except GiveUp as error:
-                errors.append(str(error))
-
-        thread = threading.Thread(target=ask)
-        thread.start()
-        assert reached.wait(10)
-        api.close()
-        thread.join(10)
-    assert errors == [f"asking {server.url} was stopped"]
-
-
-# --- small servers ----------------------------------------------------------------------------------------------------
-
-
-class RawServer:
-    """A TCP server whose answers are written by hand; closes everything at the end."""
-
-    def __init__(
-        self, answer: Callable[[socket.socket], None], context: ssl.SSLContext | None = None, scheme: str = ""
-    ) -> None:
-        self.answer = answer
-        self.context = context
-        self.connections: list[socket.socket] = []
-        self.threads: list[threading.Thread] = []
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"{scheme or ('https' if context else 'http')}://127.0.0.1:{self.listener.getsockname()[1]}"
-        self.taken: list[bytes] = []
-
-    @property
-    def received(self) -> bytes:
-        """What came in, before any TLS of ours."""
-        return b"".join(self.taken)
-
-    def __enter__(self) -> Self:
-        self.threads.append(threading.Thread(target=self.accept))
-        self.threads[0].start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with suppress(OSError):
-            self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-        for conn in self.connections:
-            with suppress(OSError):
-                conn.shutdown(socket.SHUT_RDWR)
-        for thread in self.threads:
-            thread.join(10)
-        for conn in self.connections:
-            conn.close()
-
-    def accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                conn, _ = self.listener.accept()
-                thread = threading.Thread(target=self.serve, args=(conn,))
-                self.connections.append(conn)
-                self.threads.append(thread)
-                thread.start()
-
-    def serve(self, conn: socket.socket) -> None:
-        """Answer one connection until it breaks, and close it."""
-        with suppress(OSError, ssl.SSLError, threading.BrokenBarrierError):
-            if self.context:
-                conn = self.context.wrap_socket(conn, server_side=True)
-                self.connections.append(conn)
-            wrapped = Recording(conn, self.taken)
-            self.answer(wrapped)  # type: ignore[arg-type]
-        with suppress(OSError):
-            conn.shutdown(socket.SHUT_RDWR)
-        conn.close()
-
-
-class Recording:
-    """A socket that keeps what it received."""
-
-    def __init__(self, conn: socket.socket, taken: list[bytes]) -> None:
-        self.conn = conn
-        self.taken = taken
-
-    def recv(self, size: int) -> bytes:
-        data = self.conn.recv(size)
-        self.taken.append(data)
-        return data
-
-    def sendall(self, data: bytes) -> None:
-        self.conn.sendall(data)
-
-    def settimeout(self, seconds: float) -> None:
-        self.conn.settimeout(seconds)
-
-
-def read_request(conn: socket.socket) -> bytes:
-    """Read one request with its body; empty when the client has gone."""
-    data = b""
-    while b"\r\n\r\n" not in data:
-        piece = conn.recv(65536)
-        if not piece:
-            return b""
-        data += piece
-    head, _, body = data.partition(b"\r\n\r\n")
-    length = next((int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")), 0)
-    while len(body) < length:
-        body += conn.recv(65536)
-    return head + b"\r\n\r\n" + body
-
-
-def send_json(conn: socket.socket, body: bytes) -> None:
-    conn.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
-
-
-def trickle(conn: socket.socket, start: bytes, piece: bytes) -> None:
-    """Send a start, then a piece every 50 ms until the client hangs up."""
-    read_request(conn)
-    conn.sendall(start)
-    conn.settimeout(0.05)
-    while True:
-        try:
-            if not conn.recv(1):
-                return
-        except TimeoutError:
-            conn.sendall(piece)
-
-
-class Pieces(httpx.SyncByteStream):
-    """A body that comes in given pieces."""
-
-    def __init__(self, pieces: list[bytes]) -> None:
-        self.pieces = pieces
-
-    def __iter__(self) -> Iterator[bytes]:
-        yield from self.pieces
-
-
-def response_of(packed: bytes, sizes: list[int]) -> httpx.Response:
-    """An answer packed by gzip, cut into pieces of the given sizes in turn."""
-    pieces, at, turn = [], 0, 0
-    while at < len(packed):
-        pieces.append(packed[at : at + sizes[turn % len(sizes)]])
-        at, turn = at + sizes[turn % len(sizes)], turn + 1
-    return httpx.Response(200, headers={"content-encoding": "gzip"}, stream=Pieces(pieces))
 
 
 def sink_of(desk: Desk, place: int) -> dict[str, object]:

@@ -18,7 +18,7 @@ GROUPS = {
     "hookspecs admission plugins",
     "memory": "ledger",
     "line": "faults layers schema fit uses hosts rules check resolve workspace editors reference origins question plan "
-    "retry answers refusals wire api names filters complaints fetch rows load rollup "
+    "retry answers refusals unpack wire api names filters complaints fetch rows load rollup "
     "relations headings parsetree derive facts footer shape gate "
     "deliver run",
     "doors": "simulator testing starter cli __main__",
