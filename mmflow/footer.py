@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
-from mmflow.cells import FooterRow, quote_name
+from mmflow.cells import Cell, FooterRow, quote_name
 from mmflow.headings import Heading, show_rows
 from mmflow.job import Shape
 from mmflow.load import count_rows
@@ -19,7 +20,6 @@ from mmflow.plan import QueryKey
 from mmflow.question import OVERLAPPING_GROUPS
 from mmflow.relations import Frame, Side, add_columns, pair_query, partner_query, put_together
 from mmflow.rollup import OVERLAP, can_reduce, reduce_rows
-from mmflow.table import mark_utc
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -42,7 +42,8 @@ class Underneath:
         """Give the rows in the order in which they stand; ``order`` is that of the table."""
         if self.rests:
             tail = f"SELECT * FROM joined j ORDER BY {order} OFFSET {self.spec.limit}"
-            yield self._read_row("rest", rest_query(self.frame, tail, compares=self.spec.compare is not None))
+            self.connection.execute(f"CREATE TABLE tail AS {tail}")
+            yield self._read_row("rest", rest_query(self.frame, compares=self.spec.compare is not None))
         if self.spec.totals:
             yield self._read_row("total", total_query(self.frame, compares=self.spec.compare is not None))
 
@@ -60,9 +61,11 @@ class Underneath:
             for column in columns
         ]
         rows = f"SELECT {', '.join(cells)} FROM ({show_rows(self.headings)} FROM ({query}) j)"
-        values = [mark_utc(cell) for cell in self.connection.execute(rows).fetchall()[0]]
+        values = self.connection.execute(rows).fetchall()[0]
         labelled = [at for at, column in enumerate(columns) if (column.role, column.type) == ("group", "text")][:1]
-        return FooterRow(kind, tuple(kind.title() if at in labelled else cell for at, cell in enumerate(values)))
+        return FooterRow(
+            kind, tuple(kind.title() if at in labelled else _mark_utc(cell) for at, cell in enumerate(values))
+        )
 
     def list_notices(self) -> Iterator[str]:
         """Say which numbers are empty because nobody can work them out, and which may count twice."""
@@ -97,6 +100,10 @@ class Underneath:
         return found is not None
 
 
+def _mark_utc(cell: Cell) -> Cell:
+    return cell.replace(tzinfo=UTC) if isinstance(cell, datetime) else cell
+
+
 def lost_metrics(frame: Frame, shown: Collection[str]) -> list[str]:
     """Give the metrics of which several rows have no common value."""
     return [name for name in shown if not can_reduce(name, frame.metrics, adds=frame.adds_up)]
@@ -108,9 +115,9 @@ def total_query(frame: Frame, *, compares: bool) -> str:
     return pair_footers(frame, [_total_side(frame, side) for side in sides])
 
 
-def rest_query(frame: Frame, tail: str, *, compares: bool) -> str:
-    """Write the row for the joined rows ``tail`` that the limit cut off; the earlier values are their partners'."""
-    sources = [tail, partner_query(frame, tail)] if compares else [tail]
+def rest_query(frame: Frame, *, compares: bool) -> str:
+    """Write the row for the joined rows in ``tail``, which the limit cut off; the earlier values are their partners'."""
+    sources = ["SELECT * FROM tail", partner_query(frame, "tail")] if compares else ["SELECT * FROM tail"]
     return pair_footers(frame, [put_together(frame, source) for source in sources])
 
 

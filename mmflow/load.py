@@ -180,7 +180,8 @@ def load_answer(
     """Add the rows of one answer; gives the number of those left out because they lie outside the slice."""
     rows = reader.read(answer, query.span)
     if rows.items:
-        spooled = folder / f"{form.table}.ndjson"
+        # Never the same name twice: the database remembers files that it has read.
+        spooled = folder / f"{answer.path.stem}.ndjson"
         write_lines(rows.items, spooled)
         insert_rows(connection, form, spooled, row_constants(form, query, answer))
         spooled.unlink()

@@ -133,7 +133,7 @@ def partner_query(frame: Frame, source: str) -> str:
     """Give the partners of joined rows under the names that the rows themselves have."""
     previous = {name: quote_name(f"{name}_previous") for name in frame.compared}
     numbers = [f"{previous.get(name, 'NULL::TIMESTAMPTZ')} AS {quote_name(name)}" for name in frame.metrics]
-    return f"SELECT {', '.join([*map(quote_name, frame.labels), *numbers])} FROM ({source})"
+    return f"SELECT {', '.join([*map(quote_name, frame.labels), *numbers])} FROM {source}"
 
 
 def put_together(frame: Frame, source: str) -> str:

@@ -83,7 +83,7 @@ class _Shaper:
         self.check_words()
         with self.explain_failure(), explain_limits():
             facts = find_facts(self.connection, self.frame, self.job.checks)
-            self.make_view("joined", join_query(self.frame) if self.job.shape.compare else "SELECT * FROM kept_rows")
+            self.join_rows()
             return Shaped(self.write_rows(path, facts.rows), facts)
 
     def make_view(self, name: str, query: str) -> None:
@@ -127,6 +127,13 @@ class _Shaper:
                 )
         for side in self.sides:
             self.make_view(f"kept_{side}", f"SELECT * FROM all_{side} WHERE {condition}")
+
+    def join_rows(self) -> None:
+        """Make ``joined``: the kept rows with their partners, put down once since several steps read them."""
+        if self.job.shape.compare:
+            self.connection.execute(f"CREATE TABLE joined AS {join_query(self.frame)}")
+        else:
+            self.make_view("joined", "SELECT * FROM kept_rows")
 
     def write_rows(self, path: Path, rows: int) -> Table:
         """Write the rows in order, with what stands under them."""
