@@ -12,12 +12,12 @@ from mmflow.instants import read_day
 from mmflow.plant import OWN, WEEKDAYS, PlantCalendar, ShiftSchedule, ShiftSpan
 from mmflow.spans import Earlier, Moment, Span, show_day, show_days, span_instants
 
-# Within so many days a weekly schedule shows each of its shifts, also one of today's that has not ended yet.
-NEAR: Final = 8
-# How many days before to look, the first that has the shift is taken, and how that is called. More than one week,
-# because a change of the clocks may swallow a short shift.
+# Within so many days a weekly schedule shows each of its shifts: also one of today's that has not ended yet, and one
+# that a change of the clocks swallowed a week ago.
+NEAR: Final = 15
+# How many days before to look, of which the first that has the shift is taken, and how that is called.
 BACK: Final[Mapping[Earlier, tuple[Sequence[int], str]]] = {
-    "previous": (range(1, 15), "the same shift on the latest day before"),
+    "previous": (range(1, NEAR), "the same shift on the latest day before"),
     "same_weekday": (range(7, 22, 7), "the same shift a week earlier"),
     "last_year": (range(364, 379, 7), "the same shift 52 weeks earlier"),
 }

@@ -45,6 +45,13 @@ __all__ = [
     "resolve_window",
 ]
 
+# A hundred years, in each of the units of ``last``.
+LONGEST: Final = {"hour": 876_600, "day": 36_525, "week": 5_217, "month": 1_200, "quarter": 400, "year": 100}
+SHIFT_SUMMARIES: Final = {
+    "current": "the shift running at the slot, to its end",
+    "last": "the shift that ended last before the slot",
+}
+
 
 def resolve_window(
     window: str | WindowSpec, calendar: PlantCalendar, at: datetime, *, machine_groups: Sequence[str] = ()
@@ -119,10 +126,6 @@ def read_last(spec: WindowSpec) -> Words:
     return PeriodWords(summary, PERIODS[unit], partial(find, PERIODS[unit], count), count)
 
 
-# A hundred years, in each of the units of ``last``.
-LONGEST: Final = {"hour": 876_600, "day": 36_525, "week": 5_217, "month": 1_200, "quarter": 400, "year": 100}
-
-
 def read_shift(spec: WindowSpec) -> Words:
     """Read ``{shift: Third, on: yesterday}``."""
     if spec.shift in SHIFT_SUMMARIES:
@@ -132,12 +135,6 @@ def read_shift(spec: WindowSpec) -> Words:
     on = read_shift_day(spec.on)
     summary = "the shift of that day" if on and on not in WEEKDAYS else "the latest such shift that has ended"
     return ShiftWords(summary, spec.shift, on, spec.schedule)
-
-
-SHIFT_SUMMARIES: Final = {
-    "current": "the shift running at the slot, to its end",
-    "last": "the shift that ended last before the slot",
-}
 
 
 def read_shift_day(text: str) -> str:
