@@ -93,7 +93,7 @@ def fetch(
         answers, failed = ask_sites(tasks, lambda site: fetch_site(apis[site], tasks[site], tell))
     missing |= failed
     if not answers:
-        raise join_errors(missing)
+        raise join_errors({site: missing[site] for site in sites})
     return Spool(
         folder=folder,
         answers=tuple(answer for site in sites for answer in answers.get(site, ())),

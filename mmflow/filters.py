@@ -49,17 +49,15 @@ def check_found(found: Mapping[str, Found]) -> None:
 
 
 def complain(wanted: Wanted, found: Mapping[str, Found]) -> Complaint:
-    """Say why a name means nothing at any site."""
-    kind = name_kind(wanted.kind)
-    gone = [(site, entry) for site, place in found.items() for entry in place[wanted].retired]
+    """Say why a name means nothing at any site: of machines that are gone the last one to go is named."""
+    gone = {site: place[wanted].retired[-1] for site, place in found.items() if place[wanted].retired}
     if gone:
-        site, entry = max(gone, key=lambda pair: str(pair[1].retired_at))
-        message = (
-            f"{entry.name!r} of {site} was decommissioned on {entry.retired_at:%Y-%m-%d}, before the window begins"
-        )
+        site = max(gone, key=lambda site: str(gone[site].retired_at))
+        when = f"{gone[site].retired_at:%Y-%m-%d}"
+        message = f"{gone[site].name!r} of {site} was decommissioned on {when}, before the window begins"
         hint = "remove it, or ask for an earlier window"
     else:
-        message = f"no {kind} of {' or '.join(found)} is named {wanted.text!r}"
+        message = f"no {name_kind(wanted.kind)} of {' or '.join(found)} is named {wanted.text!r}"
         hint = next((place[wanted].hint for place in found.values() if place[wanted].hint), "")
     return Complaint(f"{wanted.section}.{wanted.kind}", message, wanted.text, hint)
 
@@ -69,13 +67,9 @@ def find_void(found: Found) -> str:
 
     To the service an empty list means "no filter", so that asking with one would give everything.
     """
-    kept: dict[str, int] = {}
-    for wanted, match in found.items():
-        if wanted.section == "filter":
-            kept[wanted.kind] = kept.get(wanted.kind, 0) + len(match.ids)
-    return next(
-        (f"no {name_kind(kind)} there has a name that is asked for" for kind, ids in kept.items() if not ids), ""
-    )
+    kept = write_ids(found).get("filter", {})
+    void = [wanted.kind for wanted in found if wanted.section == "filter" and wanted.kind not in kept]
+    return f"no {name_kind(void[0])} there has a name that is asked for" if void else ""
 
 
 def write_ids(found: Found) -> Ids:

@@ -312,6 +312,12 @@ def test_a_site_whose_names_cannot_be_had_is_missing_too(order: Order) -> None:
     assert len(spool.answers) == 1
 
 
+def test_a_name_is_not_called_wrong_while_a_site_that_may_know_it_is_down(order: Order) -> None:
+    order.sim.faults({"kind": "status", "status": 500, "key": "key-reno", "match": "/graphql"})
+    with pytest.raises(TryLater, match=r"^boston: no machine there has a name that is asked for; reno: .*500"):
+        order(job(sites=("boston", "reno"), filter={"machine": ("Reno Mill",)}))
+
+
 def test_when_every_site_fails_the_error_says_whether_to_try_again(order: Order) -> None:
     order.sim.faults({"kind": "revoked_key", "key": "key-boston"})
     order.sim.faults({"kind": "status", "status": 429, "retry_after": 1800, "key": "key-reno"})
