@@ -109,7 +109,8 @@ def validate_csv(options: CsvOptions, time_column: str) -> Iterable[tuple[str, s
     try:
         options.dialect()
     except UserError as error:
-        yield str(error).split()[0], str(error)  # its sentences begin with the option that they are about
+        option, _, message = str(error).partition(" ")  # its sentences begin with the option that they are about
+        yield option, message
         return
     if options.mode == "replace_window":
         yield from validate_rolling(options, time_column)

@@ -154,11 +154,11 @@ BAD = [
     ({"path": "x.csv", "mode": "replace_window", "header": "none"}, "header", "replace_window needs a header"),
     ({"path": "x.csv", "mode": "replace_window", "date_format": "%d.%m."}, "date_format", "cannot be read back"),
     ({"path": "x.csv", "mode": "replace_window", "date_format": "%G-%V"}, "date_format", "cannot be read back"),
-    ({"quoting": "none", "decimal": ","}, "quoting", "quoting is none, but numbers can hold the delimiter"),
-    ({"delimiter": "x"}, "delimiter", "delimiter must be one character"),
-    ({"date_format": "%Q"}, "date_format", "date_format has no directive '%Q'"),
-    ({"datetime_format": "%Q"}, "datetime_format", "datetime_format has no directive '%Q'"),
-    ({"null": "\0"}, "null", "null must not hold a NUL character"),
+    ({"quoting": "none", "decimal": ","}, "quoting", "is none, but numbers can hold the delimiter"),
+    ({"delimiter": "x"}, "delimiter", "must be one character"),
+    ({"date_format": "%Q"}, "date_format", "has no directive '%Q'"),
+    ({"datetime_format": "%Q"}, "datetime_format", "has no directive '%Q'"),
+    ({"null": "\0"}, "null", "must not hold a NUL character"),
 ]
 
 
