@@ -89,7 +89,7 @@ def ask_sink(use: SinkUse, block: dict[str, Value], path: Path, time_column: str
     if use.type.validate is None or any(has_reference(text) for _, text in all_texts(block)):
         return
     for key, message in find_function(use.type.validate)(use.options, time_column):
-        yield Finding((*path, key), message)
+        yield explain_error((*path, key), message)
 
 
 def check_connection(block: dict[str, Value], path: Path, sink: SinkType, connections: Value) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -49,6 +50,14 @@ class HookOptions(Options):
     token: Secret
 
 
+class ShelfOptions(Options):
+    height: int
+
+
+def validate_shelf(options: ShelfOptions, time_column: str) -> Iterator[tuple[str, str]]:
+    yield "height", f"is {options.height}, too high for a report by {time_column or 'nothing'}"
+
+
 def refuse_delivery(*_arguments: object) -> None:
     raise AssertionError("a check delivers nothing")
 
@@ -56,15 +65,17 @@ def refuse_delivery(*_arguments: object) -> None:
 TOYS = (
     SinkType(name="mail", summary="Mail.", options=MailOptions, connection=MailServer, deliver=refuse_delivery),
     SinkType(name="base", summary="A base.", options=BaseOptions, connection=BaseServer, deliver=refuse_delivery),
+    SinkType(name="shelf", summary="A shelf.", options=ShelfOptions, validate=validate_shelf, deliver=refuse_delivery),
     SinkType(name="hook", summary="A hook.", options=HookOptions, deliver=refuse_delivery),
 )
 
 
 @pytest.fixture(scope="module")
 def registry() -> Registry:
-    """The sinks that are installed, and three toys with connections and secrets."""
+    """Sinks that write files, and toys with connections and secrets; what else is installed changes no text."""
     installed = load()
-    return Registry({**installed.sinks, **{sink.name: sink for sink in TOYS}}, installed.plugins, installed.packages)
+    files = {name: installed.sinks[name] for name in ("console", "csv", "jsonl")}
+    return Registry({**files, **{sink.name: sink for sink in TOYS}}, (), {"excel": "mmflow-excel"})
 
 
 @pytest.fixture(scope="module")

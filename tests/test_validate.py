@@ -7,6 +7,7 @@ from time import perf_counter
 
 import pytest
 
+from mmflow.document import read_file
 from tests.desk import KEY
 
 GOOD = """
@@ -102,14 +103,23 @@ def test_no_network_and_no_secret_is_needed(desk):
     assert desk.mmflow("validate").code == 0
 
 
-def test_a_hundred_jobs_take_little_time(desk):
-    """A tenth of a second on a quiet machine; the bound leaves room for a busy one."""
-    for number in range(100):
-        desk.job(good(f"job-{number}"), f"job-{number}")
+def test_checking_a_hundred_jobs_takes_little_more_than_reading_them(desk):
+    paths = [desk.job(good(f"job-{number}"), f"job-{number}") for number in range(100)]
     desk.mmflow("validate")
-    start = perf_counter()
+    reading = measure(lambda: [read_file(path, desk.root) for path in paths])
     assert desk.mmflow("validate").out == "100 jobs, no problems\n"
-    assert perf_counter() - start < 3
+    assert measure(lambda: desk.mmflow("validate")) < 6 * reading
+
+
+def measure(work):
+    """Give the seconds of the quickest of three goes, which others on this machine disturb least."""
+
+    def go():
+        start = perf_counter()
+        work()
+        return perf_counter() - start
+
+    return min(go() for _ in range(3))
 
 
 @pytest.mark.parametrize("words", [["validate"], ["jobs"], ["explain", "daily"], ["schema"]])

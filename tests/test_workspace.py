@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from mmflow import workspace
 from mmflow.errors import ProblemsError, UserError
 from mmflow.workspace import find_root, list_jobs, open_workspace
 
@@ -153,11 +154,11 @@ def test_two_files_with_one_job_name_are_both_wrong_and_name_each_other(root):
 def test_mistakes_in_the_settings_do_not_hide_those_of_jobs(root):
     write(root, "mmflow.yaml", SETTINGS.replace("version: 1", "version: 2"))
     write(root, "jobs/a.yaml", JOB.replace("NAME", "a").replace("oee", "machine"))
-    workspace = open_workspace(root, NOW)
-    assert texts(workspace.checked.problems) == ["mmflow.yaml:1:10: version: found 2, expected 1"]
-    assert len(workspace.read_jobs()[0][0].problems) == 1
+    opened = open_workspace(root, NOW)
+    assert texts(opened.checked.problems) == ["mmflow.yaml:1:10: version: found 2, expected 1"]
+    assert len(opened.read_jobs()[0][0].problems) == 1
     with pytest.raises(ProblemsError):
-        _ = workspace.settings
+        _ = opened.settings
 
 
 def test_a_mistake_in_a_default_is_told_once_and_in_its_own_file(root):
@@ -174,9 +175,9 @@ def test_a_job_replaces_a_default_as_a_whole(root):
     write(root, "mmflow.yaml", SETTINGS.replace("owner: ops@example.com", "owner: me, shape: {totals: true}"))
     add_job(root, "a")
     write(root, "jobs/b.yaml", JOB.replace("NAME", "b") + "shape: {limit: 5}\n")
-    workspace = open_workspace(root, NOW)
-    assert workspace.read_job("a").job.shape.totals
-    assert not workspace.read_job("b").job.shape.totals
+    opened = open_workspace(root, NOW)
+    assert opened.read_job("a").job.shape.totals
+    assert not opened.read_job("b").job.shape.totals
 
 
 def test_plugin_rules_that_cannot_be_read_let_nothing_load(root):
@@ -198,3 +199,18 @@ def test_a_job_that_is_no_regular_file_is_named(root):
     os.mkfifo(root / "jobs" / "pipe.yaml")
     _, unread = open_workspace(root, NOW).read_jobs()
     assert texts(unread) == ["jobs/pipe.yaml: is not a regular file; give the path of a file"]
+
+
+def test_a_file_that_ends_in_yml_is_not_passed_over_in_silence(root):
+    write(root, "jobs/weekly/a.yml", JOB)
+    _, unread = open_workspace(root, NOW).read_jobs()
+    assert texts(unread) == ["jobs/weekly/a.yml: is not read, because jobs end in .yaml; rename it"]
+
+
+@pytest.mark.row("S11")
+def test_a_folder_with_too_many_files_is_refused(root, monkeypatch):
+    monkeypatch.setattr(workspace, "MOST_JOBS", 2)
+    for name in "abc":
+        add_job(root, name)
+    with pytest.raises(UserError, match="jobs/ holds 3 files, expected at most 2"):
+        list_jobs(root)
