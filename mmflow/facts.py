@@ -66,11 +66,13 @@ def find_breaches(connection: DuckDBPyConnection, frame: Frame, check: CheckSpec
             continue
         value = f"j.{quote_name(check.column)}"
         limit = f"j.{quote_name(bound)}" if isinstance(bound, str) else repr(float(bound))
+        beyond = f"FROM kept_rows j WHERE {value} {operator} {limit}"
         found = connection.execute(
-            f"SELECT count(*) OVER (), {', '.join([f'{value}::DOUBLE', f'{limit}::DOUBLE', *shown])} "
-            f"FROM kept_rows j WHERE {value} {operator} {limit} ORDER BY {order_terms(frame, ())} LIMIT 1"
+            f"SELECT {', '.join([f'{value}::DOUBLE', f'{limit}::DOUBLE', *shown])} {beyond} "
+            f"ORDER BY {order_terms(frame, ())} LIMIT 1"
         ).fetchone()
         if found:
-            count, number, beyond, *names = found
+            number, passed, *names = found
+            count = connection.execute(f"SELECT count(*) {beyond}").fetchall()[0][0]
             row = ", ".join(f"{group} {name}" for group, name in zip(frame.groups, names, strict=True))
-            yield Breach(check.column, count, row, number, side, beyond, bound if isinstance(bound, str) else "")
+            yield Breach(check.column, count, row, number, side, passed, bound if isinstance(bound, str) else "")

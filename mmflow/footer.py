@@ -69,20 +69,21 @@ class Underneath:
 
     def list_notices(self) -> Iterator[str]:
         """Say which numbers are empty because nobody can work them out, and which may count twice."""
-        lost = lost_metrics(self.frame, self.shown)
+        service_only = [name for name in self.shown if not can_reduce(name, self.frame.metrics)]
         if self.frame.folds and self._has_folded():
-            yield from self._lose("weekday", lost, "it does not follow from several days")
+            yield from self._lose("weekday", service_only, "it does not follow from several days")
         if self.rests and self.rows - (self.spec.limit or 0) > 1:
-            yield from self._lose("rest", lost, _NOT_FROM_ROWS)
-        if not self.spec.totals or self.rows < 2:
-            return
-        if "totals" not in self.frame.tables:
-            yield from self._lose("total", lost, f"{_NOT_FROM_ROWS}, and the service has no total of just these")
-            if doubled := sorted(OVERLAPPING_GROUPS.intersection(self.frame.groups) - {OVERLAP}):
-                yield f"the total adds up rows by {' and '.join(doubled)}; time that two of them share counts twice"
-        elif count_rows(self.connection, "totals") > 1:
-            asked = [name for name in self.shown if not can_reduce(name, self.frame.metrics)]
-            yield from self._lose("total", asked, "the service has none across sites")
+            yield from self._lose("rest", lost_metrics(self.frame, self.shown), _NOT_FROM_ROWS)
+        if self.spec.totals and "totals" not in self.frame.tables and self.rows > 1:
+            yield from self._list_own_totals()
+        if self.spec.totals and "totals" in self.frame.tables and count_rows(self.connection, "totals") > 1:
+            yield from self._lose("total", service_only, "the service has none across sites")
+
+    def _list_own_totals(self) -> Iterator[str]:
+        lost = lost_metrics(self.frame, self.shown)
+        yield from self._lose("total", lost, f"{_NOT_FROM_ROWS}, and the service has no total of just these")
+        if doubled := sorted(OVERLAPPING_GROUPS.intersection(self.frame.groups) - {OVERLAP}):
+            yield f"the total adds up rows by {' and '.join(doubled)}; time that two of them share counts twice"
 
     @property
     def shown(self) -> list[str]:
@@ -116,7 +117,7 @@ def total_query(frame: Frame, *, compares: bool) -> str:
 
 
 def rest_query(frame: Frame, *, compares: bool) -> str:
-    """Write the row for the joined rows in ``tail``, which the limit cut off; the earlier values are their partners'."""
+    """Write the row for ``tail``, the joined rows that the limit cut off; earlier values are their partners'."""
     sources = ["SELECT * FROM tail", partner_query(frame, "tail")] if compares else ["SELECT * FROM tail"]
     return pair_footers(frame, [put_together(frame, source) for source in sources])
 
