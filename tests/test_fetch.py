@@ -17,13 +17,10 @@ from pathlib import Path
 import pytest
 
 from mmflow.clock import FixedClock, SystemClock
-from mmflow.complaints import locate_errors
-from mmflow.document import read_text
 from mmflow.errors import BadRequest, GiveUp, TryLater
 from mmflow.fetch import Spool, fetch
 from mmflow.hosts import Host
-from mmflow.job import Job, Report, WindowSpec
-from mmflow.layers import lay_over
+from mmflow.job import Compare, Job, Report, Shape, WindowSpec
 from mmflow.plan import make_plan
 from mmflow.plant import PlantCalendar
 from mmflow.refs import Secret
@@ -83,7 +80,7 @@ def order(sim: Simulator, tmp_path: Path) -> Order:
 
 
 def job(window: object = "yesterday", sites: Sequence[str] = ("boston",), **keys: object) -> Job:
-    own = {name: keys.pop(name) for name in ("slice",) if name in keys}
+    own = {name: keys.pop(name) for name in ("slice", "shape") if name in keys}
     report = Report(**{"metrics": ("goodParts", "allTime"), "group_by": ("machine", "day"), **keys})
     return Job(job="test", sites=tuple(sites), report=report, window=window, sinks=({},), **own)
 
@@ -263,6 +260,13 @@ def test_a_decommissioned_machine_is_explained_where_the_window_begins_after_its
     assert {row["machine"] for row in rows_of(spool) if row["allTime"]} == {"Lathe 18"}
 
 
+def test_a_machine_that_was_there_in_the_window_compared_with_is_asked_for(order: Order) -> None:
+    april = WindowSpec(from_="2026-04-02", to="2026-04-05")
+    spool = order(job(april, filter={"machine": ("Lathe 18",)}, shape=Shape(compare=Compare())))
+    assert {row["machine"] for row in rows_of(spool) if row["allTime"]} == {"Lathe 18"}
+    assert [answer.slice.query for answer in spool.answers] == ["rows", "previous"]
+
+
 def test_a_site_without_any_of_the_names_is_missing_and_never_asked_without_a_filter(
     sim: Simulator, tmp_path: Path
 ) -> None:
@@ -340,58 +344,3 @@ def test_the_first_failed_slice_spares_the_rest(order: Order) -> None:
     with pytest.raises(GiveUp):
         order(job("last_month", slice="1 day"))
     assert len(order.sim.requests) < 5
-
-
-# --- back to the line -------------------------------------------------------------------------------------------------
-
-TEXT = """\
-job: test
-report:
-  metrics:
-    - goodParts
-    - {metric: sparkle, unit: s}
-  group_by: [machine, wek]
-  filter:
-    machine: [Mill 01, Mil 2]
-    machineGroup: [Lathe]
-  exclude: {operator: ["Ana Garcia", "Frank O'Neal"]}
-window: {from: 2026-11-01, to: 2026-11-02}
-shape:
-  columns: {ratio: "glitterParts / goodParts"}
-sinks: [{type: console}]
-"""
-
-
-@pytest.mark.parametrize(
-    ("keys", "expected"),
-    [
-        (
-            {"metrics": ("goodParts", "sparkle")},
-            ["job.yaml:5:16: report.metrics[1].metric: refused by the service: Metric 'sparkle' is not valid"],
-        ),
-        (
-            {"metrics": ("goodParts", "glitterParts")},
-            ["job.yaml:13:20: shape.columns.ratio: refused by the service: Metric 'glitterParts'"],
-        ),
-        ({"group_by": ("machine", "wek")}, ["job.yaml:6:23: report.group_by[1]: "]),
-        (
-            {"filter": {"machine": ("Mil 2",), "machineGroup": ("Lathe",)}},
-            [
-                "job.yaml:8:24: report.filter.machine[1]: no machine of boston",
-                "job.yaml:9:20: report.filter.machineGroup[0]",
-            ],
-        ),
-        (
-            {"exclude": {"operator": ("Frank O'Neal",)}},
-            ['job.yaml:10:38: report.exclude.operator[1]: no operator of boston is named "Frank O\'Neal"'],
-        ),
-    ],
-)
-def test_what_is_refused_is_shown_at_its_line(order: Order, keys: dict[str, object], expected: list[str]) -> None:
-    layers = lay_over(read_text(TEXT, "job.yaml"), read_text("version: 1\n", "mmflow.yaml"))
-    with pytest.raises(BadRequest) as caught:
-        order(job(**keys))
-    found = [str(problem) for problem in locate_errors(caught.value.complaints, layers)]
-    assert len(found) == len(expected)
-    for text, start in zip(found, expected, strict=True):
-        assert text.startswith(start)
