@@ -211,11 +211,16 @@ class Entity(msgspec.Struct):
     name: str
 
 
-class MemberAnswer(msgspec.Struct):
-    """A production answer, flat (``items``) or nested (``entities`` by group and id)."""
+class FlatAnswer(msgspec.Struct):
+    """A production answer in rows; one without ``items`` is an error, not an empty list of names."""
 
-    items: tuple[dict[str, object], ...] = ()
-    entities: dict[str, dict[str, Entity]] = {}
+    items: tuple[dict[str, object], ...]
+
+
+class NestedAnswer(msgspec.Struct):
+    """A production answer in levels, with the members of each group by id."""
+
+    entities: dict[str, dict[str, Entity]]
 
 
 def ask_members(api: Api, group: str, first: date, last: date) -> Iterator[Entry]:
@@ -224,29 +229,17 @@ def ask_members(api: Api, group: str, first: date, last: date) -> Iterator[Entry
     Flat rows are known to hold ``shiftId``; other ids are an assumption. Nested answers list ids for every group, so
     they are asked for when the flat ones lack them.
     """
+    body = {
+        "startDay": first.isoformat(),
+        "endDay": last.isoformat(),
+        "data": [{"metric": "allTime"}],
+        "groupBy": [{"group": group}],
+    }
+    rows = api.json("/reports/production", body | {"flatten": True}, FlatAnswer).items
     id_column = GROUPS[group].id_column
-    for flatten, read in ((True, read_rows), (False, read_entities)):
-        body = {
-            "startDay": first.isoformat(),
-            "endDay": last.isoformat(),
-            "data": [{"metric": "allTime"}],
-            "groupBy": [{"group": group}],
-            "flatten": flatten,
-        }
-        answer = api.json("/reports/production", body, MemberAnswer)
-        if not flatten or all(id_column in row for row in answer.items):
-            return read(answer, group)
-    return iter(())
-
-
-def read_rows(answer: MemberAnswer, group: str) -> Iterator[Entry]:
-    """Give the members named in flat rows."""
-    for row in answer.items:
-        name, key = row.get(group), row.get(GROUPS[group].id_column)
-        if name is not None and key is not None:
-            yield Entry(str(name), str(key))
-
-
-def read_entities(answer: MemberAnswer, group: str) -> Iterator[Entry]:
-    """Give the members listed beside a nested answer."""
-    return (Entry(entity.name, key) for key, entity in answer.entities.get(group, {}).items())
+    if all(group in row and id_column in row for row in rows):
+        named = ((row[group], row[id_column]) for row in rows)
+        yield from (Entry(str(name), str(key)) for name, key in named if name is not None and key is not None)
+        return
+    entities = api.json("/reports/production", body | {"flatten": False}, NestedAnswer).entities
+    yield from (Entry(entity.name, key) for key, entity in entities.get(group, {}).items())

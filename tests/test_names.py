@@ -102,10 +102,22 @@ def test_an_error_of_graphql_is_told_though_its_status_is_200(desk: Desk, monkey
         desk.open().list_names("machine")
 
 
-def test_an_answer_of_another_form_is_refused(desk: Desk) -> None:
-    desk.sim.faults({"kind": "html", "match": "/graphql"})
-    with pytest.raises(BadResponse, match="is a web page"):
-        desk.open().list_names("machine")
+@pytest.mark.row("R37")
+@pytest.mark.parametrize(
+    ("kind", "fault"),
+    [
+        ("machine", "html"),
+        ("machine", "error_in_200"),
+        ("shift", "html"),
+        ("shift", "error_in_200"),
+        ("shift", "items_missing"),
+    ],
+)
+def test_what_is_no_answer_is_never_taken_for_no_names(desk: Desk, kind: str, fault: str) -> None:
+    desk.sim.faults({"kind": fault})
+    with pytest.raises((BadResponse, GiveUp)):
+        desk.open().list_names(kind)
+    assert not desk.folder.exists()
 
 
 # --- from the cache ---------------------------------------------------------------------------------------------------

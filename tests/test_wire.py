@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpcore
 import pytest
 import trustme
 
-from mmflow.clock import SystemClock
+from mmflow.clock import FixedClock, SystemClock
 from mmflow.errors import GiveUp, TryLater, UserError
+from mmflow.wire import Timer
 from tests.api_desk import KEY, Desk, refused
 from tests.raw_server import RawServer, read_request, send_json, trickle
 
@@ -139,6 +141,21 @@ def test_bytes_that_trickle_end_at_the_deadline(desk: Desk, start: bytes, piece:
         text = refused(desk.open(server.url, clock=clock, deadline="1 second"), desk, TryLater)
         assert clock.monotonic() - began < 5
     assert "no whole answer in 1 s (network.deadline)" in text
+
+
+@pytest.mark.row("R33")
+def test_time_runs_out_for_one_thread_and_not_for_another() -> None:
+    clock = FixedClock(datetime(2026, 11, 20, tzinfo=UTC))
+    timer, others = Timer(clock), []
+    timer.end = 5
+    assert (timer.clip(2), timer.clip(60), timer.clip(None)) == (2, 5, 5)
+    clock.sleep(5)
+    with pytest.raises(httpcore.ReadTimeout):
+        timer.clip(60)
+    thread = threading.Thread(target=lambda: others.append(timer.clip(60)))
+    thread.start()
+    thread.join()
+    assert others == [60]
 
 
 # --- proxies ----------------------------------------------------------------------------------------------------------
