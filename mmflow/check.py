@@ -29,9 +29,10 @@ from mmflow.plugins import Registry
 from mmflow.refs import has_reference
 from mmflow.rules import JOB_RULES, SETTINGS_RULES, WRITTEN_RULES, Facts, apply_rules
 from mmflow.rules.changes import ClockChanges
+from mmflow.rules.literals import LITERAL
 from mmflow.schema import describe_model
 from mmflow.settings import Settings, Site
-from mmflow.uses import SinkUse, check_connections, check_sinks
+from mmflow.uses import SinkUse, check_connections, check_uses, fit_sinks
 
 __all__ = ["CheckedJob", "CheckedSettings", "SinkUse", "check_job", "check_settings"]
 
@@ -113,9 +114,26 @@ def check_settings(document: Document, registry: Registry, root: Path, now: date
     layers = Layers(document.values, document)
     settings, found = fit_model(layers.values, Settings, Owner("mmflow.yaml"))
     found += [*check_connections(layers.values, registry), *check_defaults(layers.values)]
-    found += apply_rules(SETTINGS_RULES + WRITTEN_RULES, Facts(layers.values, changes), found)
+    facts = Facts(layers.values, changes)
+    found += check_written(layers, facts, found)
+    found += drop_said(apply_rules(SETTINGS_RULES, facts), found)
     calendars, wrong = make_calendars(layers.values, root, found)
     return CheckedSettings(document, layers.problems(found + wrong), settings, calendars, changes)
+
+
+def check_written(layers: Layers, facts: Facts, said: Iterable[Finding]) -> list[Finding]:
+    """Say where a reference is malformed, and where a secret is written out unless somebody says that it is none."""
+    return [one for one in drop_said(apply_rules(WRITTEN_RULES, facts), said) if not layers.is_silenced(one)]
+
+
+def drop_said(findings: Iterable[Finding], said: Iterable[Finding]) -> list[Finding]:
+    """Leave out what is about places of which something has been said, or about what holds a secret written out.
+
+    The text there is not to be shown, and a second opinion on one place only hides the first.
+    """
+    listed = list(said)
+    places = {finding.path for finding in listed} | {finding.path[:-1] for finding in listed if finding.id == LITERAL}
+    return [finding for finding in findings if finding.path not in places]
 
 
 def make_calendars(
@@ -162,12 +180,17 @@ def check_layers(layers: Layers, settings: CheckedSettings, registry: Registry, 
     job, found = fit_model(layers.values, Job, Owner("a job"), strict=strict)
     sites, connections = (get(settings.document.values, (key,)) for key in ("sites", "connections"))
     names = tuple(sites) if isinstance(sites, dict) else ()
-    sinks, wrong = check_sinks(layers.values, connections, registry, strict=strict)
-    found += wrong
+    placed, misfits = fit_sinks(layers.values, registry, strict=strict)
+    found += misfits
     facts = Facts(layers.values, settings.changes, names, settings.calendars)
-    found += apply_rules(JOB_RULES + WRITTEN_RULES if strict else JOB_RULES, facts, found)
+    if strict:
+        found += check_written(layers, facts, found)
+    uses = check_uses(placed, layers.values, connections)
+    found += drop_said([*uses, *apply_rules(JOB_RULES, facts)], found)
     if job and not job.sites:
         job = replace(job, sites=names)
+    wrong = {finding.path[:2] for finding in found if finding.severity == "error"}
+    sinks = tuple(one.use for one in placed if one.use and one.path not in wrong)
     return CheckedJob(layers, layers.problems(found), job, sinks)
 
 

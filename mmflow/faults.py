@@ -143,13 +143,14 @@ def write_flow(value: object) -> str:
 
 def suggest_reference(path: Path) -> str:
     """Give a reference with a fitting variable for a secret: ``${env:MM_BOSTON_KEY}`` for the key of a site."""
-    words = [part for part in path if isinstance(part, str)]
-    if words[0] == "defaults":
-        words = words[1:]
-    if words[0] == "sites" and words[-1] == "api_key":
-        words = ["mm", words[1], "key"]
-    name = "_".join(words[1:] if words[0] in ("connections", "sinks") and len(words) > 1 else words)
-    return "${env:" + re.sub(r"[^A-Z0-9]+", "_", name.upper()) + "}"
+    match [part for part in path if isinstance(part, str)]:
+        case ["sites", site, "api_key"]:
+            words = ["mm", site, "key"]
+        case ["connections" | "sinks" | "defaults", first, *rest]:
+            words = [first, *rest]
+        case words:
+            pass
+    return "${env:" + (re.sub(r"[^A-Z0-9]+", "_", "_".join(words).upper()) or "SECRET") + "}"
 
 
 _PLAIN: Final = re.compile(r"[\w./][\w ./@*+-]*(:[\w/]+)*")
@@ -172,7 +173,8 @@ def _advise_type(fault: Fault, wanted: Sequence[str]) -> str:
     if isinstance(fault.value, bool | int | float) and "string" in wanted:
         return "put it in quotes"
     if isinstance(fault.value, str) and wanted == ["array"]:
-        return f"write it as a list: [{fault.value}]" if _PLAIN.fullmatch(fault.value) else "write it as a list"
+        plain = _PLAIN.fullmatch(fault.value) and not looks_like_secret(fault.value)
+        return f"write it as a list: [{fault.value}]" if plain else "write it as a list"
     return _give_example(fault)
 
 

@@ -49,9 +49,14 @@ class Layers:
         )
 
     def problems(self, findings: Iterable[Finding]) -> tuple[Problem, ...]:
-        """Give all findings their places, sorted, without those that a comment on their line suppresses by id."""
-        placed = {self.problem(finding): self.locate(finding.path)[0] for finding in findings}
-        return tuple(sorted(one for one, where in placed.items() if one.id not in where.suppressed(one.line)))
+        """Give all findings their places, each once and sorted, without those that are silenced."""
+        return tuple(sorted({self.problem(finding) for finding in findings if not self.is_silenced(finding)}))
+
+    def is_silenced(self, finding: Finding) -> bool:
+        """Tell whether a comment on its line says that it is known: ``# mmflow: ignore[unknown-metric]``."""
+        document, path = self.locate(finding.path)
+        line, _ = document.position(path, key=finding.key)
+        return finding.id in document.suppressed(line)
 
 
 def lay_over(document: Document, base: Document) -> Layers:

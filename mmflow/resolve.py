@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import msgspec
 
-from mmflow.check import CheckedJob, CheckedSettings, check_layers
+from mmflow.check import CheckedJob, CheckedSettings, check_layers, drop_said
 from mmflow.document import Path, change_texts
 from mmflow.errors import ProblemsError, UnresolvedReference, raise_errors
 from mmflow.faults import Finding, Owner
@@ -36,7 +36,7 @@ def resolve_settings(checked: CheckedSettings, resolver: Resolver, sites: Collec
     written = Layers({**values, "sites": wanted, "connections": {}, "defaults": {}}, checked.document)
     layers = resolve_layers(written, resolver)
     settings, found = fit_model(layers.values, Settings, Owner("mmflow.yaml"), strict=False)
-    found += apply_rules(SETTINGS_RULES, Facts(layers.values, checked.changes), found)
+    found += drop_said(apply_rules(SETTINGS_RULES, Facts(layers.values, checked.changes)), found)
     raise_errors(layers.problems(found))
     assert settings, "what does not fit has been raised"
     remember_secrets(settings, resolver)

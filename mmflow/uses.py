@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import msgspec
 
 from mmflow.document import Path, Value
 from mmflow.errors import hint_names
-from mmflow.faults import Finding, Owner, explain_error, name_kind
+from mmflow.faults import Finding, Owner, explain_error, name_kind, show
 from mmflow.fit import explain_misfit
 from mmflow.job import SinkKeys, find_time_group
 from mmflow.layers import EACH, all_texts, find, find_texts, get
@@ -17,6 +17,7 @@ from mmflow.options import Options, convert_values
 from mmflow.plugins import Registry
 from mmflow.refs import has_reference
 from mmflow.schema import describe_connection, describe_sink
+from mmflow.secrecy import looks_like_secret
 from mmflow.sinks import COMMON_KEYS, SinkType, find_function
 
 
@@ -32,28 +33,42 @@ class SinkUse:
     required: bool = True
 
 
-def check_sinks(
-    values: Value, connections: Value, registry: Registry, *, strict: bool = True
-) -> tuple[tuple[SinkUse, ...], list[Finding]]:
-    """Give the sinks of a job that are right, and what is wrong with the others.
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A sink of a job where it stands; ``use`` is None when its keys do not fit."""
+
+    path: Path
+    block: dict[str, Value]
+    type: SinkType
+    use: SinkUse | None
+
+
+def fit_sinks(values: Value, registry: Registry, *, strict: bool = True) -> tuple[list[Placed], list[Finding]]:
+    """Read the sinks of a job whose type is known, and say what keeps any of them from fitting.
 
     ``strict`` is for values as written; without it their references have been resolved.
     """
-    uses: list[SinkUse] = []
+    placed: list[Placed] = []
     findings: list[Finding] = []
-    groups = [group for _, group in find_texts(values, ("report", "group_by", EACH))]
     for path, block in find(values, ("sinks", EACH)):
-        if not isinstance(block, dict):
-            continue
-        sink, wrong = find_type(block, path, registry)
-        if sink:
-            use, misfits = fit_sink(block, path, sink, strict=strict)
-            asked = ask_sink(use, block, path, find_time_group(groups)) if use else ()
-            wrong = [*misfits, *check_connection(block, path, sink, connections), *asked]
-            uses.extend([use] if use and not wrong else [])
-        findings.extend(wrong)
-    findings.extend(check_names(values))
-    return tuple(uses), findings
+        if isinstance(block, dict):
+            sink, wrong = find_type(block, path, registry)
+            findings.extend(wrong)
+        if isinstance(block, dict) and sink:
+            use, wrong = fit_sink(block, path, sink, strict=strict)
+            findings.extend(wrong)
+            placed.append(Placed(path, block, sink, use))
+    return placed, findings
+
+
+def check_uses(placed: Iterable[Placed], values: Value, connections: Value) -> Iterator[Finding]:
+    """Say what is wrong with sinks beside the rest of the job: their connections, their names, and what they say."""
+    time_column = find_time_group(group for _, group in find_texts(values, ("report", "group_by", EACH)))
+    for one in placed:
+        yield from check_connection(one, connections)
+        if one.use:
+            yield from ask_sink(one, one.use, time_column)
+    yield from check_names(values)
 
 
 def find_type(block: dict[str, Value], path: Path, registry: Registry) -> tuple[SinkType | None, list[Finding]]:
@@ -65,6 +80,8 @@ def find_type(block: dict[str, Value], path: Path, registry: Registry) -> tuple[
         return None, [Finding(here, f"found {name_kind(kind)}, expected the name of a sink")]
     if has_reference(kind):
         return None, [Finding(here, "found a reference, expected the name of a sink", "write the name here")]
+    if looks_like_secret(kind):
+        return None, [Finding(here, f"found {show(kind)}, expected the name of a sink")]
     if kind not in registry.sinks:
         return None, [explain_error(here, registry.explain_absence(kind))]
     return registry.sinks[kind], []
@@ -84,18 +101,17 @@ def fit_sink(
     return SinkUse(keys.name or sink.name, sink, options, keys.connection, required=keys.required), []
 
 
-def ask_sink(use: SinkUse, block: dict[str, Value], path: Path, time_column: str) -> Iterator[Finding]:
+def ask_sink(placed: Placed, use: SinkUse, time_column: str) -> Iterator[Finding]:
     """Let the sink itself look at its options, once all of them are known."""
-    if use.type.validate is None or any(has_reference(text) for _, text in all_texts(block)):
+    if use.type.validate is None or any(has_reference(text) for _, text in all_texts(placed.block)):
         return
     for key, message in find_function(use.type.validate)(use.options, time_column):
-        yield explain_error((*path, key), message)
+        yield explain_error((*placed.path, key), message)
 
 
-def check_connection(block: dict[str, Value], path: Path, sink: SinkType, connections: Value) -> Iterator[Finding]:
+def check_connection(placed: Placed, connections: Value) -> Iterator[Finding]:
     """Say what is wrong with the connection that a sink names."""
-    here = (*path, "connection")
-    named = block.get("connection")
+    sink, here, named = placed.type, (*placed.path, "connection"), placed.block.get("connection")
     known = {name: inner.get("type") for name, inner in _blocks(connections)}
     fitting = [name for name, kind in known.items() if kind == sink.name]
     if sink.connection is None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from msgspec import Meta
 
 from mmflow.check import CheckedSettings, check_job, check_settings
-from mmflow.document import read_text
+from mmflow.document import format_path, read_text
 from mmflow.errors import Problem, ProblemsError, describe_problems
 from mmflow.options import Options
 from mmflow.plugins import Registry, load
@@ -174,3 +174,37 @@ def test_a_problem_of_a_default_is_the_same_in_the_settings_and_in_every_job(reg
     checked = check_settings(read_text(text, "mmflow.yaml"), registry, JOBS, NOW)
     job = check_job(read_text(json.dumps(GOOD_JOB | {"sites": []}), "jobs/x.yaml"), checked, registry)
     assert {problem for problem in job.problems if problem.file == "mmflow.yaml"} <= set(checked.problems)
+
+
+TOKEN = "ghp_0a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R"
+MAIL_JOB = GOOD_JOB | {
+    "sinks": [{"type": "mail", "name": "a", "connection": "office_mail", "to": ["x"], "subject": "x"}]
+}
+
+
+@pytest.mark.row("S51")
+@pytest.mark.parametrize("path", list(list_places(MAIL_JOB)), ids=format_path)
+def test_a_secret_pasted_anywhere_into_a_job_is_an_error_and_shown_nowhere(path, settings, registry):
+    assert_hidden(put(MAIL_JOB, path, TOKEN), lambda document: check_job(document, settings, registry).problems)
+
+
+@pytest.mark.row("S51")
+@pytest.mark.parametrize("path", list(list_places(GOOD_SETTINGS)), ids=format_path)
+def test_a_secret_pasted_anywhere_into_the_settings_is_an_error_and_shown_nowhere(path, registry):
+    values = put(GOOD_SETTINGS, path, TOKEN)
+    assert_hidden(values, lambda document: check_settings(document, registry, JOBS, NOW).problems)
+
+
+@pytest.mark.row("S51")
+@pytest.mark.parametrize("path", list(list_places(MAIL_JOB))[1:], ids=format_path)
+def test_a_secret_pasted_as_a_key_is_shown_nowhere_but_in_the_path(path, settings, registry):
+    """The path has to say which key is meant."""
+    values = put(MAIL_JOB, path, {TOKEN: 1})
+    problems = check_job(read_text(json.dumps(values), "jobs/x.yaml"), settings, registry).problems
+    assert TOKEN not in "".join(problem.message + problem.hint for problem in problems)
+
+
+def assert_hidden(values, check):
+    text = describe(check(read_text(json.dumps(values), "x.yaml")))
+    assert "x.yaml:1:" in text
+    assert TOKEN not in text

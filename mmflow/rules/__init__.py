@@ -6,7 +6,7 @@ references, whose values only a run knows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 
 from mmflow.faults import Finding
 from mmflow.rules.facts import Facts
@@ -25,7 +25,6 @@ WRITTEN_RULES: tuple[Rule, ...] = SECRET_RULES  # for files as they are written:
 __all__ = ["JOB_RULES", "SETTINGS_RULES", "WRITTEN_RULES", "Facts", "apply_rules"]
 
 
-def apply_rules(rules: tuple[Rule, ...], facts: Facts, said: Iterable[Finding]) -> list[Finding]:
-    """Give what the rules find, but for places of which something has been said already."""
-    places = {finding.path for finding in said}
-    return [finding for rule in rules for finding in rule(facts) if finding.path not in places]
+def apply_rules(rules: tuple[Rule, ...], facts: Facts) -> list[Finding]:
+    """Give everything that the rules find."""
+    return [finding for rule in rules for finding in rule(facts)]
