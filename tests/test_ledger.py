@@ -172,7 +172,7 @@ def test_a_resend_closes_what_was_left_and_takes_the_sinks_as_they_are_now(ledge
 
 def test_a_transaction_that_cannot_be_committed_leaves_the_ledger_usable(ledger):
     begin(ledger)
-    with pytest.raises(StateError, match="FOREIGN KEY"), ledger._transaction():
+    with pytest.raises(StateError, match="FOREIGN KEY"), ledger._transaction():  # noqa: PT012  what ends it is tested
         ledger._do("PRAGMA defer_foreign_keys = ON")
         ledger._do("UPDATE run SET job = 'another' WHERE id = 'r1'")
     ledger.finish_run("r1", "ok")
