@@ -75,12 +75,15 @@ def report_bug(error: Exception, words: list[str], around: Surroundings) -> int:
     machine = f"Python {platform.python_version()}, {platform.platform()}"
     facts = f"mmflow {__version__}, {machine}\nmmflow {' '.join(words)}\n\n"
     text = around.redactor.redact(facts + "".join(traceback.format_exception(error)))
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", prefix="mmflow-bug-", suffix=".log", delete=False) as log:
-        log.write(text)
-    around.stderr.write(
-        around.redactor.redact(f"a bug in mmflow: {type(error).__name__}: {error}\n")
-        + f"please report it with {log.name}\n"
-    )
+    around.stderr.write(around.redactor.redact(f"a bug in mmflow: {type(error).__name__}: {error}\n"))
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", prefix="mmflow-bug-", suffix=".log", delete=False
+        ) as log:
+            log.write(text)
+        around.stderr.write(f"please report it with {log.name}\n")
+    except OSError:  # a full disk, say
+        around.stderr.write(f"please report it with this:\n{text}")
     return EXIT_BUG
 
 

@@ -6,7 +6,7 @@ A top-level key of a job replaces the default of that key as a whole: blocks are
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from mmflow.document import Document, Path, Value
@@ -23,7 +23,7 @@ Leaf: TypeAlias = tuple[Path, str]
 class Layers:
     """The values that count, with the file each comes from. ``base`` is where ``document`` is silent."""
 
-    values: Value
+    values: Value = field(repr=False)  # once a run has resolved them they may be secrets
     document: Document
     base: Document | None = None
 

@@ -15,7 +15,7 @@ from typing import Final
 from mmflow.check import CheckedJob
 from mmflow.clock import Clock
 from mmflow.complaints import locate_errors
-from mmflow.deliver import Destination, deliver, delivery_key, rehearsal_info
+from mmflow.deliver import Destination, blame, deliver, delivery_key, rehearsal_info
 from mmflow.durations import parse_duration
 from mmflow.errors import (
     BadRequest,
@@ -228,11 +228,15 @@ def list_deliveries(
 
 
 def rehearse_sink(engine: Engine, checked: CheckedJob, use: SinkUse, report: Report) -> str:
-    """Give the text of what a sink would write; raises :class:`UserError` when it cannot show itself."""
+    """Give the text of what a sink would write; raises :class:`UserError` for a sink that has none to show."""
     if use.type.render is None:
         raise UserError(f"the sink {use.type.name} cannot show what it would write; preview without --sink")
     info = rehearsal_info(report.plan, use, report.table, report.spool, destination(engine, checked))
-    shown = find_function(use.type.render)(report.table, use.options, info)
+    try:
+        shown = find_function(use.type.render)(report.table, use.options, info)
+    except Exception as error:
+        log.exception("sink %s failed", use.name)
+        raise GiveUp(blame(use, f"raised {type(error).__name__}: {error}")) from error
     return shown if isinstance(shown, str) else bytes(shown).decode("utf-8", "replace")
 
 

@@ -69,6 +69,11 @@ class Network(Options):
     deadline: Annotated[str, Meta(description="Longest time for one request with its retries.")] = "5 minutes"
     max_answer_mb: Annotated[int, Meta(ge=1, description="Largest answer accepted, unpacked, in MB.")] = 256
 
+    def __repr__(self) -> str:
+        # A proxy's address may hold a password.
+        shown = (f"{name}={getattr(self, name)!r}" for name in self.__struct_fields__ if name != "proxy")
+        return f"Network({', '.join(shown)})"
+
 
 class PluginRules(Options):
     """Which installed plugins may load."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -27,9 +27,9 @@ class SinkUse:
 
     name: str
     type: SinkType
-    options: Options
+    options: Options = field(repr=False)  # they, and the connection's, may hold what references stand for
     connection_name: str = ""
-    connection: Options | None = None
+    connection: Options | None = field(default=None, repr=False)
     required: bool = True
 
 

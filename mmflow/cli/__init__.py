@@ -23,7 +23,7 @@ NOT_COMMANDS = frozenset({"arguments", "listing", "output", "plants", "session",
 class Surroundings:
     """What a command gets from outside; tests hand in their own."""
 
-    environ: Mapping[str, str]
+    environ: Mapping[str, str] = field(repr=False)
     cwd: Path
     clock: Clock = field(default_factory=SystemClock)
     stdin: TextIO = field(default_factory=lambda: sys.stdin)

@@ -66,6 +66,7 @@ def open_output(args: argparse.Namespace) -> Output:
     handler.setFormatter(RedactingFormatter(logging.Formatter("%(message)s"), around.redactor))
     log = logging.getLogger("mmflow")
     log.handlers, log.propagate = [handler], False
+    logging.lastResort = handler  # what the libraries of a sink have to say carries no secret either
     log.setLevel(logging.INFO if args.verbose else logging.WARNING)
     return Output(around.stdout, around.stderr, around.redactor, as_json=args.json)
 
