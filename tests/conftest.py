@@ -1,5 +1,8 @@
 """Fixtures of all tests that go through the front door."""
 
+import sys
+import textwrap
+
 import pytest
 
 from tests.desk import open_desk, open_plant
@@ -23,3 +26,25 @@ def stormy_desk(tmp_path):
     """A root whose service the test may disturb with faults."""
     with open_plant() as simulator:
         yield open_desk(tmp_path, simulator)
+
+
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """Install a package of one module, as an installer would lay it out."""
+    site = tmp_path / "site"
+    site.mkdir()
+    monkeypatch.syspath_prepend(str(site))
+
+    def add(name: str, code: str, *, sink: str = "", requires: str = "mmflow-reports>=0.1", release: str = "1.0"):
+        module = name.replace("-", "_")
+        monkeypatch.delitem(sys.modules, module, raising=False)
+        (site / f"{module}.py").write_text(textwrap.dedent(code).replace("{sink}", sink or name), encoding="utf-8")
+        info = site / f"{module}-{release}.dist-info"
+        info.mkdir()
+        head = f"Metadata-Version: 2.1\nName: {name}\nVersion: {release}\nSummary: About {name}.\n"
+        (info / "METADATA").write_text(head + f"Requires-Dist: {requires}\n", encoding="utf-8")
+        (info / "entry_points.txt").write_text(f"[mmflow]\nep-{name} = {module}\n", encoding="utf-8")
+
+    yield add
+    for file in site.glob("*.py"):
+        sys.modules.pop(file.stem, None)

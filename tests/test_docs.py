@@ -42,14 +42,10 @@ def find_blocks(language):
     ]
 
 
-def install_toy(site, monkeypatch):
-    """Make the sink of docs/plugins.md importable and findable, as its installation would."""
-    info = site / "toy_sink-1.2.3.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: toy-sink\nVersion: 1.2.3\n", encoding="utf-8")
-    (info / "entry_points.txt").write_text("[mmflow]\ntoy = toy_sink\n", encoding="utf-8")
-    monkeypatch.syspath_prepend(str(site))
-    monkeypatch.syspath_prepend(str(ROOT / "tests" / "toy_sink"))
+@pytest.fixture
+def toy(install):
+    """The sink that docs/plugins.md shows, installed."""
+    install("toy-sink", (ROOT / "tests/toy_sink/toy_sink/__init__.py").read_text(encoding="utf-8"))
 
 
 @pytest.fixture
@@ -64,9 +60,9 @@ def test_everything_generated_is_fresh():
     assert [str(path) for path, _ in find_stale(load())] == [], "run 'python dev.py docs'"
 
 
+@pytest.mark.usefixtures("toy")
 @pytest.mark.parametrize("block", find_blocks("yaml"), ids=str)
-def test_yaml_in_a_page_works(block, quiet_desk, tmp_path, monkeypatch):
-    install_toy(tmp_path / "site", monkeypatch)
+def test_yaml_in_a_page_works(block, quiet_desk):
     if "job" not in read_text(block.text, str(block)).values:
         quiet_desk.write("mmflow.yaml", block.text)
         assert quiet_desk.mmflow("validate", "--json").data == {"jobs": 0, "problems": []}
@@ -114,8 +110,8 @@ def test_readme_names_every_command():
     assert set(re.findall(r"`([a-z]+)`", table)) == set(command_names())
 
 
-def test_code_in_the_page_about_plugins_works(tmp_path, monkeypatch):
-    install_toy(tmp_path / "site", monkeypatch)
+@pytest.mark.usefixtures("toy")
+def test_code_in_the_page_about_plugins_works(tmp_path):
     (block,) = (one for one in find_blocks("python") if one.page.name == "plugins.md" and "tmp_path" in one.text)
     names = {}
     exec(compile(block.text, str(block), "exec"), names)

@@ -5,7 +5,6 @@ import os
 import re
 import subprocess
 import sys
-import textwrap
 from dataclasses import replace
 from importlib.metadata import distributions, version
 from pathlib import Path
@@ -34,28 +33,6 @@ def deliver(table, options, run): ...
 def mmflow_sinks():
     yield SinkType(name="{sink}", summary="Goes there.", options=MyOptions, deliver=deliver)
 """
-
-
-@pytest.fixture
-def install(tmp_path, monkeypatch):
-    """Install a package of one module, as an installer would lay it out."""
-    site = tmp_path / "site"
-    site.mkdir()
-    monkeypatch.syspath_prepend(str(site))
-
-    def add(name: str, code: str, *, sink: str = "", requires: str = "mmflow-reports>=0.1", release: str = "1.0"):
-        module = name.replace("-", "_")
-        monkeypatch.delitem(sys.modules, module, raising=False)
-        (site / f"{module}.py").write_text(textwrap.dedent(code).replace("{sink}", sink or name), encoding="utf-8")
-        info = site / f"{module}-{release}.dist-info"
-        info.mkdir()
-        head = f"Metadata-Version: 2.1\nName: {name}\nVersion: {release}\nSummary: About {name}.\n"
-        (info / "METADATA").write_text(head + f"Requires-Dist: {requires}\n", encoding="utf-8")
-        (info / "entry_points.txt").write_text(f"[mmflow]\nep-{name} = {module}\n", encoding="utf-8")
-
-    yield add
-    for file in site.glob("*.py"):
-        sys.modules.pop(file.stem, None)
 
 
 def find(registry: Registry, name: str) -> PluginInfo:
