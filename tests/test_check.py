@@ -133,6 +133,20 @@ def test_a_good_job_has_no_problem(settings, registry):
     assert [use.name for use in checked.sinks] == ["csv"]
 
 
+def test_settings_without_sites_are_one_mistake_and_not_one_in_every_job(registry):
+    broken = check_settings(read_text("version: 1", "mmflow.yaml"), registry, JOBS, NOW)
+    assert [str(problem) for problem in broken.problems] == [
+        "mmflow.yaml:1:1: sites: this key is missing; the plants, by the name that jobs use"
+    ]
+    assert not check_job(read_text(json.dumps(GOOD_JOB), "jobs/x.yaml"), broken, registry).problems
+
+
+def test_the_job_of_the_reference_page_is_right(settings, registry):
+    page = (JOBS.parents[1] / "docs" / "jobs.md").read_text(encoding="utf-8")
+    text = page.split("```yaml\n")[1].split("```")[0]
+    assert not check_job(read_text(text, "jobs/x.yaml"), settings, registry).problems
+
+
 @hypothesis.settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_whatever_a_job_holds_the_check_only_ever_answers_with_problems(data, settings, registry):

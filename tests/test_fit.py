@@ -2,11 +2,13 @@
 
 from functools import cache
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import Meta
 
 from mmflow.document import read_text
 from mmflow.errors import ProblemsError
@@ -147,3 +149,35 @@ def test_bounds_hold_for_resolved_texts_too():
     assert [(finding.path, finding.message) for finding in findings] == [
         (("shape", "limit"), "found 0, expected at least 1")
     ]
+
+
+def test_resolved_texts_inside_lists_are_read_too():
+    report = {"metrics": ["oee", {"metric": "downtime", "decimals": "99"}]}
+    _, findings = fit_model(GOOD_JOB | {"report": report}, Job, Owner("a job"), strict=False)
+    assert [(finding.path, finding.message) for finding in findings] == [
+        (("report", "metrics", 1, "decimals"), "found 99, expected at most 9")
+    ]
+
+
+class Bounds(Options):
+    even: Annotated[int, Meta(multiple_of=2)] = 0
+    above: Annotated[float, Meta(gt=0)] = 1.0
+    short: Annotated[str, Meta(min_length=2, max_length=3)] = "ab"
+    few: Annotated[tuple[int, ...], Meta(max_length=1)] = ()
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"even": 3}, "found 3, which does not fit (multipleOf)"),
+        ({"above": 0}, "found 0, expected more than 0"),
+        ({"short": "a"}, "found 1 character, expected at least 2"),
+        ({"short": "abcd"}, "found 4 characters, expected at most 3"),
+        ({"few": [1, 2]}, "found 2 items, expected at most 1"),
+        ({"even": {}}, "found a block of keys, expected a whole number"),
+    ],
+)
+def test_every_kind_of_bound_that_a_plugin_may_set_is_put_into_words(values, message):
+    assert_same_verdict(values, Bounds)
+    _, findings = fit_model(values, Bounds, Owner("bounds"))
+    assert [finding.message for finding in findings] == [message]
