@@ -150,6 +150,12 @@ def test_messages_say_what_stands_where(text, message):
     assert check_expression(text, NAMES) == message
 
 
+@pytest.mark.parametrize("parse", ["[]", "{}", '{"error": false}', '{"error": false, "statements": [{"node": {}}]}'])
+def test_a_parse_of_another_form_is_refused(parse):
+    """A database that comes to write its parse differently would stop reports, not open a hole."""
+    assert find_forbidden(parse, NAMES)
+
+
 def test_names_are_columns_and_not_functions_or_texts():
     text = """case when machine = 'downtime' then "Down (min)" else abs(goodParts) end"""
     assert names_in(text) == {"machine", "Down (min)", "goodParts"}

@@ -101,6 +101,12 @@ def test_without_a_document_the_path_is_named(workshop, make_case_job):
         workshop.shape(make_case_job(report=report, shape={"where": "goodPart > 1"}))
 
 
+def test_an_own_column_is_a_number_a_text_a_date_or_a_truth(workshop, make_case_job):
+    report = {"metrics": ["minStartTime", "maxEndTime"]}
+    with pytest.raises(UserError, match="the result is of type interval; expected a number, a text, a date"):
+        workshop.shape(make_case_job(report=report, shape={"columns": {"length": "maxEndTime - minStartTime"}}))
+
+
 ESCAPES = [
     "SELECT * FROM read_text('{secret}')",
     "SELECT * FROM '{secret}'",
