@@ -23,7 +23,6 @@ from mmflow.rollup import MACHINE, OVERLAP, count_machines_once, reduce_groups, 
 
 Side: TypeAlias = Literal["rows", "previous"]
 
-PAIR = ("previous", "change")  # what a comparison adds to a number, as <name>_previous and <name>_change
 WEEK = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 

@@ -20,10 +20,10 @@ from mmflow.expressions import explain_unknown
 from mmflow.facts import Facts, find_facts
 from mmflow.footer import Underneath
 from mmflow.headings import list_headings, show_rows
-from mmflow.job import ColumnSpec, Job
+from mmflow.job import COMPARED, ColumnSpec, Job
 from mmflow.load import Raw, count_rows, explain_limits
 from mmflow.plan import Plan
-from mmflow.relations import PAIR, Frame, Side, add_columns, base_query, join_query, order_terms
+from mmflow.relations import Frame, Side, add_columns, base_query, join_query, order_terms
 from mmflow.table import Table, write_table
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class _Shaper:
     @property
     def compared_names(self) -> list[str]:
         """Give the columns that a comparison adds."""
-        return [f"{name}_{kind}" for name in self.frame.compared for kind in PAIR] if len(self.sides) > 1 else []
+        return [f"{name}_{kind}" for name in self.frame.compared for kind in COMPARED] if len(self.sides) > 1 else []
 
     def add_columns(self) -> None:
         """Make the views ``base_…`` and ``all_…``: the raw rows, and these with the job's own columns."""

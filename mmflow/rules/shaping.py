@@ -12,13 +12,12 @@ from mmflow.document import Path
 from mmflow.errors import UserError, suggest_name
 from mmflow.expressions import Token, check_expression, names_in, split_tokens
 from mmflow.faults import Finding, explain_error, show
-from mmflow.job import ROW_BOUND
+from mmflow.job import COMPARED, ROW_BOUND
 from mmflow.layers import EACH, get
 from mmflow.refs import has_reference
 from mmflow.rules.facts import Facts, find_repeated
 
 COLUMN_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
-COMPARED: Final = ("previous", "change")
 
 
 def list_expressions(facts: Facts) -> Iterator[tuple[Path, str]]:
