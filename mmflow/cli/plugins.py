@@ -18,10 +18,10 @@ from mmflow.workspace import find_root
 
 SUMMARY = "List the installed sinks and plugins, or show one with its options."
 EXAMPLES = """
-mmflow plugins                     everything that is installed, and what was left out
-mmflow plugins info csv            what may be said about a csv file
-mmflow plugins info acme-sink -v   why a plugin was left out, with its traceback
-mmflow plugins info csv --markdown the options as a table for a README
+mmflow plugins                       everything that is installed, and what was left out
+mmflow plugins info csv              what may be said about a csv file
+mmflow plugins info acme-sink -v     why a plugin was left out, with its traceback
+mmflow plugins info csv --markdown   the options as a table for a README
 """
 
 
