@@ -45,10 +45,8 @@ def unpack_chunks(chunks: Iterable[bytes], packing: str) -> Iterator[bytes]:
 
 def unzip_piece(unzip: zlib._Decompress, packed: bytes) -> Iterator[bytes]:
     """Unpack one piece into pieces of bounded size."""
-    while True:
+    while packed:
         chunk = unzip.decompress(packed, CHUNK_BYTES)
         packed = unzip.unconsumed_tail
         if chunk:
             yield chunk
-        if not packed and len(chunk) < CHUNK_BYTES:
-            return

@@ -45,6 +45,7 @@ def layers() -> Layers:
         ("data", "goodParts", "jobs/test.yaml:6:7: report.metrics[2]"),  # not the expression
         ("data", "glitterParts", "jobs/test.yaml:14:20: shape.columns.ratio"),
         ("data", "glitter", "jobs/test.yaml:4:5: report.metrics"),  # half a word is none
+        ("data", "Parts", "jobs/test.yaml:4:5: report.metrics"),
         ("data", "sparkle", "mmflow.yaml:4:16: defaults.checks[0].column"),
         ("data", "", "jobs/test.yaml:4:5: report.metrics"),
         ("groupBy", "wek", "jobs/test.yaml:7:23: report.group_by[1]"),

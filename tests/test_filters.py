@@ -53,7 +53,8 @@ def test_a_site_is_void_when_a_kind_of_filter_means_nothing_there() -> None:
 
 
 def test_one_name_of_a_kind_is_enough_and_an_exclusion_may_mean_nothing() -> None:
-    assert find_void({FIRST: NOTHING, SECOND: Match(("b",)), NOT_THIRD: NOTHING}) == ""
+    assert find_void({FIRST: NOTHING, SECOND: Match(("b",))}) == ""
+    assert find_void({MILLS: Match(("g",)), NOT_THIRD: NOTHING}) == ""
     assert find_void({}) == ""
 
 

@@ -31,6 +31,13 @@ def test_gzip_is_unpacked_in_pieces_of_bounded_size(data: bytes, sizes: list[int
     assert all(0 < len(piece) <= CHUNK_BYTES for piece in pieces)
 
 
+@pytest.mark.parametrize("size", [CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 3 * CHUNK_BYTES, 40_000_000])
+def test_much_from_little_comes_whole_at_the_borders_of_pieces_too(size: int) -> None:
+    packed = gzip.compress(bytes(size))
+    assert sum(map(len, unpack_chunks([packed], "gzip"))) == size
+    assert sum(map(len, unpack_chunks(cut(packed, [1]), "gzip"))) == size
+
+
 @given(short=st.integers(1, 120), sizes=st.lists(st.integers(1, 50), min_size=1))
 @settings(deadline=None, max_examples=60)
 def test_gzip_without_its_end_is_worth_another_try(short: int, sizes: list[int]) -> None:

@@ -229,3 +229,4 @@ def test_closing_ends_what_another_thread_is_waiting_for(desk: Desk) -> None:
         thread.join(10)
         assert not thread.is_alive()
     assert errors == [f"asking {server.url} was stopped"]
+    assert desk.said == []
