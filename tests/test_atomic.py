@@ -34,7 +34,7 @@ def test_a_failure_in_the_block_leaves_the_old_file_and_no_litter(tmp_path: Path
 def test_a_target_that_is_a_folder_is_refused_without_litter(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.mkdir()
-    with pytest.raises(OSError, match="director"), replace_file(path) as file:
+    with pytest.raises(OSError), replace_file(path) as file:
         file.write(b"new")
     assert list(tmp_path.iterdir()) == [path]
 
