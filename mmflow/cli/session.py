@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from mmflow.check import CheckedJob
 from mmflow.cli import Surroundings
 from mmflow.cli.output import Output
+from mmflow.errors import raise_errors
 from mmflow.refs import RedactingFormatter, Resolver
 from mmflow.resolve import resolve_job, resolve_settings
 from mmflow.workspace import Workspace, find_root, open_workspace
@@ -41,11 +42,11 @@ class Session:
         return Resolver(self.around.environ, self.root, self.around.redactor)
 
     def read_job(self, word: str) -> CheckedJob:
-        """Read and check a job by name or path, and show its warnings; mistakes are raised when it is used."""
+        """Read and check a job by name or path; its warnings are shown, its mistakes raised with them."""
         checked = self.workspace.read_job(word, self.around.cwd)
+        raise_errors(checked.problems)
         for problem in checked.problems:
-            if problem.severity == "warning":
-                self.out.note(str(problem))
+            self.out.note(str(problem))
         return checked
 
     def resolve_job(self, checked: CheckedJob) -> CheckedJob:
