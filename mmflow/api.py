@@ -32,7 +32,7 @@ from mmflow.clock import Clock
 from mmflow.durations import parse_duration
 from mmflow.errors import BadResponse, GiveUp, RunError, TryLater
 from mmflow.hosts import Host
-from mmflow.refs import Redactor, check_key_characters
+from mmflow.refs import Redactor, Secret, check_key_characters
 from mmflow.refusals import Refusal, explain_refusal
 from mmflow.retry import TRIES, TRIES_WHEN_CUT, draw_wait, read_retry_after
 from mmflow.settings import Network
@@ -47,6 +47,7 @@ CONNECT_SECONDS = 10.0
 SILENT_SHARE = 0.5
 LONGEST_STEP = 0.5  # seconds of waiting after which a closed client is noticed
 REFUSAL_BYTES = 1 << 16
+SHORTEST_KEY = 16  # a shorter one may be a word, such as that of a simulated plant
 TRANSIENT = frozenset({408, 425, 429})
 
 
@@ -113,9 +114,13 @@ class Api:
         :class:`~mmflow.errors.BadRequest` when the service refused what was asked, and :class:`OSError` of the disk.
         """
 
+        def check_all(data: Bytes) -> None:
+            refuse_echo(data, self.host.key)
+            check(data)
+
         def save() -> Written:
             with self._stream(path, body) as chunks, replace_file(sink) as file:
-                return write_answer(chunks, file, check)
+                return write_answer(chunks, file, check_all)
 
         return self._repeat(save)
 
@@ -124,7 +129,9 @@ class Api:
 
         def read() -> T:
             with self._stream(path, body) as chunks:
-                return decode_answer(b"".join(chunks), kind)
+                data = b"".join(chunks)
+                refuse_echo(data, self.host.key)
+                return decode_answer(data, kind)
 
         return self._repeat(read)
 
@@ -233,7 +240,7 @@ class TimedTransport(httpx.HTTPTransport):
 def open_client(host: Host, network: Network, timer: Timer) -> httpx.Client:
     """Make the client of one key; raises :class:`~mmflow.errors.UserError` for a key that no header can hold."""
     key = host.key.reveal()
-    check_key_characters(key)
+    check_key_characters(key, host.key_name)
     return httpx.Client(
         headers={
             "Authorization": f"Bearer {key}",
@@ -288,6 +295,14 @@ def write_answer(chunks: Iterator[bytes], file: BinaryIO, check: Callable[[Bytes
 def packing_of(response: httpx.Response) -> str:
     """Give how the body is packed, "identity" for not at all."""
     return str(response.headers.get("content-encoding", "identity")).lower()
+
+
+def refuse_echo(data: Bytes, key: Secret) -> None:
+    """Raise :class:`NotAnAnswer` for an answer that repeats the key: it would lie on the disk and in the report."""
+    text = key.reveal()
+    forms = {text.encode(), msgspec.json.encode(text)[1:-1]}
+    if len(text) >= SHORTEST_KEY and any(data.find(form) >= 0 for form in forms):
+        raise NotAnAnswer("repeats the key that it was asked with, which no report does")
 
 
 def read_start(response: httpx.Response) -> str:

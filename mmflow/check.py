@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Final, TypeVar
@@ -62,6 +62,12 @@ class CheckedSettings:
     changes: ClockChanges
 
     @property
+    def site_names(self) -> tuple[str, ...]:
+        """Give the names of all sites, in the order of the file."""
+        sites = get(self.document.values, ("sites",))
+        return tuple(sites) if isinstance(sites, dict) else ()
+
+    @property
     def settings(self) -> Settings:
         """Give the typed settings with references as written; raises :class:`ProblemsError` with every problem."""
         return _expect(self.parsed, self.problems, self.document)
@@ -73,7 +79,7 @@ class CheckedJob:
 
     layers: Layers
     problems: tuple[Problem, ...]
-    parsed: Job | None
+    parsed: Job | None = field(repr=False)  # once resolved it may hold secrets
     sinks: tuple[SinkUse, ...] = ()
 
     @property
@@ -178,8 +184,7 @@ def check_job(document: Document, settings: CheckedSettings, registry: Registry)
 def check_layers(layers: Layers, settings: CheckedSettings, registry: Registry, *, strict: bool = True) -> CheckedJob:
     """Check a job; ``strict`` is for values as written, without it their references have been resolved."""
     job, found = fit_model(layers.values, Job, Owner("a job"), strict=strict)
-    sites, connections = (get(settings.document.values, (key,)) for key in ("sites", "connections"))
-    names = tuple(sites) if isinstance(sites, dict) else ()
+    names, connections = settings.site_names, get(settings.document.values, ("connections",))
     placed, misfits = fit_sinks(layers.values, registry, strict=strict)
     found += misfits
     facts = Facts(layers.values, settings.changes, names, settings.calendars)

@@ -8,15 +8,15 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from mmflow.clock import Clock
-from mmflow.document import change_texts
 from mmflow.errors import MmflowError, TryLater, Unknown
 from mmflow.fetch import Spool
-from mmflow.job import find_time_group
+from mmflow.job import Job, find_time_group
 from mmflow.ledger import Delivery, DeliveryState, Ledger, Run, SiteSpans
 from mmflow.plan import Plan
 from mmflow.refs import Redactor
@@ -27,6 +27,8 @@ from mmflow.windows import Span
 
 ATTEMPTS = 3
 LONGEST_WAIT = 60.0
+
+Detail: TypeAlias = str | int | float | bool | None
 
 log = logging.getLogger(__name__)
 
@@ -117,17 +119,39 @@ def attempt_delivery(table: Table, use: SinkUse, info: RunInfo) -> Outcome:
     return Outcome("done", receipt=receipt)
 
 
+def check_sink(use: SinkUse, info: RunInfo) -> str:
+    """Let a sink say whether it could deliver, writing nothing; give what is in the way, "" for nothing."""
+    if use.type.check is None:
+        return ""
+    try:
+        find_function(use.type.check)(use.options, info)
+    except MmflowError as error:
+        return str(error)
+    except (Exception, SystemExit) as error:  # a stranger's code: its bug must not hide what else is found
+        log.exception("the check of sink %s failed", use.name)
+        return blame(use, f"raised {type(error).__name__} in its check: {error}")
+    return ""
+
+
 def hide_secrets(outcome: Outcome, use: SinkUse, redactor: Redactor) -> Outcome:
     """Give the outcome as it may be stored; a receipt that cannot be stored leaves the delivery unknown."""
     outcome = replace(outcome, error=redactor.redact(outcome.error))
     if outcome.receipt is None:
         return outcome
     try:
-        plain = change_texts(msgspec.to_builtins(outcome.receipt), lambda text, _path: redactor.redact(text))
-        return replace(outcome, receipt=msgspec.convert(plain, Receipt))
+        receipt = msgspec.convert(msgspec.to_builtins(outcome.receipt), Receipt)
     except (TypeError, ValueError) as error:
         found = redactor.redact(str(error))
         return Outcome("unknown", error=blame(use, f"gave a receipt that cannot be stored: {found}"))
+    details = {redactor.redact(name): hide(value, redactor) for name, value in receipt.details.items()}
+    return replace(
+        outcome, receipt=msgspec.structs.replace(receipt, path=redactor.redact(receipt.path), details=details)
+    )
+
+
+def hide(value: Detail, redactor: Redactor) -> Detail:
+    """Give a value of a receipt without secrets."""
+    return redactor.redact(value) if isinstance(value, str) else value
 
 
 def blame(use: SinkUse, what: str) -> str:
@@ -140,19 +164,25 @@ def run_info(table: Table, use: SinkUse, run: Run, where: Destination, taken: De
     missing = [site for site, _ in run.missing]
     about = About(run.id, run.job, run.slot, run.spans, missing, run.extracted or run.started)
     previous = ledger.last_receipt(taken.key)
-    return sink_info(about, table, use, where, taken.key, taken.generation, taken.fence, previous)
+    return sink_info(about, time_column(table), use, where, taken.key, taken.generation, taken.fence, previous)
 
 
 def rehearsal_info(plan: Plan, use: SinkUse, table: Table, spool: Spool, where: Destination) -> RunInfo:
     """Gather what a sink is told when it only shows what it would write."""
     missing = [site.site for site in spool.missing]
     about = About("preview", plan.job, plan.slot, plan.spans, missing, spool.extracted_at)
-    return sink_info(about, table, use, where, delivery_key(use, plan.job, plan.slot, plan.spans))
+    return sink_info(about, time_column(table), use, where, delivery_key(use, plan.job, plan.slot, plan.spans))
+
+
+def check_info(job: Job, use: SinkUse, spans: SiteSpans, now: datetime, where: Destination) -> RunInfo:
+    """Gather what a sink is told when it only looks whether it could deliver a report about these spans."""
+    about = About("check", job.job, now, spans, (), now)
+    return sink_info(about, find_time_group(job.report.group_by), use, where, delivery_key(use, job.job, now, spans))
 
 
 def sink_info(
     about: About,
-    table: Table,
+    time: str,
     use: SinkUse,
     where: Destination,
     key: str,
@@ -170,7 +200,7 @@ def sink_info(
         generation=generation,
         fence=fence,
         spans=tuple((site, span) for site, span in about.spans if site not in about.missing),
-        time_column=time_column(table),
+        time_column=time,
         extracted_at=about.extracted,
         root=where.root,
         output=where.output,

@@ -234,7 +234,7 @@ def rehearse_sink(engine: Engine, checked: CheckedJob, use: SinkUse, report: Rep
     info = rehearsal_info(report.plan, use, report.table, report.spool, destination(engine, checked))
     try:
         shown = find_function(use.type.render)(report.table, use.options, info)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         log.exception("sink %s failed", use.name)
         raise GiveUp(blame(use, f"raised {type(error).__name__}: {error}")) from error
     return shown if isinstance(shown, str) else bytes(shown).decode("utf-8", "replace")
