@@ -18,7 +18,7 @@ class RowKeeper:
     """Remembers on the controller which rows were shown by a test that passed."""
 
     def __init__(self, config: pytest.Config) -> None:
-        self.whole = not config.args_source == pytest.Config.ArgsSource.ARGS and not config.option.keyword
+        self.whole = config.args_source != pytest.Config.ArgsSource.ARGS and not config.option.keyword
         self.shown: set[str] = set()
         self.missing: list[str] = []
 
