@@ -5,6 +5,7 @@ This is the cheap look that every answer gets before its file counts. What its r
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from mmap import mmap
 from typing import TypeAlias, TypeVar
 
@@ -14,6 +15,7 @@ T = TypeVar("T")
 Bytes: TypeAlias = bytes | mmap
 
 EXCERPT_BYTES = 200
+LONGEST_HIDDEN = 4096  # bytes of a key in any encoding, by far
 NO_ERROR = frozenset({b"", b"null", b"[]", b"{}", b'""', b"false"})
 
 
@@ -24,9 +26,15 @@ class NotAnAnswer(ValueError):  # noqa: N818  # a finding, which the caller turn
     """
 
     def __init__(self, reason: str, data: Bytes = b"", *, cut: bool = False) -> None:
-        start = show_start(data[:EXCERPT_BYTES].decode("utf-8", "replace"))
-        super().__init__(reason + (f"; it begins: {start}" if start else ""))
+        super().__init__(reason)
+        self._start = data[: 2 * LONGEST_HIDDEN].decode("utf-8", "replace")
         self.cut = cut
+
+    def describe(self, hide: Callable[[str], str]) -> str:
+        """Give the message with the start of what came, out of which ``hide`` takes what must not be shown."""
+        # Hidden before it is cut short, since half a key at the end would not be known for one.
+        start = show_start(hide(self._start))
+        return hide(str(self)) + (f"; it begins: {start}" if start else "")
 
 
 class Envelope(msgspec.Struct):

@@ -115,8 +115,8 @@ class Api:
         """
 
         def check_all(data: Bytes) -> None:
-            refuse_echo(data, self.host.key)
             check(data)
+            refuse_echo(data, self.host.key)
 
         def save() -> Written:
             with self._stream(path, body) as chunks, replace_file(sink) as file:
@@ -130,8 +130,9 @@ class Api:
         def read() -> T:
             with self._stream(path, body) as chunks:
                 data = b"".join(chunks)
+                found = decode_answer(data, kind)
                 refuse_echo(data, self.host.key)
-                return decode_answer(data, kind)
+                return found
 
         return self._repeat(read)
 
@@ -177,7 +178,8 @@ class Api:
             return ask()
         except NotAnAnswer as error:
             kind = Cut if error.cut else BadResponse
-            raise kind(self._hide(f"{self.host.base_url} sent something else: the answer {error}")) from None
+            found = error.describe(self._hide)
+            raise kind(f"{self.host.base_url} sent something else: the answer {found}") from None
         except httpx.TransportError as error:
             self._check_open()
             raise self._explain(error) from error

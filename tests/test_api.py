@@ -1,5 +1,6 @@
 """The client against the simulated service: right answers, patience, and what is no answer."""
 
+import json
 import socket
 import subprocess
 import sys
@@ -263,16 +264,27 @@ def test_an_answer_without_groups_needs_an_aggregate(desk: Desk) -> None:
         desk.open(server.url).post(PATH, BODY, sink=desk.sink, check=check_ungrouped)
 
 
-@pytest.mark.row("R35")
-def test_the_quoted_start_of_an_answer_holds_no_key(desk: Desk) -> None:
-    def answer(conn: socket.socket) -> None:
-        while request := read_request(conn):
-            send_json(conn, b"oops " + request)
+def answer_all(conn: socket.socket, body: bytes) -> None:
+    while read_request(conn):
+        send_json(conn, body)
 
-    with RawServer(answer) as server:
+
+@pytest.mark.row("R35")
+@pytest.mark.parametrize("before", [b"oops ", b"o" * (200 - len(KEY) // 2)], ids=["whole", "cut in its middle"])
+def test_the_quoted_start_of_an_answer_holds_no_key(desk: Desk, before: bytes) -> None:
+    with RawServer(lambda conn: answer_all(conn, before + KEY.encode())) as server:
         text = refused(desk.open(server.url), desk, BadResponse)
-    assert "***" in text
+    assert text.endswith(before.decode() + "***")
     assert "\n" not in text
+
+
+@pytest.mark.row("S51")
+def test_an_answer_that_repeats_the_key_is_refused(desk: Desk) -> None:
+    key = KEY + '"odd'
+    body = json.dumps({"aggregate": {}, "items": [{"machine": key}]}).encode()
+    with RawServer(lambda conn: answer_all(conn, body)) as server:
+        text = refused(desk.open(server.url, key), desk, BadResponse)
+    assert text.endswith("the answer repeats the key that it was asked with, which no report does")
 
 
 # --- too much ---------------------------------------------------------------------------------------------------------
