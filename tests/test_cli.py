@@ -174,48 +174,6 @@ def test_bug_gives_3_and_a_log_without_secrets_and_local_variables(desk, tmp_pat
     assert "nobody should see" not in text
 
 
-# Every command but the simulator, which is not asked with anybody's key.
-LINES = [
-    "init new",
-    "demo try",
-    "validate",
-    "schema --write",
-    "jobs",
-    "explain daily",
-    "preview daily",
-    "preview daily --plan",
-    "window daily",
-    "run daily -v",
-    "run wrong -v",
-    "runs",
-    "runs show RUN",
-    "resend RUN",
-    "machines -v",
-    "shifts",
-    "operators",
-    "plugins",
-    "plugins info csv",
-    "catalogue",
-    "completion bash",
-]
-
-
-@pytest.mark.row("S51")
-def test_no_command_shows_or_stores_the_key(desk):
-    desk.job(JOB)
-    desk.job(JOB.replace("daily", "wrong").replace("goodParts", "goodPart"), "wrong")
-    run = desk.mmflow("run", "daily", "--json").data["run"]
-    lines = [line.replace("RUN", run) for line in LINES]
-    assert {line.split()[0] for line in lines} == set(command_names()) - {"simulate"}
-    for line in lines:
-        for form in ([], ["--json"]):
-            done = desk.mmflow(*line.split(), *form)
-            assert KEY not in done.out + done.err, line
-    files = [path for path in desk.root.rglob("*") if path.is_file()]
-    assert len(files) > 10
-    assert not [path for path in files if KEY.encode() in path.read_bytes()]
-
-
 @pytest.mark.skipif(not shutil.which("bash"), reason="there is no bash")
 def test_lines_for_bash_are_accepted_by_bash(desk):
     lines = desk.mmflow("completion", "bash").out
