@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from mmflow.cells import ColumnType, Direction
 from mmflow.errors import UserError
+from mmflow.table.cells import ColumnType, Direction
 
 Kind = Literal["sum", "min", "max", "constant", "derivable", "ask_only"]
 Certainty = Literal["documented", "inferred", "assumed"]

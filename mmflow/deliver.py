@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from mmflow.check.uses import SinkUse
 from mmflow.clock import Clock
 from mmflow.errors import MmflowError, TryLater, Unknown
 from mmflow.fetch import Spool
@@ -22,7 +23,6 @@ from mmflow.plan import Plan
 from mmflow.refs import Redactor
 from mmflow.sinks import Partial, Receipt, RunInfo, find_function
 from mmflow.table import Table
-from mmflow.uses import SinkUse
 from mmflow.windows import Span
 
 ATTEMPTS = 3

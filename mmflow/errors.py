@@ -10,6 +10,7 @@
     │   ├── TryLater                1    the same call may work in a while (``after`` seconds, when known)
     │   ├── GiveUp                  1    trying again cannot help: key revoked, disk read-only, answer unusable
     │   │   ├── BadRequest          2    the service refused what was asked: a metric, group or name it does not know
+    │   │   ├── KeyRefused          1    the service does not know the key, or not for reports
     │   │   └── BadResponse         1    an answer came that cannot be one: HTML, half a file, an error as a success
     │   ├── Unknown                 1    it may or may not have happened (the connection died after the last byte)
     │   └── Held                    1    the gate stopped the report; the owner is told, the readers are not
@@ -133,6 +134,10 @@ class BadRequest(GiveUp):
     def __init__(self, message: str, complaints: Iterable[Complaint] = ()) -> None:
         self.complaints: tuple[Complaint, ...] = tuple(complaints)
         super().__init__("; ".join([message, *map(str, self.complaints)]))
+
+
+class KeyRefused(GiveUp):
+    """The service does not know the key, or does not let it ask for reports; the message names it, not its value."""
 
 
 class BadResponse(GiveUp):

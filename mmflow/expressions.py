@@ -22,8 +22,8 @@ import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from mmflow.cells import quote_name
 from mmflow.errors import UserError, suggest_name
+from mmflow.table.cells import quote_name
 
 LONGEST_EXPRESSION = 2_000  # characters
 DEEPEST_NESTING = 30

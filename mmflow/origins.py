@@ -11,9 +11,9 @@ import msgspec
 from msgspec.structs import fields
 
 from mmflow.check import CheckedJob
+from mmflow.check.layers import Layers, get
 from mmflow.document import Path, Value, format_path
 from mmflow.job import Job, SinkKeys
-from mmflow.layers import Layers, get
 from mmflow.options import Options
 from mmflow.plugins import Registry
 

@@ -22,8 +22,8 @@ from itertools import groupby, islice
 from typing import Literal
 
 from mmflow.job import Job, WindowSpec
-from mmflow.periods import WEEK
 from mmflow.plant import ONE_DAY, PlantCalendar
+from mmflow.plant.periods import WEEK
 from mmflow.question import Question, ask_metrics, asks_totals, question_rows, question_totals
 from mmflow.table import Cell
 from mmflow.windows import Span, earlier_span, resolve_window

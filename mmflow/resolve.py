@@ -9,17 +9,17 @@ from dataclasses import replace
 import msgspec
 
 from mmflow.check import CheckedJob, CheckedSettings, check_layers, drop_said
+from mmflow.check.faults import Finding, Owner
+from mmflow.check.fit import fit_model
+from mmflow.check.layers import Layers, get
+from mmflow.check.rules import SETTINGS_RULES, Facts, apply_rules
+from mmflow.check.uses import SinkUse, fit_connection
 from mmflow.document import Path, change_texts
 from mmflow.errors import ProblemsError, UnresolvedReference, raise_errors
-from mmflow.faults import Finding, Owner
-from mmflow.fit import fit_model
-from mmflow.layers import Layers, get
 from mmflow.options import Options
 from mmflow.plugins import Registry
 from mmflow.refs import Resolver, Secret
-from mmflow.rules import SETTINGS_RULES, Facts, apply_rules
 from mmflow.settings import Settings
-from mmflow.uses import SinkUse, fit_connection
 
 
 def resolve_settings(checked: CheckedSettings, resolver: Resolver, sites: Collection[str] | None = None) -> Settings:

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from mmflow.check import CheckedJob
+from mmflow.check.uses import SinkUse
 from mmflow.clock import Clock
-from mmflow.complaints import locate_errors
 from mmflow.deliver import Destination, blame, deliver, delivery_key, rehearsal_info
 from mmflow.durations import parse_duration
 from mmflow.errors import (
@@ -28,6 +28,7 @@ from mmflow.errors import (
     suggest_name,
 )
 from mmflow.fetch import Missing, Spool, fetch
+from mmflow.fetch.complaints import locate_errors
 from mmflow.gate import NO_ROWS, Verdict, judge
 from mmflow.hosts import Host
 from mmflow.job import Job
@@ -40,7 +41,6 @@ from mmflow.settings import Settings
 from mmflow.shape import Shaped, shape
 from mmflow.sinks import find_function
 from mmflow.table import Table
-from mmflow.uses import SinkUse
 from mmflow.windows import Span
 
 log = logging.getLogger(__name__)

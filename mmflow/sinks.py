@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from mmflow.columns import align_texts, show_cell
 from mmflow.job import SinkKeys
 from mmflow.options import Options
+from mmflow.table.columns import align_texts, show_cell
 
 if TYPE_CHECKING:
     from mmflow.table import Table

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Final
 
 from mmflow.check import CheckedJob, CheckedSettings, check_job, check_settings
+from mmflow.check.faults import Finding, Owner
+from mmflow.check.fit import fit_model
+from mmflow.check.layers import Layers, get
 from mmflow.document import Document, read_file
 from mmflow.errors import Problem, ProblemsError, UserError, hint_names
-from mmflow.faults import Finding, Owner
-from mmflow.fit import fit_model
-from mmflow.layers import Layers, get
 from mmflow.plugins import Registry, load
 from mmflow.settings import PluginRules, Settings
 

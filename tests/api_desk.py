@@ -9,8 +9,8 @@ from random import Random
 
 import pytest
 
-from mmflow.answers import check_grouped
-from mmflow.api import Api
+from mmflow.api.answers import check_grouped
+from mmflow.api.client import Api
 from mmflow.clock import Clock, FixedClock
 from mmflow.hosts import Host
 from mmflow.refs import Secret

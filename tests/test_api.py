@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from mmflow.answers import check_grouped, check_ungrouped
-from mmflow.errors import BadRequest, BadResponse, GiveUp, TryLater, UserError
+from mmflow.api.answers import check_grouped, check_ungrouped
+from mmflow.errors import BadRequest, BadResponse, GiveUp, KeyRefused, TryLater, UserError
 from mmflow.simulator import Access, Plant, Simulator
 from tests.api_desk import BODY, KEY, NOW, PATH, Desk, refused
 from tests.raw_server import RawServer, read_request, send_json
@@ -307,9 +307,9 @@ def test_an_answer_that_is_too_large_is_refused(sim: Simulator, desk: Desk, kind
 def test_a_bomb_costs_less_than_300_mb_of_memory(tmp_path: Path, sim: Simulator) -> None:
     sim.faults({"kind": "gzip_bomb", "megabytes": 500})
     code = (
-        "import re, sys; from pathlib import Path; from mmflow.api import Api; from mmflow.hosts import Host\n"
+        "import re, sys; from pathlib import Path; from mmflow.api.client import Api; from mmflow.hosts import Host\n"
         "from mmflow.refs import Secret; from mmflow.settings import Network; from mmflow.clock import SystemClock\n"
-        "from mmflow.answers import check_grouped; from mmflow.errors import BadResponse\n"
+        "from mmflow.api.answers import check_grouped; from mmflow.errors import BadResponse\n"
         "api = Api(Host(sys.argv[1], Secret(sys.argv[2])), Network(max_answer_mb=64), SystemClock())\n"
         "try: api.post('/reports/production', {}, sink=Path(sys.argv[3]), check=check_grouped)\n"
         "except BadResponse: print(re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1])\n"
@@ -337,14 +337,14 @@ def test_a_refused_key_is_named_by_its_reference_and_asked_with_once(
 ) -> None:
     sim.faults(fault)
     name = "the api_key of site boston (${env:MM_BOSTON_KEY})"
-    assert words in refused(desk.open(sim.url, key_name=name), desk, GiveUp)
+    assert words in refused(desk.open(sim.url, key_name=name), desk, KeyRefused)
     assert len(sim.requests) == 1
     assert desk.said == []
 
 
 @pytest.mark.row("R44")
 def test_a_key_of_another_scope_is_told_which_it_needs(sim: Simulator, desk: Desk) -> None:
-    assert "give it the scope 'reporting'" in refused(desk.open(sim.url, "key-erp"), desk, GiveUp)
+    assert "give it the scope 'reporting'" in refused(desk.open(sim.url, "key-erp"), desk, KeyRefused)
 
 
 @pytest.mark.row("R45")

@@ -13,28 +13,23 @@ PACKAGE = Path(__file__).parent.parent / "mmflow"
 # The same picture, with words, is in docs/architecture.md.
 GROUPS = {
     "ground": "errors clock durations text secrecy refs options atomic",
-    "words": "syntax nodes document job settings cells catalogue cron instants holidays periods plant spans shifts "
-    "words windows expressions dialect local_times csv_text description columns table sinks paths files "
-    "hookspecs admission plugins",
+    "words": "document job settings table catalogue expressions cron plant windows sinks files paths hookspecs plugins",
     "memory": "ledger",
-    "line": "faults layers schema fit uses hosts rules check resolve workspace editors reference origins question plan "
-    "retry answers refusals unpack wire api names filters complaints fetch rows load rollup "
-    "relations headings parsetree derive facts footer shape gate "
-    "deliver run",
+    "line": "hosts schema check resolve workspace origins question plan api fetch load shape gate deliver run live",
     "doors": "simulator testing starter cli __main__",
 }
 
 # Library: the modules that may import it.
 DOORS = {
     "httpx": {"api"},
-    "httpcore": {"wire"},  # what httpx is built on: it alone can end every wait at a deadline
+    "httpcore": {"api"},  # what httpx is built on: it alone can end every wait at a deadline
     "yaml": {"document"},
-    "jsonschema": {"fit"},
+    "jsonschema": {"check"},
     "apscheduler": {"alarm"},
     "duckdb": {"table", "load", "shape"},
     "cronsim": {"cron"},
-    "icalendar": {"holidays"},
-    "dateutil": {"holidays"},
+    "icalendar": {"plant"},
+    "dateutil": {"plant"},
     "pluggy": {"hookspecs", "plugins"},
     "sqlite3": {"ledger"},
     "psycopg": {"ledger"},

@@ -12,8 +12,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from mmflow.job import WindowSpec
-from mmflow.periods import PERIODS
 from mmflow.plant import PlantCalendar, ShiftPattern, ShiftSchedule
+from mmflow.plant.periods import PERIODS
 from mmflow.windows import WINDOW_WORDS, Earlier, earlier_span, resolve_window
 
 ZONES = sorted(available_timezones())

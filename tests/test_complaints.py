@@ -2,10 +2,10 @@
 
 import pytest
 
-from mmflow.complaints import locate_errors
+from mmflow.check.layers import Layers, lay_over
 from mmflow.document import read_text
 from mmflow.errors import Complaint
-from mmflow.layers import Layers, lay_over
+from mmflow.fetch.complaints import locate_errors
 
 TEXT = """\
 job: test

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmflow.columns import align_texts, measure_text, show_cell, show_number, show_text
 from mmflow.options import convert_values
 from mmflow.plugins import load
 from mmflow.sinks import SinkType, find_function
 from mmflow.table import Column, FooterRow, make_table
+from mmflow.table.columns import align_texts, measure_text, show_cell, show_number, show_text
 from mmflow.testing.deliveries import DAY, DOWN, HOUR, MACHINE, PARTS, make_run
 
 

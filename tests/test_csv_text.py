@@ -16,10 +16,10 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from mmflow.dialect import CsvDialect
 from mmflow.errors import GiveUp, UserError
-from mmflow.local_times import list_offsets
 from mmflow.table import Cell, Column, FooterRow, make_table, open_database, write_table
+from mmflow.table.dialect import CsvDialect
+from mmflow.table.local_times import list_offsets
 
 WIDE = "\uff1d\uff0b\uff0d\uff20"  # the full-width twins of = + - @
 QUICK = settings(deadline=None, max_examples=20)

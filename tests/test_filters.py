@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 import pytest
 
 from mmflow.errors import BadRequest
-from mmflow.filters import Wanted, check_found, find_void, list_wanted, write_ids
+from mmflow.fetch.filters import Wanted, check_found, find_void, list_wanted, write_ids
+from mmflow.fetch.names import Entry, Match
 from mmflow.job import Job, Report
-from mmflow.names import Entry, Match
 
 MILLS = Wanted("filter", "machineGroup", "Mills")
 FIRST = Wanted("filter", "machine", "Mill 1")

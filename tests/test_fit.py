@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Meta
 
+from mmflow.check.faults import Owner
+from mmflow.check.fit import fit_model, list_faults
+from mmflow.check.layers import all_texts
 from mmflow.document import read_text
 from mmflow.errors import ProblemsError
-from mmflow.faults import Owner
-from mmflow.fit import fit_model, list_faults
 from mmflow.job import Job, SinkKeys
-from mmflow.layers import all_texts
 from mmflow.options import Options, convert_values
 from mmflow.plugins import load
 from mmflow.refs import Secret, has_reference

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from mmflow.errors import UserError
-from mmflow.holidays import read_holidays
+from mmflow.plant.holidays import read_holidays
 
 NEW_YORK = ZoneInfo("America/New_York")
 

@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from mmflow.errors import UserError
-from mmflow.instants import find_zone, first_instant, has_time, read_day, read_instant
-from mmflow.periods import DAY, MONTH, QUARTER, WEEK, YEAR, Period
+from mmflow.plant.instants import find_zone, first_instant, has_time, read_day, read_instant
+from mmflow.plant.periods import DAY, MONTH, QUARTER, WEEK, YEAR, Period
 
 NEW_YORK = ZoneInfo("America/New_York")
 SIX = datetime(2026, 11, 2, 11, tzinfo=UTC)

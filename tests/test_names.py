@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmflow.__main__ import run_guarded
-from mmflow.api import Api
+from mmflow.api.client import Api
 from mmflow.cli import Surroundings
 from mmflow.clock import FixedClock
 from mmflow.errors import BadResponse, GiveUp
+from mmflow.fetch.names import PAGE, Entry, Match, NameBook, match_name
 from mmflow.hosts import Host
-from mmflow.names import PAGE, Entry, Match, NameBook, match_name
 from mmflow.refs import Secret
 from mmflow.settings import Network
 from mmflow.simulator import Plant, Simulator
@@ -89,7 +89,7 @@ def test_members_of_other_groups_have_ids_whatever_form_the_answer_has(desk: Des
 
 
 def test_machines_are_asked_for_page_by_page(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mmflow.names.PAGE", 3)
+    monkeypatch.setattr("mmflow.fetch.names.PAGE", 3)
     assert [entry.name for entry in desk.open().list_names("machine")] == sorted(SOME)
     pages = [request.body["variables"] for request in desk.sim.requests]
     assert pages == [{"limit": 3, "offset": offset} for offset in (0, 3, 6)]
@@ -97,7 +97,9 @@ def test_machines_are_asked_for_page_by_page(desk: Desk, monkeypatch: pytest.Mon
 
 
 def test_an_error_of_graphql_is_told_though_its_status_is_200(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mmflow.names.MACHINES", "query Machines($limit: Int!, $offset: Int!) {machines {colour}}")
+    monkeypatch.setattr(
+        "mmflow.fetch.names.MACHINES", "query Machines($limit: Int!, $offset: Int!) {machines {colour}}"
+    )
     with pytest.raises(GiveUp, match=r"/graphql gave no machines: .*colour"):
         desk.open().list_names("machine")
 

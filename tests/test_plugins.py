@@ -12,9 +12,9 @@ from typing import get_args
 
 import pytest
 
-from mmflow.admission import fingerprint
 from mmflow.errors import UserError
 from mmflow.plugins import PluginInfo, Registry, State, install_command, load, read_packages
+from mmflow.plugins.admission import fingerprint
 from mmflow.settings import PluginRules
 
 ROOT = Path(__file__).parents[1]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmflow.retry import LONGEST_REQUESTED_WAIT, LONGEST_WAIT, draw_wait, read_retry_after
+from mmflow.api.retry import LONGEST_REQUESTED_WAIT, LONGEST_WAIT, draw_wait, read_retry_after
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mmflow.check.rules.changes import ClockChanges, find_changes
+from mmflow.check.rules.shaping import find_mixing
 from mmflow.cron import read_cron
 from mmflow.durations import parse_amount, parse_duration
 from mmflow.errors import UserError
-from mmflow.rules.changes import ClockChanges, find_changes
-from mmflow.rules.shaping import find_mixing
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 

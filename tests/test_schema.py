@@ -10,14 +10,14 @@ from msgspec import Meta
 
 from mmflow import job, settings
 from mmflow.catalogue import GROUPS, METRICS
+from mmflow.check.rules.forms import fits_form
 from mmflow.document import read_text
-from mmflow.editors import FILES, compose_job, compose_settings, write_schemas
 from mmflow.job import CHECK_FORMS, WINDOW_FORMS
 from mmflow.options import Options
 from mmflow.plugins import Registry, load
 from mmflow.refs import Secret
-from mmflow.rules.forms import fits_form
 from mmflow.schema import describe_model
+from mmflow.schema.editors import FILES, compose_job, compose_settings, write_schemas
 from mmflow.sinks import SinkType
 from mmflow.windows import WINDOW_WORDS
 
@@ -162,7 +162,7 @@ def test_the_same_schema_is_the_same_text_whatever_the_hash_seed(registry):
     import sys
 
     code = (
-        "import sys; from mmflow.editors import *; from mmflow.plugins import load; "
+        "import sys; from mmflow.schema.editors import *; from mmflow.plugins import load; "
         "sys.stdout.buffer.write(encode_schema(compose_job(load())))"
     )
     texts = {

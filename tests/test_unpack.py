@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmflow.answers import NotAnAnswer
-from mmflow.unpack import CHUNK_BYTES, limit_size, unpack_chunks
+from mmflow.api.answers import NotAnAnswer
+from mmflow.api.unpack import CHUNK_BYTES, limit_size, unpack_chunks
 
 
 def cut(data: bytes, sizes: list[int]) -> list[bytes]:

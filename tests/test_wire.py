@@ -11,9 +11,9 @@ import httpcore
 import pytest
 import trustme
 
+from mmflow.api.wire import Timer
 from mmflow.clock import FixedClock, SystemClock
 from mmflow.errors import GiveUp, TryLater, UserError
-from mmflow.wire import Timer
 from tests.api_desk import KEY, Desk, refused
 from tests.raw_server import RawServer, read_request, send_json, trickle
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from mmflow.catalogue import GROUPS, METRICS, Metric, list_units
-from mmflow.reference import write_table
+from mmflow.schema.reference import write_table
 
 BETTER: Final = {"up": "more", "down": "less", "": ""}
 

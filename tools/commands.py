@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterable
 
 from mmflow.cli import Command, command_names, load_command
-from mmflow.reference import write_table
+from mmflow.schema.reference import write_table
 
 
 def describe_commands() -> str:

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Final
 
 from mmflow import job, settings
-from mmflow.editors import FILES, compose_job, compose_settings, encode_schema
 from mmflow.options import Options
 from mmflow.plugins import Registry, load
-from mmflow.reference import list_keys, markdown_table
+from mmflow.schema.editors import FILES, compose_job, compose_settings, encode_schema
+from mmflow.schema.reference import list_keys, markdown_table
 from tools.catalogue import groups_table, metrics_table, units_table
 from tools.commands import describe_commands
 

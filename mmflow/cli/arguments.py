@@ -8,10 +8,10 @@ from contextlib import suppress
 from datetime import date, datetime, timedelta
 
 from mmflow.errors import UserError
-from mmflow.instants import has_time, read_day, read_instant
 from mmflow.job import Job, WindowSpec
 from mmflow.ledger import SlotKind
 from mmflow.plant import PlantCalendar
+from mmflow.plant.instants import has_time, read_day, read_instant
 from mmflow.run import Order
 from mmflow.windows import NoShift, resolve_window
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 
+from mmflow.check.faults import write_flow
 from mmflow.cli.arguments import add_job
 from mmflow.cli.session import Session, open_session
 from mmflow.document import Value
 from mmflow.errors import EXIT_OK, EXIT_USER, UnresolvedReference
-from mmflow.faults import write_flow
 from mmflow.origins import Origin, list_origins
 from mmflow.refs import HIDDEN, has_reference
 from mmflow.secrecy import looks_like_secret

@@ -40,8 +40,8 @@ def run(args: argparse.Namespace) -> int:
 
 def write_starter(folder: Path) -> list[str]:
     """Write the starter files and give their names; a file that is there already raises :class:`UserError`."""
-    from mmflow.editors import write_schemas
     from mmflow.plugins import load
+    from mmflow.schema.editors import write_schemas
 
     there = [name for name in STARTER if (folder / name).exists()]
     if there:

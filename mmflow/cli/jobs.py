@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from datetime import datetime
 
 from mmflow.check import CheckedJob
+from mmflow.check.layers import get
 from mmflow.cli.session import Session, open_session
 from mmflow.errors import EXIT_OK, EXIT_USER, describe_problems
-from mmflow.layers import get
 from mmflow.ledger import Ledger, Run
 from mmflow.refs import HIDDEN
 from mmflow.secrecy import looks_like_secret

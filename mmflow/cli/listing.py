@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from mmflow.cli.output import Output
 from mmflow.cli.session import open_engine, open_session
 from mmflow.errors import EXIT_OK, EXIT_RUN, RunError, UserError, hint_names
-from mmflow.names import Entry, NameBook, name_kind
+from mmflow.fetch.names import Entry, NameBook, name_kind
 
 Listed = Mapping[str, tuple[Entry, ...]]
 

@@ -9,9 +9,9 @@ from typing import TextIO
 
 import msgspec
 
-from mmflow.columns import align_texts
 from mmflow.document import change_texts
 from mmflow.refs import Redactor
+from mmflow.table.columns import align_texts
 
 
 class Output:

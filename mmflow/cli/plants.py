@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from mmflow.check import CheckedSettings
+from mmflow.check.layers import get
 from mmflow.clock import Clock
 from mmflow.hosts import Host, find_host
-from mmflow.layers import get
 from mmflow.refs import Secret
 from mmflow.settings import Settings, Site
 

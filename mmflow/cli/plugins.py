@@ -6,13 +6,13 @@ import argparse
 from importlib.metadata import distribution
 from pathlib import Path
 
-from mmflow.admission import fingerprint
 from mmflow.cli.output import Output
 from mmflow.cli.session import open_output, open_session
 from mmflow.errors import UserError, hint_names
 from mmflow.options import Options
 from mmflow.plugins import PluginInfo, Registry, load
-from mmflow.reference import list_keys, markdown_table
+from mmflow.plugins.admission import fingerprint
+from mmflow.schema.reference import list_keys, markdown_table
 from mmflow.sinks import SinkType
 from mmflow.workspace import find_root
 

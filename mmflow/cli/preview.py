@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mmflow.check.uses import SinkUse
 from mmflow.cli.arguments import add_dates, add_job, read_order
 from mmflow.cli.output import Output
 from mmflow.cli.session import open_engine, open_session
@@ -14,7 +15,6 @@ from mmflow.errors import EXIT_OK, EXIT_RUN
 from mmflow.plan import Plan, describe_plan
 from mmflow.sinks import CONSOLE, ConsoleOptions
 from mmflow.table import Table
-from mmflow.uses import SinkUse
 
 if TYPE_CHECKING:
     from mmflow.run import Report

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 
+from mmflow.check.layers import get
 from mmflow.cli.session import Session, open_session
-from mmflow.editors import compose_job, compose_settings, encode_schema, write_schemas
 from mmflow.errors import EXIT_OK
-from mmflow.layers import get
 from mmflow.schema import Schema
+from mmflow.schema.editors import compose_job, compose_settings, encode_schema, write_schemas
 
 SUMMARY = "Print the JSON Schema of jobs or settings, or write both for the editor."
 EXAMPLES = """

@@ -11,8 +11,8 @@ from mmflow.cli.session import open_engine, open_session
 from mmflow.cli.show import local_time, span_document
 from mmflow.errors import EXIT_OK
 from mmflow.plan import Plan
-from mmflow.spans import show_day
 from mmflow.windows import Span
+from mmflow.windows.spans import show_day
 
 SUMMARY = "Show which time a job asks about, in plant time and UTC, how long that is, and why; asks nothing."
 EXAMPLES = """

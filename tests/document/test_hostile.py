@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mmflow.document import read_text
-from mmflow.nodes import MAX_ALIASES
+from mmflow.document.nodes import MAX_ALIASES
 
 from .reading import find_problems, refuse
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mmflow.document import read_text
+from mmflow.document.syntax import Failure, explain_failure
 from mmflow.errors import ProblemsError
-from mmflow.syntax import Failure, explain_failure
 
 from .reading import find_problems, refuse
 

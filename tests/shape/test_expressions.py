@@ -5,9 +5,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from mmflow.derive import parse_expression
 from mmflow.expressions import FUNCTIONS, KEYWORDS, check_expression, names_in, read_expression
-from mmflow.parsetree import find_forbidden
+from mmflow.shape.derive import parse_expression
+from mmflow.shape.parsetree import find_forbidden
 
 NAMES = ["goodParts", "totalParts", "downtime", "machine", "day", "Down (min)", "order"]
 

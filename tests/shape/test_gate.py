@@ -3,8 +3,8 @@
 import pytest
 
 from mmflow.errors import UserError
-from mmflow.facts import Breach, show_figure
 from mmflow.gate import compare_count
+from mmflow.shape.facts import Breach, show_figure
 
 REPORT = {"metrics": ["goodParts"], "group_by": ["machine"]}
 

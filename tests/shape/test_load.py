@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mmflow.errors import BadResponse
-from mmflow.rows import LARGEST
+from mmflow.load.rows import LARGEST
 
 ROW = {"machine": "Mill 1", "machineId": "m1", "day": "2026-11-02T00:00:00.000Z", "goodParts": 5}
 ASKED = {"report": {"metrics": ["goodParts"], "group_by": ["machine", "day"]}}

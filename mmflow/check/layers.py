@@ -1,0 +1,109 @@
+"""A job's own keys over the defaults of ``mmflow.yaml``, each value knowing in which of the two files it stands.
+
+A top-level key of a job replaces the default of that key as a whole: blocks are not mixed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+from mmflow.check.faults import Finding
+from mmflow.document import Document, Path, Value
+from mmflow.errors import Problem
+
+EACH: Final = "*"
+"""In a pattern: every item of a list, and every value of a block."""
+
+Leaf: TypeAlias = tuple[Path, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """The values that count, with the file each comes from. ``base`` is where ``document`` is silent."""
+
+    values: Value = field(repr=False)  # once a run has resolved them they may be secrets
+    document: Document
+    base: Document | None = None
+
+    def locate(self, path: Path) -> tuple[Document, Path]:
+        """Give the file that a value stands in, and its path there."""
+        own = self.document.values
+        if self.base is None or not path or not isinstance(own, dict) or path[0] in own:
+            return self.document, path
+        defaults = get(self.base.values, ("defaults",))
+        given = isinstance(defaults, dict) and path[0] in defaults
+        return (self.base, ("defaults", *path)) if given else (self.document, path)
+
+    def problem(self, finding: Finding) -> Problem:
+        """Give the finding its file, line and column."""
+        document, path = self.locate(finding.path)
+        return document.problem(
+            path,
+            finding.message,
+            hint=finding.hint,
+            key=finding.key,
+            severity=finding.severity,
+            id=finding.id,
+        )
+
+    def problems(self, findings: Iterable[Finding]) -> tuple[Problem, ...]:
+        """Give all findings their places, each once and sorted, without those that are silenced."""
+        return tuple(sorted({self.problem(finding) for finding in findings if not self.is_silenced(finding)}))
+
+    def is_silenced(self, finding: Finding) -> bool:
+        """Tell whether a comment on its line says that it is known: ``# mmflow: ignore[unknown-metric]``."""
+        document, path = self.locate(finding.path)
+        line, _ = document.position(path, key=finding.key)
+        return finding.id in document.suppressed(line)
+
+
+def lay_over(document: Document, base: Document) -> Layers:
+    """Put a job over the ``defaults`` of ``mmflow.yaml``."""
+    defaults = get(base.values, ("defaults",))
+    own = document.values
+    if not isinstance(own, dict) or not isinstance(defaults, dict):
+        return Layers(own, document, base)
+    return Layers({**{key: value for key, value in defaults.items() if key != "job"}, **own}, document, base)
+
+
+def get(values: Value, path: Path) -> Value:
+    """Give the value at a path, None when there is none."""
+    for part in path:
+        values = dict(_parts(values)).get(part)
+    return values
+
+
+def find(values: Value, pattern: Path) -> Iterator[tuple[Path, Value]]:
+    """Give every value that a pattern such as ``("report", "metrics", EACH)`` fits, in order of the file."""
+    yield from _find(values, pattern, ())
+
+
+def find_texts(values: Value, pattern: Path) -> Iterator[Leaf]:
+    """Like :func:`find`, but only texts."""
+    yield from ((path, value) for path, value in find(values, pattern) if isinstance(value, str))
+
+
+def all_texts(values: Value, at: Path = ()) -> Iterator[Leaf]:
+    """Give every text with its path."""
+    if isinstance(values, str):
+        yield at, values
+    for part, inner in _parts(values):
+        yield from all_texts(inner, (*at, part))
+
+
+def _parts(values: Value) -> Iterator[tuple[str | int, Value]]:
+    if isinstance(values, dict):
+        yield from values.items()
+    elif isinstance(values, list):
+        yield from enumerate(values)
+
+
+def _find(values: Value, pattern: Path, at: Path) -> Iterator[tuple[Path, Value]]:
+    if not pattern:
+        yield at, values
+        return
+    for part, inner in _parts(values):
+        if pattern[0] in (part, EACH):
+            yield from _find(inner, pattern[1:], (*at, part))

@@ -1,0 +1,98 @@
+"""What rules look at, and the few ways in which they look."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from mmflow.catalogue import METRICS
+from mmflow.check.faults import Finding, show
+from mmflow.check.layers import EACH, find, find_texts, get
+from mmflow.check.rules.changes import ClockChanges
+from mmflow.document import Path, Value
+from mmflow.errors import hint_names
+from mmflow.plant import PlantCalendar
+from mmflow.refs import has_reference
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The values of one file, and what is known around them.
+
+    ``sites`` are the names in ``mmflow.yaml``, ``calendars`` those of them whose calendar could be made.
+    """
+
+    values: Value
+    changes: ClockChanges
+    sites: tuple[str, ...] = ()
+    calendars: Mapping[str, PlantCalendar] = field(default_factory=dict)
+
+    def texts(self, *pattern: str) -> Iterator[tuple[Path, str]]:
+        """Give the texts that a pattern fits, without those that hold references."""
+        yield from ((path, text) for path, text in find_texts(self.values, pattern) if not has_reference(text))
+
+    def text(self, *path: str) -> str:
+        """Give one text, or "" when there is none or it holds a reference."""
+        return next((text for _, text in self.texts(*path)), "")
+
+    def references(self, *pattern: str) -> Iterator[Path]:
+        """Give the paths of texts that hold references."""
+        yield from (path for path, text in find_texts(self.values, pattern) if has_reference(text))
+
+    def blocks(self, *pattern: str) -> Iterator[tuple[Path, dict[str, Value]]]:
+        """Give the blocks of keys that a pattern fits."""
+        yield from ((path, value) for path, value in find(self.values, pattern) if isinstance(value, dict))
+
+    def has(self, *path: str) -> bool:
+        """Tell whether there is a value, and not nothing, at a path."""
+        return get(self.values, path) is not None
+
+    @cached_property
+    def metrics(self) -> tuple[tuple[Path, str], ...]:
+        """Give the metrics of the report in their order, each with the path of its name."""
+        found = [*self.texts("report", "metrics", EACH), *self.texts("report", "metrics", EACH, "metric")]
+        return tuple(sorted(found, key=lambda item: item[0][:3]))
+
+    @cached_property
+    def groups(self) -> tuple[tuple[Path, str], ...]:
+        """Give the groups of the report in their order."""
+        return tuple(self.texts("report", "group_by", EACH))
+
+    @cached_property
+    def job_sites(self) -> tuple[str, ...]:
+        """Give the sites that the job is about: those it names, else all."""
+        return tuple(text for _, text in self.texts("sites", EACH)) or self.sites
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """Give the names of the columns that the job adds, in order."""
+        return tuple(name for _, block in self.blocks("shape", "columns") for name in block)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Give the names that expressions may use beside those columns: groups of the report, and every metric."""
+        asked = [name for _, name in (*self.groups, *self.metrics)]
+        return tuple(dict.fromkeys([*asked, *(["site"] if len(self.job_sites) > 1 else []), *METRICS]))
+
+    @cached_property
+    def job_calendars(self) -> tuple[PlantCalendar, ...]:
+        """Give the calendars of those sites."""
+        return tuple(self.calendars[name] for name in self.job_sites if name in self.calendars)
+
+
+def find_unknown(texts: Iterable[tuple[Path, str]], known: Iterable[str], what: str) -> Iterator[Finding]:
+    """Say which texts are not among the known words."""
+    words = list(known)
+    for path, text in texts:
+        if text not in words:
+            yield Finding(path, f"{show(text)} is not {what}", hint_names(text, words))
+
+
+def find_repeated(texts: Iterable[tuple[Path, str]]) -> Iterator[Finding]:
+    """Say which texts have been there before."""
+    seen: set[str] = set()
+    for path, text in texts:
+        if text in seen:
+            yield Finding(path, f"{show(text)} is listed twice", "remove one of them")
+        seen.add(text)

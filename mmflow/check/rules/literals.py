@@ -1,0 +1,37 @@
+"""Rules about references, and about secrets that should have been references."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from mmflow.check.faults import Finding, suggest_reference
+from mmflow.check.layers import all_texts
+from mmflow.check.rules.facts import Facts
+from mmflow.refs import find_references
+from mmflow.secrecy import looks_like_secret
+from mmflow.text import BadText
+
+LITERAL: Final = "inline-secret"
+
+
+def check_references(facts: Facts) -> Iterator[Finding]:
+    """Expect references to be well formed; what they stand for is not looked up."""
+    for path, text in all_texts(facts.values):
+        try:
+            find_references(text)
+        except BadText as bad:
+            yield Finding(path, bad.message, bad.hint)
+
+
+def check_literals(facts: Facts) -> Iterator[Finding]:
+    """Refuse what looks like a key or password in a file that is copied, mailed and committed."""
+    for path, text in all_texts(facts.values):
+        if looks_like_secret(text):
+            hint = (
+                f"write {suggest_reference(path)} and set that variable; if it is none, add # mmflow: ignore[{LITERAL}]"
+            )
+            yield Finding(path, "this looks like a secret, which must not stand in this file", hint, id=LITERAL)
+
+
+SECRET_RULES: Final = (check_references, check_literals)

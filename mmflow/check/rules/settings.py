@@ -1,0 +1,102 @@
+"""Rules about ``mmflow.yaml``: sites and their calendars, lengths of time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from mmflow.check.faults import Finding, explain_error, show, suggest_reference
+from mmflow.check.layers import EACH
+from mmflow.check.rules.facts import Facts
+from mmflow.durations import parse_duration
+from mmflow.errors import UserError
+from mmflow.hosts import check_address
+from mmflow.plant import parse_weekdays
+from mmflow.plant.instants import find_zone, read_day
+
+SITE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+DURATIONS: Final = (("network", "deadline"), ("retention", "runs"), ("retention", "snapshots"))
+
+
+def check_site_names(facts: Facts) -> Iterator[Finding]:
+    """Expect names of sites that can be part of a file's name."""
+    for path, _ in facts.blocks("sites", EACH):
+        if not SITE_NAME.fullmatch(str(path[1])):
+            hint = "use letters, digits, - and _, such as boston"
+            yield Finding(path, f"{show(str(path[1]))} cannot be the name of a site", hint, key=True)
+
+
+def check_hosts(facts: Facts) -> Iterator[Finding]:
+    """Expect one address for a site, and a key unless it is a simulated plant."""
+    for path, site in facts.blocks("sites", EACH):
+        if "environment" in site and "base_url" in site:
+            yield Finding(
+                (*path, "base_url"), "'base_url' does not go with 'environment'", "remove one of them", key=True
+            )
+        if "environment" not in site and "base_url" not in site:
+            yield Finding((*path, "environment"), "this key is missing", "write environment: standard", key=True)
+        elif site.get("api_key") is None and site.get("environment") != "simulator":
+            hint = f'write api_key: "{suggest_reference((*path, "api_key"))}"'
+            yield Finding((*path, "api_key"), "this key is missing", hint, key=True)
+    for path, url in facts.texts("sites", EACH, "base_url"):
+        if wrong := check_address(url):
+            yield Finding(path, f"this address {wrong}")
+
+
+def check_zones(facts: Facts) -> Iterator[Finding]:
+    """Expect zones that are places, and no offsets."""
+    for path, zone in facts.texts("sites", EACH, "timezone"):
+        try:
+            find_zone(zone)
+        except UserError as error:
+            yield explain_error(path, error)
+
+
+def check_start_of_day(facts: Facts) -> Iterator[Finding]:
+    """Warn when the start of day is left at midnight, rarely a plant's; numbers would be of other days."""
+    for path, site in facts.blocks("sites", EACH):
+        if "start_of_day" not in site:
+            message = "the production day is taken to start at midnight"
+            hint = 'write start_of_day: "06:00", as MachineMetrics has it; "00:00" if midnight is right'
+            yield Finding(path, message, hint, key=True, severity="warning", id="start-of-day-unset")
+
+
+def check_durations(facts: Facts) -> Iterator[Finding]:
+    """Expect lengths of time to be a number and a unit."""
+    for pattern in DURATIONS:
+        for path, text in facts.texts(*pattern):
+            try:
+                parse_duration(text)
+            except ValueError as error:
+                yield Finding(path, f"found {show(text)}, {error}")
+
+
+def check_shift_days(facts: Facts) -> Iterator[Finding]:
+    """Expect weekdays, or ranges of them, in shifts."""
+    for place in (("sites", EACH, "shifts", EACH, "days"), ("sites", EACH, "schedules", EACH, "shifts", EACH, "days")):
+        for path, days in (*facts.texts(*place), *facts.texts(*place, EACH)):
+            try:
+                parse_weekdays(days)
+            except UserError as error:
+                yield explain_error(path, error)
+
+
+def check_holidays(facts: Facts) -> Iterator[Finding]:
+    """Expect days of the calendar in a list of holidays."""
+    for path, day in facts.texts("sites", EACH, "holidays", EACH):
+        try:
+            read_day(day)
+        except UserError as error:
+            yield explain_error(path, error)
+
+
+SITE_RULES: Final = (
+    check_site_names,
+    check_hosts,
+    check_zones,
+    check_start_of_day,
+    check_shift_days,
+    check_holidays,
+    check_durations,
+)

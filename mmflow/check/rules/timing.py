@@ -1,0 +1,138 @@
+"""Rules about time: the window, the schedule, the length of a slice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from mmflow.check.faults import Finding, explain_error, show
+from mmflow.check.layers import EACH, all_texts
+from mmflow.check.rules.facts import Facts
+from mmflow.check.rules.forms import check_forms, fits_form
+from mmflow.cron import Cron, read_cron
+from mmflow.document import Path
+from mmflow.durations import parse_duration
+from mmflow.errors import UserError
+from mmflow.job import WINDOW_FORMS, WindowSpec
+from mmflow.options import convert_values
+from mmflow.plant import OWN, PlantCalendar
+from mmflow.plant.instants import find_zone
+from mmflow.refs import has_reference
+from mmflow.windows import check_window, read_window
+
+
+def check_window_words(facts: Facts) -> Iterator[Finding]:
+    """Expect a window that means something at every site of the job."""
+    for window in read_windows(facts):
+        try:
+            read_window(window)
+        except UserError as error:
+            on = isinstance(window, WindowSpec) and window.on
+            yield explain_error(("window", "on") if on else ("window",), error)
+        else:
+            yield from check_shift(facts, window)
+
+
+def read_windows(facts: Facts) -> Iterator[str | WindowSpec]:
+    """Give the window, unless its form is wrong or it holds references; of both is said elsewhere."""
+    yield from (text for _, text in facts.texts("window"))
+    for _, block in facts.blocks("window"):
+        if fits_form(block, WINDOW_FORMS) and not any(has_reference(text) for _, text in all_texts(block)):
+            with suppress(msgspec.ValidationError):
+                yield convert_values(block, WindowSpec)
+
+
+def check_shift(facts: Facts, window: str | WindowSpec) -> Iterator[Finding]:
+    """Expect the shift of a window, and its schedule, at every site of the job."""
+    groups = [text for _, text in facts.texts("report", "filter", "machineGroup", EACH)]
+    for calendar in facts.job_calendars:
+        try:
+            check_window(window, calendar, machine_groups=groups)
+        except UserError as error:
+            yield explain_error(blame_shift(window, calendar), error)
+            return
+
+
+def blame_shift(window: str | WindowSpec, calendar: PlantCalendar) -> Path:
+    """Give the key because of which a window means nothing at a site."""
+    if isinstance(window, str):
+        return ("window",)
+    schedules = {"", OWN, *(schedule.name for schedule in calendar.schedules)}
+    return ("window", "shift" if window.schedule in schedules else "schedule")
+
+
+def check_cron(facts: Facts) -> Iterator[Finding]:
+    """Expect exactly five fields that can come true."""
+    for path, text in facts.texts("schedule", "cron"):
+        try:
+            read_cron(text)
+        except UserError as error:
+            yield explain_error(path, error)
+
+
+def check_zone(facts: Facts) -> Iterator[Finding]:
+    """Expect one zone for a schedule, which is a place and no offset."""
+    for path, text in facts.texts("schedule", "timezone"):
+        try:
+            find_zone(text)
+        except UserError as error:
+            yield explain_error(path, error)
+    zones = sorted({calendar.zone.key for calendar in facts.job_calendars})
+    if facts.has("schedule") and not facts.has("schedule", "timezone") and len(zones) > 1:
+        hint = f"write timezone: {zones[0]}, or make one job for each zone"
+        yield Finding(
+            ("schedule",), f"the sites lie in {' and '.join(zones)}, so the time needs a zone", hint, key=True
+        )
+
+
+def check_clock_changes(facts: Facts) -> Iterator[Finding]:
+    """Warn of a fixed time that a clock change skips or repeats; the job then runs once all the same."""
+    zone, cron = find_schedule_zone(facts), find_fixed_cron(facts)
+    if zone is None or cron is None:
+        return
+    times = cron.times
+    for change in facts.changes.list_changes(zone):
+        due = [at for at in times if change.first <= datetime.combine(change.day, at) < change.end]
+        if due and cron.comes_on(change.day):
+            what = "comes twice" if change.back else "does not exist"
+            then = "it will run at the first of them" if change.back else f"it will run at {change.end:%H:%M} that day"
+            message = f"{due[0]:%H:%M} {what} in {zone.key} on {change.day}"
+            yield Finding(("schedule", "cron"), message, then, severity="warning", id="fixed-time-in-dst")
+            return
+
+
+def find_schedule_zone(facts: Facts) -> ZoneInfo | None:
+    """Give the zone of the schedule: its own, else the one of all sites."""
+    try:
+        if named := facts.text("schedule", "timezone"):
+            return find_zone(named)
+    except UserError:
+        return None  # said by check_zone
+    zones = {calendar.zone for calendar in facts.job_calendars}
+    return zones.pop() if len(zones) == 1 else None
+
+
+def find_fixed_cron(facts: Facts) -> Cron | None:
+    """Give the schedule when it names times of day."""
+    try:
+        cron = read_cron(facts.text("schedule", "cron"))
+    except UserError:
+        return None  # said by check_cron
+    return cron if cron.is_fixed else None
+
+
+def check_slice(facts: Facts) -> Iterator[Finding]:
+    """Expect a slice of so many days or weeks."""
+    for path, text in facts.texts("slice"):
+        try:
+            parse_duration(text, units=("day", "week"))
+        except ValueError as error:
+            yield Finding(path, f"found {show(text)}, {error}")
+
+
+TIMING_RULES: Final = (check_forms, check_window_words, check_cron, check_zone, check_clock_changes, check_slice)

@@ -1,0 +1,194 @@
+"""The sinks of a job and the connections of ``mmflow.yaml``: each block held against the type that it names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import msgspec
+
+from mmflow.check.faults import Finding, Owner, explain_error, name_kind, show
+from mmflow.check.fit import explain_misfit
+from mmflow.check.layers import EACH, all_texts, find, find_texts, get
+from mmflow.document import Path, Value
+from mmflow.errors import hint_names
+from mmflow.job import SinkKeys, find_time_group
+from mmflow.options import Options, convert_values
+from mmflow.plugins import Registry
+from mmflow.refs import has_reference
+from mmflow.schema import describe_connection, describe_sink
+from mmflow.secrecy import looks_like_secret
+from mmflow.sinks import COMMON_KEYS, SinkType, find_function
+
+
+@dataclass(frozen=True, slots=True)
+class SinkUse:
+    """One sink of a job: its name there, its type, its options and, once a run has resolved it, its connection's."""
+
+    name: str
+    type: SinkType
+    options: Options = field(repr=False)  # they, and the connection's, may hold what references stand for
+    connection_name: str = ""
+    connection: Options | None = field(default=None, repr=False)
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A sink of a job where it stands; ``use`` is None when its keys do not fit."""
+
+    path: Path
+    block: dict[str, Value]
+    type: SinkType
+    use: SinkUse | None
+
+
+def fit_sinks(values: Value, registry: Registry, *, strict: bool = True) -> tuple[list[Placed], list[Finding]]:
+    """Read the sinks of a job whose type is known, and say what keeps any of them from fitting.
+
+    ``strict`` is for values as written; without it their references have been resolved.
+    """
+    placed: list[Placed] = []
+    findings: list[Finding] = []
+    for path, block in find(values, ("sinks", EACH)):
+        if isinstance(block, dict):
+            sink, wrong = find_type(block, path, registry)
+            findings.extend(wrong)
+        if isinstance(block, dict) and sink:
+            use, wrong = fit_sink(block, path, sink, strict=strict)
+            findings.extend(wrong)
+            placed.append(Placed(path, block, sink, use))
+    return placed, findings
+
+
+def check_uses(placed: Iterable[Placed], values: Value, connections: Value) -> Iterator[Finding]:
+    """Say what is wrong with sinks beside the rest of the job: connections, names, files, and what they say."""
+    time_column = find_time_group(group for _, group in find_texts(values, ("report", "group_by", EACH)))
+    for one in placed:
+        yield from check_connection(one, connections)
+        if one.use:
+            yield from ask_sink(one, one.use, time_column)
+    yield from check_names(values)
+    yield from check_files(one for one in placed if one.use)
+
+
+def find_type(block: dict[str, Value], path: Path, registry: Registry) -> tuple[SinkType | None, list[Finding]]:
+    """Give the sink type that a block names."""
+    kind, here = block.get("type"), (*path, "type")
+    if "type" not in block:
+        return None, [Finding(here, "this key is missing", "write type: csv")]
+    if not isinstance(kind, str):
+        return None, [Finding(here, f"found {name_kind(kind)}, expected the name of a sink")]
+    if has_reference(kind):
+        return None, [Finding(here, "found a reference, expected the name of a sink", "write the name here")]
+    if looks_like_secret(kind):
+        return None, [Finding(here, f"found {show(kind)}, expected the name of a sink")]
+    if kind not in registry.sinks:
+        return None, [explain_error(here, registry.explain_absence(kind))]
+    return registry.sinks[kind], []
+
+
+def fit_sink(
+    block: dict[str, Value], path: Path, sink: SinkType, *, strict: bool
+) -> tuple[SinkUse | None, list[Finding]]:
+    """Read the keys that every sink has and the options of its own."""
+    common = {key: value for key, value in block.items() if key in COMMON_KEYS}
+    own = {key: value for key, value in block.items() if key not in COMMON_KEYS}
+    try:
+        keys = convert_values(common, SinkKeys, strict=strict)
+        options = convert_values(own, sink.options, strict=strict)
+    except msgspec.ValidationError:
+        return None, explain_misfit(block, describe_sink(sink), Owner(sink.name, "option"), path, strict=strict)
+    return SinkUse(keys.name or sink.name, sink, options, keys.connection, required=keys.required), []
+
+
+def ask_sink(placed: Placed, use: SinkUse, time_column: str) -> Iterator[Finding]:
+    """Let the sink itself look at its options, once all of them are known."""
+    if use.type.validate is None or any(has_reference(text) for _, text in all_texts(placed.block)):
+        return
+    for key, message in find_function(use.type.validate)(use.options, time_column):
+        yield explain_error((*placed.path, key), message)
+
+
+def check_connection(placed: Placed, connections: Value) -> Iterator[Finding]:
+    """Say what is wrong with the connection that a sink names."""
+    sink, here, named = placed.type, (*placed.path, "connection"), placed.block.get("connection")
+    known = {name: inner.get("type") for name, inner in _blocks(connections)}
+    fitting = [name for name, kind in known.items() if kind == sink.name]
+    if sink.connection is None:
+        if named is not None:
+            yield Finding(here, f"{sink.name} uses no connection", "remove this key", key=True)
+    elif named is None:
+        yield Finding(here, "this key is missing", _offer(fitting, sink), key=True)
+    elif isinstance(named, str) and named not in known and not has_reference(named):
+        yield Finding(
+            here, f"mmflow.yaml has no connection {named!r}", hint_names(named, known) if known else _offer([], sink)
+        )
+    elif isinstance(named, str) and known.get(named) not in (None, sink.name):
+        yield Finding(
+            here, f"{named!r} is a connection of type {known[named]}, expected {sink.name}", _offer(fitting, sink)
+        )
+
+
+def _offer(fitting: list[str], sink: SinkType) -> str:
+    return (
+        f"write connection: {fitting[0]}"
+        if fitting
+        else f"add one with type: {sink.name} under connections in mmflow.yaml"
+    )
+
+
+def check_names(values: Value) -> Iterator[Finding]:
+    """Say which sinks have the name of an earlier one."""
+    taken: dict[str, Path] = {}
+    for path, block in find(values, ("sinks", EACH)):
+        name = block.get("name", block.get("type")) if isinstance(block, dict) else None
+        if not isinstance(name, str):
+            continue
+        first = taken.setdefault(name, path)
+        if first is not path:
+            hint = f"sinks[{first[-1]}] has it; give one of them another name"
+            yield Finding(path, f"the name {name!r} is taken", hint)
+
+
+def check_files(placed: Iterable[Placed]) -> Iterator[Finding]:
+    """Say which sinks write to the file of an earlier one, so that only one of the two would be left."""
+    taken: dict[tuple[object, str], Path] = {}
+    for one in placed:
+        file = getattr(one.use and one.use.options, "path", None)
+        if not isinstance(file, str) or "{sink}" in file:
+            continue
+        first = taken.setdefault((one.block.get("connection"), file), one.path)
+        if first is not one.path:
+            yield Finding((*one.path, "path"), f"sinks[{first[-1]}] writes to {show(file)} too", "choose another path")
+
+
+def check_connections(values: Value, registry: Registry) -> Iterator[Finding]:
+    """Say what is wrong with the connections of ``mmflow.yaml``."""
+    for name, block in _blocks(get(values, ("connections",))):
+        path = ("connections", name)
+        sink, wrong = find_type(block, path, registry)
+        yield from wrong
+        if sink and sink.connection is None:
+            yield Finding((*path, "type"), f"{sink.name} uses no connection", "remove this block")
+        elif sink:
+            yield from fit_connection(block, path, sink)[1]
+
+
+def fit_connection(
+    block: dict[str, Value], path: Path, sink: SinkType, *, strict: bool = True
+) -> tuple[Options | None, list[Finding]]:
+    """Read the options of a connection."""
+    assert sink.connection is not None, "asked for a type that has connections"
+    own = {key: value for key, value in block.items() if key != "type"}
+    try:
+        return convert_values(own, sink.connection, strict=strict), []
+    except msgspec.ValidationError:
+        owner = Owner(f"a connection of {sink.name}")
+        return None, explain_misfit(block, describe_connection(sink), owner, path, strict=strict)
+
+
+def _blocks(values: Value) -> Iterator[tuple[str, dict[str, Value]]]:
+    for name, inner in values.items() if isinstance(values, dict) else ():
+        if isinstance(inner, dict):
+            yield name, inner

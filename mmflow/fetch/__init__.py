@@ -1,0 +1,203 @@
+"""Every slice of a plan becomes one file on disk, complete and well-formed, before anything else happens.
+
+Sites are asked side by side, each with as many requests at a time as its key allows. A site that does not answer does
+not stop the others. Filters are names in the job and become ids here, just before asking.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import quote
+
+from mmflow.api.answers import check_grouped, check_ungrouped
+from mmflow.clock import Clock
+from mmflow.errors import BadRequest, GiveUp, RunError, TryLater
+from mmflow.fetch.filters import Found, check_found, find_void, find_wanted, write_ids
+from mmflow.fetch.names import NameBook
+from mmflow.files import explain_errors
+from mmflow.hosts import Host
+from mmflow.job import Job
+from mmflow.plan import Plan, Slice
+from mmflow.settings import Network
+
+if TYPE_CHECKING:
+    from mmflow.api.client import Api
+
+T = TypeVar("T")
+Tell = Callable[[str], None]
+REPORT_PATH = "/reports/production"
+MOST_SITES_AT_A_TIME = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The raw JSON answer to one slice, whole and on disk; ``bytes`` and ``sha256`` are of the unpacked file."""
+
+    slice: Slice
+    path: Path
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A site that gave no complete answer; ``reason`` is one sentence for the reader of the report."""
+
+    site: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.site} is missing: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Spool:
+    """What was fetched: answers in the order of the plan, none of a missing site; ``extracted_at`` is UTC."""
+
+    folder: Path
+    answers: tuple[Answer, ...]
+    missing: tuple[Missing, ...]
+    extracted_at: datetime
+
+
+def fetch(
+    plan: Plan,
+    job: Job,
+    hosts: Mapping[str, Host],
+    folder: Path,
+    clock: Clock,
+    network: Network,
+    cache: Path,
+    tell: Tell = lambda _text: None,
+) -> Spool:
+    """Ask every slice of the plan and give the files, which lie in ``folder``.
+
+    ``hosts`` and the names kept in ``cache`` go by site; ``tell`` hears about progress and waits, from many threads.
+    Raises :class:`BadRequest` for what the service or a filter cannot know, :class:`TryLater` or :class:`GiveUp` when
+    no site answered or the disk did not take an answer.
+    """
+    extracted_at = clock.now()
+    sites = [site for site, _span in plan.spans]
+    with explain_errors(folder), ExitStack() as stack:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        apis = open_apis({site: hosts[site] for site in sites}, network, clock, tell, stack)
+        found, missing = find_filters(plan, job, apis, cache, clock)
+        tasks = list_tasks(plan, folder, found)
+        answers, failed = ask_sites(tasks, lambda site: fetch_site(apis[site], tasks[site], tell))
+    missing |= failed
+    if not answers:
+        raise join_errors({site: missing[site] for site in sites})
+    return Spool(
+        folder=folder,
+        answers=tuple(answer for site in sites for answer in answers.get(site, ())),
+        missing=tuple(Missing(site, str(missing[site])) for site in sites if site in missing),
+        extracted_at=extracted_at,
+    )
+
+
+def open_apis(
+    hosts: Mapping[str, Host], network: Network, clock: Clock, tell: Tell, stack: ExitStack
+) -> dict[str, Api]:
+    """Open one client for each address and key, which sites may share, so that its budget holds for all of them."""
+    from mmflow.api.client import Api
+
+    opened: dict[Host, Api] = {}
+    for host in hosts.values():
+        if host not in opened:
+            opened[host] = stack.enter_context(Api(host, network, clock, tell=tell))
+    return {site: opened[host] for site, host in hosts.items()}
+
+
+def ask_sites(sites: Collection[str], ask: Callable[[str], T]) -> tuple[dict[str, T], dict[str, RunError]]:
+    """Ask sites side by side; give what each returned, and the errors of those that could not answer.
+
+    A request that no site can answer is the user's mistake, and is raised when all have ended.
+    """
+    if not sites:
+        return {}, {}
+    with ThreadPoolExecutor(min(len(sites), MOST_SITES_AT_A_TIME)) as pool:
+        futures = {site: pool.submit(ask, site) for site in sites}
+    done: dict[str, T] = {}
+    failed: dict[str, RunError] = {}
+    for site, future in futures.items():
+        try:
+            done[site] = future.result()
+        except BadRequest:
+            raise
+        except (TryLater, GiveUp) as error:
+            failed[site] = error
+    return done, failed
+
+
+def find_filters(
+    plan: Plan, job: Job, apis: Mapping[str, Api], cache: Path, clock: Clock
+) -> tuple[dict[str, Found], dict[str, RunError]]:
+    """Turn the names in a job's filters into ids, site by site; a site that has none of them is missing."""
+
+    def find(site: str) -> Found:
+        start = min(query.span.start for query in plan.queries if query.site == site)
+        return find_wanted(job, NameBook(site, apis[site], cache, clock), start)
+
+    found, failed = ask_sites(apis, find)
+    if not failed:
+        check_found(found)
+    for site, reason in [(site, find_void(names)) for site, names in found.items()]:
+        if reason:
+            failed[site] = GiveUp(reason)
+            del found[site]
+    return found, failed
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One request to send: its slice, the whole body, and the file for the answer."""
+
+    slice: Slice
+    body: dict[str, object]
+    path: Path
+
+
+def list_tasks(plan: Plan, folder: Path, found: Mapping[str, Found]) -> dict[str, list[Task]]:
+    """Give the requests of every site whose filters are known, in the order of the plan."""
+    tasks: dict[str, list[Task]] = {site: [] for site in found}
+    for place, piece in enumerate(plan.slices):
+        if piece.site in found:
+            path = folder / f"{place:05}-{piece.query}-{quote(piece.site, safe='')}.json"
+            tasks[piece.site].append(Task(piece, piece.request | write_ids(found[piece.site]), path))
+    return tasks
+
+
+def fetch_site(api: Api, tasks: Sequence[Task], tell: Tell) -> tuple[Answer, ...]:
+    """Fetch all slices of one site, as many at a time as its key allows; the first error ends the rest."""
+    counter = count(1)
+
+    def fetch_slice(task: Task) -> Answer:
+        check = check_grouped if task.slice.groups else check_ungrouped
+        written = api.post(REPORT_PATH, task.body, sink=task.path, check=check)
+        tell(f"{task.slice.site}: {next(counter)} of {len(tasks)} answers")
+        return Answer(task.slice, task.path, written.bytes, written.sha256)
+
+    with ThreadPoolExecutor(api.in_flight) as pool:
+        futures = [pool.submit(fetch_slice, task) for task in tasks]
+        ended, _waiting = wait(futures, return_when=FIRST_EXCEPTION)
+        pool.shutdown(wait=False, cancel_futures=True)
+        for future in ended:
+            future.result()
+    return tuple(future.result() for future in futures)
+
+
+def join_errors(errors: Mapping[str, RunError]) -> RunError:
+    """Make one error of those of all sites: worth another try when that is true for any of them."""
+    text = "; ".join(f"{site}: {error}" for site, error in errors.items())
+    later = [error for error in errors.values() if isinstance(error, TryLater)]
+    if not later:
+        return GiveUp(text)
+    waits = [error.after for error in later if error.after is not None]
+    return TryLater(text, after=min(waits, default=None))

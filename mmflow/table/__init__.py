@@ -1,0 +1,294 @@
+"""The finished table: a snapshot file that any number of readers may open, and what its columns mean.
+
+The snapshot is a Parquet file. Its description (columns, footer, notices) lies in the file's own metadata, so that the
+file alone is enough to deliver, to explain and to compare it later.
+"""
+
+from __future__ import annotations
+
+import glob
+import re
+import shutil
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mmflow.atomic import replace_path
+from mmflow.errors import GiveUp, StateError, TryLater
+from mmflow.table.cells import (
+    SQL_TYPES,
+    Cell,
+    Column,
+    ColumnType,
+    Direction,
+    FooterRow,
+    Role,
+    quote_name,
+    quote_text,
+)
+from mmflow.table.csv_text import write_csv
+from mmflow.table.description import decode_description, encode_description
+from mmflow.table.dialect import CsvDialect
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+__all__ = [
+    "Cell",
+    "Column",
+    "ColumnType",
+    "CsvDialect",
+    "Direction",
+    "FooterRow",
+    "Role",
+    "Table",
+    "make_table",
+    "open_database",
+    "write_table",
+]
+
+MEMORY_LIMIT = "128MB"
+THREADS = 2
+# A row group is built in memory: so many cells fit beside the rest, however wide the table is.
+CELLS_A_GROUP = 500_000
+ROWS_A_GROUP = (2_048, 122_880)  # the smallest that the database takes, and what it likes best
+INTEGERS = frozenset("TINYINT SMALLINT INTEGER BIGINT HUGEINT UTINYINT USMALLINT UINTEGER UBIGINT".split())  # noqa: SIM905
+# What Linux and Windows say of a full disk, also where the database hands it on as text.
+FULL = re.compile("no space left|not enough space|quota exceeded", re.IGNORECASE)
+# Types of a query that become the column's type without losing anything but digits past a double.
+ACCEPTED = {
+    "text": frozenset({"VARCHAR"}),
+    "number": INTEGERS | {"DOUBLE", "FLOAT", "DECIMAL"},
+    "integer": INTEGERS,
+    "date": frozenset({"DATE"}),
+    "datetime": frozenset({"TIMESTAMP", "TIMESTAMP WITH TIME ZONE"}),
+    "boolean": frozenset({"BOOLEAN"}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A snapshot on disk. Immutable; each reader opens its own connection, so threads may share it.
+
+    Columns, their order and their types come from the job. Reading raises :class:`StateError` when the file is gone or
+    damaged; a reader that stops early closes the generator, or lets go of it.
+    """
+
+    path: Path
+    columns: tuple[Column, ...]
+    footer: tuple[FooterRow, ...]
+    notices: tuple[str, ...]
+    length: int
+
+    @classmethod
+    def open(cls, path: Path) -> Table:
+        """Open a snapshot; :class:`StateError` when the file is missing, damaged, foreign, or from a newer version."""
+        with read_snapshot(path) as connection:
+            described = connection.execute(
+                "SELECT value FROM parquet_kv_metadata(?) WHERE decode(key) = 'mmflow'", [escape_path(path)]
+            ).fetchone()
+            counted = connection.execute(
+                "SELECT num_rows FROM parquet_file_metadata(?)", [escape_path(path)]
+            ).fetchone()
+        if described is None or counted is None:
+            raise StateError(f"{path} is a Parquet file, but no snapshot of mmflow; run the report again")
+        columns, footer, notices = decode_description(path, described[0])
+        return cls(path, columns, footer, notices, counted[0])
+
+    def __len__(self) -> int:
+        """Count the rows, footer not included."""
+        return self.length
+
+    def rows(self) -> Iterator[tuple[Cell, ...]]:
+        """Give the rows in order; instants are aware, in UTC."""
+        return chain.from_iterable(self.batches())
+
+    def batches(self, size: int = 10_000) -> Generator[list[tuple[Cell, ...]], None, None]:
+        """Give the rows in order, ``size`` at a time (at least 1), in bounded memory."""
+        if size < 1:
+            raise ValueError("a batch has at least one row")
+        return self._read_batches(size)
+
+    def _read_batches(self, size: int) -> Generator[list[tuple[Cell, ...]], None, None]:
+        # The database gives aware times only with a library that nobody else needs, so they come as plain UTC.
+        cells = ", ".join(
+            f"make_timestamp(epoch_us({quote_name(column.name)}))"
+            if column.type == "datetime"
+            else quote_name(column.name)
+            for column in self.columns
+        )
+        times = [place for place, column in enumerate(self.columns) if column.type == "datetime"]
+        with read_snapshot(self.path) as connection:
+            cursor = connection.execute(f"SELECT {cells} FROM read_parquet(?)", [escape_path(self.path)])
+            while batch := cursor.fetchmany(size):
+                yield mark_utc(batch, times) if times else batch
+
+    def csv(self, dialect: CsvDialect | None = None) -> Generator[bytes, None, None]:
+        """Give the table as CSV in UTF-8, in chunks of whole lines, in bounded memory.
+
+        Whole numbers have no decimals, others their shortest exact form without an exponent. :class:`GiveUp` names row
+        and column of what the dialect cannot carry, before the first chunk.
+        """
+        with read_snapshot(self.path) as connection:
+            yield from write_csv(connection, escape_path(self.path), self.columns, self.footer, dialect or CsvDialect())
+
+    def parquet(self, path: Path) -> None:
+        """Write the rows as a Parquet file, replacing what is there."""
+        shutil.copyfile(self.path, path)
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """Give the rows to any library that reads Arrow streams, in batches of up to a million rows."""
+        with read_snapshot(self.path) as connection:
+            query = f"SELECT * FROM read_parquet({quote_text(escape_path(self.path))})"
+            return connection.sql(query).__arrow_c_stream__(requested_schema)
+
+
+@contextmanager
+def open_database(spill: Path | None = None) -> Iterator[DuckDBPyConnection]:
+    """Open a private database in memory that is gone at the end.
+
+    It holds to a memory limit and spills into the folder ``spill``, which nobody else may use meanwhile; without one it
+    never spills. Times are in UTC, and no extension is looked for on disk or on the network. Close whatever came from
+    the connection with it: what is alive when Python ends is complained about on stderr.
+    """
+    import duckdb
+
+    connection = duckdb.connect(
+        config={
+            "memory_limit": MEMORY_LIMIT,
+            "threads": THREADS,
+            "temp_directory": str(spill or ""),
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        }
+    )
+    try:
+        connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+        yield connection
+    finally:
+        connection.close()
+
+
+@contextmanager
+def read_snapshot(path: Path) -> Iterator[DuckDBPyConnection]:
+    """Open a database to read a snapshot with; what it cannot read becomes a :class:`StateError`."""
+    import duckdb
+
+    with open_database() as connection:
+        try:
+            yield connection
+        except (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException):
+            raise  # the fault is in our query, not in the file
+        except duckdb.Error as error:
+            found = "is damaged or no snapshot" if path.is_file() else "is missing"
+            raise StateError(f"the snapshot {path} {found}; run the report again") from error
+
+
+def write_table(
+    connection: DuckDBPyConnection,
+    query: str,
+    *,
+    columns: Sequence[Column],
+    path: Path,
+    footer: Sequence[FooterRow] = (),
+    notices: Sequence[str] = (),
+) -> Table:
+    """Write what ``query`` gives, in its order, as a snapshot at ``path``: the whole new file or the old one.
+
+    The connection may be shut off from the file system, as long as it was allowed the snapshot's folder
+    (``SET allowed_directories``) before: the rows go straight to the file, without a copy in memory. It needs a folder
+    to spill into when the table is large. Times without a zone are taken as UTC.
+
+    Raises :class:`ValueError` when the query does not give the columns, :class:`GiveUp` for a number that is not
+    finite, :class:`TryLater` when the disk is full. What is wrong with the query itself is let through as
+    ``duckdb.Error``.
+    """
+    checked = cast_columns(connection, query, columns)
+    description = encode_description(columns, footer, notices)
+    with explain_failure(path), replace_path(path) as draft:
+        counted = connection.execute(
+            f"COPY ({checked}) TO ? (FORMAT parquet, USE_TMP_FILE false, ROW_GROUP_SIZE ?, KV_METADATA {{mmflow: ?}})",
+            [str(draft), choose_group(len(columns)), description],
+        ).fetchone()
+        check_finite(draft, columns)
+    return Table(path, tuple(columns), tuple(footer), tuple(notices), counted[0] if counted else 0)
+
+
+def make_table(
+    rows: Sequence[Sequence[Cell]],
+    *,
+    columns: Sequence[Column],
+    path: Path,
+    footer: Sequence[FooterRow] = (),
+    notices: Sequence[str] = (),
+) -> Table:
+    """Write a small table from values at hand: for tests of sinks and for lists of a few hundred rows."""
+    declared = ", ".join(f"{quote_name(column.name)} {SQL_TYPES[column.type]}" for column in columns)
+    with open_database() as connection:
+        connection.execute(f"CREATE TABLE made ({declared})")
+        if rows:
+            connection.executemany(f"INSERT INTO made VALUES ({', '.join('?' * len(columns))})", rows)
+        return write_table(connection, "SELECT * FROM made", columns=columns, path=path, footer=footer, notices=notices)
+
+
+def choose_group(columns: int) -> int:
+    """Give the number of rows that are built in memory at a time for a table so wide."""
+    least, most = ROWS_A_GROUP
+    return min(most, max(least, CELLS_A_GROUP // columns))
+
+
+def cast_columns(connection: DuckDBPyConnection, query: str, columns: Sequence[Column]) -> str:
+    """Give the query with exactly the types of the columns; :class:`ValueError` when it gives something else."""
+    given = [(name, kind) for name, kind, *_ in connection.execute(f"DESCRIBE SELECT * FROM ({query})").fetchall()]
+    if [name for name, _ in given] != [column.name for column in columns]:
+        raise ValueError(f"the query gives {[name for name, _ in given]}, expected {[c.name for c in columns]}")
+    for (name, kind), column in zip(given, columns, strict=True):
+        if kind.split("(")[0] not in ACCEPTED[column.type] | {'"NULL"'}:
+            raise ValueError(f"column {name!r} is {kind} in the query, expected {column.type}")
+    casts = ", ".join(f"CAST({quote_name(c.name)} AS {SQL_TYPES[c.type]}) AS {quote_name(c.name)}" for c in columns)
+    return f"SELECT {casts} FROM ({query})"
+
+
+def check_finite(path: Path, columns: Sequence[Column]) -> None:
+    """Read the numbers of a file back; :class:`GiveUp` when one of them is not finite."""
+    numbers = [column for column in columns if column.type == "number"]
+    if not numbers:
+        return
+    counts = ", ".join(f"count(*) FILTER (WHERE NOT isfinite({quote_name(c.name)}))" for c in numbers)
+    with read_snapshot(path) as connection:
+        found = connection.execute(f"SELECT {counts} FROM read_parquet(?)", [escape_path(path)]).fetchone()
+    for column, count in zip(numbers, found or (), strict=True):
+        if count:
+            raise GiveUp(f"column {column.name!r} holds {count} numbers that are not finite; expected numbers or null")
+
+
+def mark_utc(batch: list[tuple[Cell, ...]], times: Sequence[int]) -> list[tuple[Cell, ...]]:
+    """Say of the times in a batch, found at these places of each row, that they are in UTC."""
+    columns = list(zip(*batch, strict=True))
+    for place in times:
+        columns[place] = tuple(
+            cell.replace(tzinfo=UTC) if isinstance(cell, datetime) else cell for cell in columns[place]
+        )
+    return list(zip(*columns, strict=True))
+
+
+def escape_path(path: Path) -> str:
+    """Write a path so that the database finds that very file, though its name hold ``[`` or ``*``."""
+    return glob.escape(str(path))
+
+
+@contextmanager
+def explain_failure(path: Path) -> Iterator[None]:
+    """Turn a failure of the disk while writing ``path`` into an error that says what to do."""
+    import duckdb
+
+    try:
+        yield
+    except (OSError, duckdb.IOException) as error:
+        if FULL.search(str(error)):
+            raise TryLater(f"cannot write the snapshot {path}: the disk is full; make room") from error
+        raise GiveUp(f"cannot write the snapshot {path}; check the folder and its permissions") from error
