@@ -194,11 +194,13 @@ def batch_answers(
     """Give neighbours that lack the same columns, with the SQL of these: as many as one statement takes in well."""
     for constants, alike in groupby(answers, lambda answer: row_constants(form, query, answer)):
         batch: list[Answer] = []
+        size = 0
         for answer in alike:
             batch.append(answer)
-            if sum(one.bytes for one in batch) >= BATCH_BYTES:
+            size += answer.bytes
+            if size >= BATCH_BYTES:
                 yield constants, batch
-                batch = []
+                batch, size = [], 0
         if batch:
             yield constants, batch
 
