@@ -1,0 +1,122 @@
+"""Asks the service what cannot be known offline: keys, metrics, groups, names and calendars; and tries the sinks.
+
+Each site gets one small request for each distinct report, about one past production day. Nothing is delivered, and
+nothing is written but the cache of names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from mmflow.check import CheckedJob
+from mmflow.check.faults import Finding, explain_error
+from mmflow.check.layers import Layers
+from mmflow.deliver import check_info, check_sink
+from mmflow.errors import BadRequest, KeyRefused, MmflowError, Problem, UserError
+from mmflow.fetch import ask_sites, open_apis
+from mmflow.fetch.complaints import locate_errors
+from mmflow.fetch.filters import Found, check_found, find_void
+from mmflow.fetch.names import NameBook
+from mmflow.hosts import Host
+from mmflow.job import Job
+from mmflow.live.days import past_day
+from mmflow.live.visit import Heard, Visit
+from mmflow.plant import PlantCalendar
+from mmflow.refs import check_key_characters
+from mmflow.run import Engine, destination
+from mmflow.windows.spans import span_days
+
+__all__ = ["check_live"]
+
+Calendars = Mapping[str, PlantCalendar]
+
+
+def check_live(engine: Engine, jobs: Sequence[CheckedJob], settings: Layers) -> list[Problem]:
+    """Give every problem that only the service and the sinks know of; a site that cannot be asked is one itself.
+
+    All sites of ``engine.hosts`` are asked, whatever the jobs, which are resolved and free of mistakes.
+    """
+    sites = engine.settings.sites
+    calendars = {name: PlantCalendar.from_site(name, sites[name], engine.root) for name in engine.hosts}
+    heard, failed = ask_all(engine, calendars, [checked.job for checked in jobs])
+    told = [finding for site in heard.values() for finding in site.calendar]
+    told += [blame_site(site, error) for site, error in failed.items()]
+    located = (problem for checked in jobs for problem in judge_job(checked, heard))
+    tried = (problem for checked in jobs for problem in try_sinks(engine, calendars, checked))
+    return [*settings.problems(told), *located, *tried]
+
+
+def ask_all(
+    engine: Engine, calendars: Calendars, jobs: Iterable[Job]
+) -> tuple[dict[str, Heard], dict[str, MmflowError]]:
+    """Ask the sites side by side; give what each said, and the errors of those that could not be asked."""
+    listed, network, clock, tell = list(jobs), engine.settings.network, engine.clock, engine.progress
+    malformed = dict(find_malformed(engine.hosts))
+    hosts = {site: host for site, host in engine.hosts.items() if site not in malformed}
+    with ExitStack() as stack:
+        folder = stack.enter_context(TemporaryDirectory(prefix="mmflow-", ignore_cleanup_errors=True))
+        apis = open_apis(hosts, network, clock, tell, stack)
+
+        def ask(site: str) -> Heard:
+            answers = Path(folder, site)
+            answers.mkdir()
+            book = NameBook(site, apis[site], engine.state / "cache", clock)
+            visit = Visit(calendars[site], apis[site], book, answers, clock.now(), tell)
+            return visit.ask_site(job for job in listed if site in job.sites)
+
+        heard, failed = ask_sites(apis, ask)
+    return heard, malformed | failed
+
+
+def find_malformed(hosts: Mapping[str, Host]) -> Iterator[tuple[str, MmflowError]]:
+    """Give the sites whose key cannot even be sent, each with the reason."""
+    for site, host in hosts.items():
+        try:
+            check_key_characters(host.key, host.key_name)
+        except UserError as error:
+            yield site, error
+
+
+def blame_site(site: str, error: MmflowError) -> Finding:
+    """Say why a site cannot be asked: at its key when that is malformed or was refused."""
+    path = ("sites", site, "api_key") if isinstance(error, UserError | KeyRefused) else ("sites", site)
+    return explain_error(path, error)
+
+
+def judge_job(checked: CheckedJob, heard: Mapping[str, Heard]) -> tuple[Problem, ...]:
+    """Say what is wrong with a job by what its sites said; of names nothing unless all of them did."""
+    name, sites, layers = checked.job.job, checked.job.sites, checked.layers
+    told = {site: heard[site] for site in sites if site in heard}
+    complaints = [complaint for one in told.values() for complaint in one.refused[name]]
+    found = {site: one.found[name] for site, one in told.items() if name in one.found}
+    if len(found) < len(sites):
+        return locate_errors(complaints, layers)
+    try:
+        check_found(found)
+    except BadRequest as unknown:
+        return locate_errors([*complaints, *unknown.complaints], layers)
+    return (*locate_errors(complaints, layers), *layers.problems(warn_void(found)))
+
+
+def warn_void(found: Mapping[str, Found]) -> Iterator[Finding]:
+    """Warn of sites that the filter leaves nothing of."""
+    for site, names in found.items():
+        if reason := find_void(names):
+            message = f"{site} will be missing from every report: {reason}"
+            hint = "take it from 'sites', or add a name of it"
+            yield Finding(("report", "filter"), message, hint, severity="warning", id="filter-void")
+
+
+def try_sinks(engine: Engine, calendars: Calendars, checked: CheckedJob) -> tuple[Problem, ...]:
+    """Say which sinks of a job could not deliver, by their own word; they are told of one past day."""
+    job, now, where = checked.job, engine.clock.now(), destination(engine, checked)
+    days = {site: past_day(calendars[site], now) for site in job.sites if site in calendars}
+    if not days:
+        return ()
+    spans = tuple((site, span_days(calendars[site], day, day, "a past day")) for site, day in days.items())
+    told = [(use, check_info(job, use, spans, now, where)) for use in checked.sinks]
+    wrong = ((("sinks", place), check_sink(use, info)) for place, (use, info) in enumerate(told))
+    return checked.layers.problems(explain_error(path, text) for path, text in wrong if text)
