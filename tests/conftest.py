@@ -1,5 +1,7 @@
 """Fixtures of all tests that go through the front door."""
 
+import shutil
+import subprocess
 import sys
 import textwrap
 
@@ -48,3 +50,16 @@ def install(tmp_path, monkeypatch):
     yield add
     for file in site.glob("*.py"):
         sys.modules.pop(file.stem, None)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of one megabyte."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = shutil.which("mount")
+    done = mount and subprocess.run([mount, "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], check=False)
+    if not done or done.returncode:
+        pytest.skip("no right to mount a small disk here")
+    yield disk
+    subprocess.run(["umount", disk], check=True)

@@ -1,6 +1,7 @@
 """What the service can do to a run, as its user meets it: exit code, message, record, and the file that readers see."""
 
 import csv
+from contextlib import suppress
 
 import pytest
 
@@ -285,3 +286,44 @@ def test_a_clock_that_went_back_does_not_confuse_which_delivery_stands(stage):
     shown = stage.mmflow("runs", "show", early, "--json").data
     assert shown["started"] > late.data["started"]
     assert shown["deliveries"][0]["state"] == "superseded"
+
+
+# --- the disk ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def full_disk(small_disk, service):
+    """A desk with a report on a disk that has since been filled; call it to make room again."""
+    desk = open_desk(small_disk, service)
+    desk.job(JOB)
+    assert desk.mmflow("run", "daily").code == 0
+    desk.clock.sleep(60)
+    filler = small_disk / "filler"
+    with suppress(OSError), filler.open("wb", buffering=0) as file:
+        while True:
+            file.write(b"x" * 4096)
+    return desk, filler.unlink
+
+
+@pytest.mark.row("R22")
+@pytest.mark.row("R49")
+def test_a_full_disk_is_named_and_a_later_run_with_room_is_as_if_nothing_had_happened(full_disk):
+    desk, make_room = full_disk
+    before = desk.text("out/daily.csv")
+    done = desk.mmflow("run", "daily")
+    assert done.code in (1, 4)
+    assert "full" in done.err
+    assert desk.text("out/daily.csv") == before
+    make_room()
+    assert desk.mmflow("run", "daily").code == 0
+    assert desk.text("out/daily.csv") == before
+    assert [path.name for path in (desk.root / "out").iterdir()] == ["daily.csv"]
+
+
+def test_a_folder_that_cannot_be_made_for_the_state_is_a_clear_refusal(desk):
+    desk.job(JOB)
+    desk.write(".mmflow", "a file where a folder should be")
+    for words in (("run", "daily"), ("runs",)):
+        done = desk.mmflow(*words)
+        assert done.code == 4
+        assert ".mmflow" in done.err

@@ -3,7 +3,6 @@
 import errno
 import hashlib
 import os
-import shutil
 import signal
 import stat
 import subprocess
@@ -236,19 +235,6 @@ def test_no_permission_is_permanent_and_touches_nothing(tmp_path, folder, file):
     assert "(EACCES)" in said
     assert path.read_bytes() == b"old"
     assert listing(tmp_path) == ["report.csv"]
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A disk of one megabyte."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = shutil.which("mount")
-    done = mount and subprocess.run([mount, "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], check=False)
-    if not done or done.returncode:
-        pytest.skip("no right to mount a small disk here")
-    yield disk
-    subprocess.run(["umount", disk], check=True)
 
 
 @as_root
