@@ -16,8 +16,8 @@
     │   └── Held                    1    the gate stopped the report; the owner is told, the readers are not
     └── StateError                  4    the ledger is locked, damaged or from a newer version
 
-Anything else that escapes is our bug (exit code 3) and leaves a log worth pasting. Messages say what was found, what was
-expected and what to do, start in lower case, and never contain a secret.
+Anything else that escapes is our bug (exit code 3) and leaves a log worth pasting. Messages say what was found, what
+was expected and what to do, start in lower case, and never contain a secret.
 """
 
 from __future__ import annotations
