@@ -18,7 +18,8 @@ from mmflow.table.cells import Column, quote_name
 # How people call the other span.
 EARLIER = {"previous": "previous", "same_weekday": "a week before", "last_year": "a year before"}
 
-
+# What needs no unit beside the name: parts and parts per hour say it, a ratio has none.
+PLAIN_UNITS = frozenset({"", "parts", "parts/h", "ratio"})
 AS_IS = Conversion()
 
 
@@ -62,18 +63,24 @@ def _head_metric(use: str | MetricUse, zone: str) -> Heading:
     found = metric(used.metric)
     timed = found.unit == "time"
     conversion = convert_unit(found.unit, used.unit)
+    unit = "" if timed else used.unit or found.unit
     column = Column(
         used.metric,
-        used.label or found.label,
+        used.label or name_unit(found.label, unit),
         "datetime" if timed else "number",
         "metric",
-        "" if timed else used.unit or found.unit,
+        unit,
         first_number(used.decimals, conversion.decimals, found.decimals),
         found.direction,
         found.description,
         zone,
     )
     return Heading(column, used.metric, conversion, used.decimals)
+
+
+def name_unit(label: str, unit: str) -> str:
+    """Write a heading that tells readers the unit: ``Down time (min)``; the job's own labels stay as they are."""
+    return label if unit in PLAIN_UNITS else f"{label} ({unit})"
 
 
 def show_rows(headings: Sequence[Heading]) -> str:
@@ -91,7 +98,8 @@ def _head_derived(derived: Derived) -> Heading:
     spec = derived.spec
     conversion = convert_unit("ratio", "%") if spec.unit == "%" else AS_IS
     decimals = first_number(spec.decimals, conversion.decimals)
-    column = Column(derived.name, spec.label or derived.name, derived.type, "derived", spec.unit, decimals)
+    label = spec.label or name_unit(derived.name, spec.unit)
+    column = Column(derived.name, label, derived.type, "derived", spec.unit, decimals)
     return Heading(column, derived.name, conversion, spec.decimals)
 
 
