@@ -45,9 +45,9 @@ class Desk:
         return self.stack.enter_context(made)
 
     def ask(self, api: Api) -> bytes:
-        written = api.post(PATH, BODY, sink=self.sink, check=check_grouped)
+        size = api.post(PATH, BODY, sink=self.sink, check=check_grouped)
         data = self.sink.read_bytes()
-        assert len(data) == written.bytes
+        assert len(data) == size
         return data
 
 

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
-from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -103,8 +102,7 @@ def test_every_slice_becomes_a_file_in_the_order_of_the_plan(order: Order) -> No
     assert [answer.slice.number for answer in spool.answers] == list(range(7))
     assert len({answer.path for answer in spool.answers}) == 7
     for answer in spool.answers:
-        data = answer.path.read_bytes()
-        assert (len(data), sha256(data).hexdigest()) == (answer.bytes, answer.sha256)
+        assert answer.path.stat().st_size == answer.bytes > 0
     assert spool.missing == ()
     assert spool.extracted_at == NOW
     assert sorted(order.told) == [f"boston: {number} of 7 answers" for number in range(1, 8)]

@@ -14,8 +14,6 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from hashlib import sha256
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from random import Random
@@ -49,14 +47,6 @@ LONGEST_STEP = 0.5  # seconds of waiting after which a closed client is noticed
 REFUSAL_BYTES = 1 << 16
 SHORTEST_KEY = 16  # a shorter one may be a word, such as that of a simulated plant
 TRANSIENT = frozenset({408, 425, 429})
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """A file that an answer was written to: its size unpacked and its hash."""
-
-    bytes: int
-    sha256: str
 
 
 class Cut(TryLater):
@@ -106,19 +96,20 @@ class Api:
         self._closed.set()
         self._client.close()
 
-    def post(self, path: str, body: object, *, sink: Path, check: Callable[[Bytes], None]) -> Written:
+    def post(self, path: str, body: object, *, sink: Path, check: Callable[[Bytes], None]) -> int:
         """Ask, and write the unpacked answer to ``sink``, which appears only when it is whole and ``check`` is content.
 
-        ``check`` raises :class:`~mmflow.api.answers.NotAnAnswer`. Raises :class:`TryLater` when the service could not be
-        reached or asked for patience to the end, :class:`~mmflow.errors.GiveUp` when asking again cannot help,
-        :class:`~mmflow.errors.BadRequest` when the service refused what was asked, and :class:`OSError` of the disk.
+        Gives the size of the file. ``check`` raises :class:`~mmflow.api.answers.NotAnAnswer`. Raises :class:`TryLater`
+        when the service could not be reached or asked for patience to the end, :class:`~mmflow.errors.GiveUp` when
+        asking again cannot help, :class:`~mmflow.errors.BadRequest` when the service refused what was asked, and
+        :class:`OSError` of the disk.
         """
 
         def check_all(data: Bytes) -> None:
             check(data)
             refuse_echo(data, self.host.key)
 
-        def save() -> Written:
+        def save() -> int:
             with self._stream(path, body) as chunks, replace_file(sink) as file:
                 return write_answer(chunks, file, check_all)
 
@@ -278,12 +269,11 @@ def find_tls_fault(error: httpx.TransportError) -> str:
     return ""
 
 
-def write_answer(chunks: Iterator[bytes], file: BinaryIO, check: Callable[[Bytes], None]) -> Written:
-    """Write an answer as it comes, then check it where it lies, without reading it into memory."""
-    digest, size = sha256(), 0
+def write_answer(chunks: Iterator[bytes], file: BinaryIO, check: Callable[[Bytes], None]) -> int:
+    """Write an answer as it comes, then check it where it lies, without reading it into memory; give its size."""
+    size = 0
     for chunk in chunks:
         file.write(chunk)
-        digest.update(chunk)
         size += len(chunk)
     file.flush()
     if size == 0:
@@ -291,7 +281,7 @@ def write_answer(chunks: Iterator[bytes], file: BinaryIO, check: Callable[[Bytes
     else:
         with mmap(file.fileno(), 0, access=ACCESS_READ) as data:
             check(data)
-    return Written(size, digest.hexdigest())
+    return size
 
 
 def packing_of(response: httpx.Response) -> str:

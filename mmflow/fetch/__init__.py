@@ -38,12 +38,11 @@ MOST_SITES_AT_A_TIME = 16
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The raw JSON answer to one slice, whole and on disk; ``bytes`` and ``sha256`` are of the unpacked file."""
+    """The raw JSON answer to one slice, whole and on disk; ``bytes`` is the size of the unpacked file."""
 
     slice: Slice
     path: Path
     bytes: int
-    sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,9 +179,9 @@ def fetch_site(api: Api, tasks: Sequence[Task], tell: Tell) -> tuple[Answer, ...
 
     def fetch_slice(task: Task) -> Answer:
         check = check_grouped if task.slice.groups else check_ungrouped
-        written = api.post(REPORT_PATH, task.body, sink=task.path, check=check)
+        size = api.post(REPORT_PATH, task.body, sink=task.path, check=check)
         tell(f"{task.slice.site}: {next(counter)} of {len(tasks)} answers")
-        return Answer(task.slice, task.path, written.bytes, written.sha256)
+        return Answer(task.slice, task.path, size)
 
     with ThreadPoolExecutor(api.in_flight) as pool:
         futures = [pool.submit(fetch_slice, task) for task in tasks]
