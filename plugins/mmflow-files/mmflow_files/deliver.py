@@ -6,6 +6,7 @@ import codecs
 import shutil
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -17,15 +18,17 @@ from mmflow_files.options import CsvOptions, FileOptions, JsonlOptions, ParquetO
 from mmflow_files.parquet import merge_parquet
 from mmflow_files.rolling import Replacement
 
+UTF_8_MARKS = {"utf-8": b"", "utf-8-sig": codecs.BOM_UTF8}
+
 
 def deliver_csv(table: Table, options: CsvOptions, run: RunInfo) -> Receipt:
     """Write a CSV file. A text that the encoding lacks raises :class:`GiveUp`, and the old file stays."""
     path = place_file(options.path, run)
     if old := find_old(path, options):
-        texts = merge_csv(old, table, options, Replacement.of(table, run))
+        chunks = encode_texts(merge_csv(old, table, options, Replacement.of(table, run)), options.encoding)
     else:
-        texts = csv_texts(table, options)
-    return write_file(path, encode_texts(texts, options.encoding), table, run)
+        chunks = csv_chunks(table, options)
+    return write_file(path, chunks, table, run)
 
 
 def deliver_jsonl(table: Table, options: JsonlOptions, run: RunInfo) -> Receipt:
@@ -54,7 +57,7 @@ def deliver_parquet(table: Table, options: ParquetOptions, run: RunInfo) -> Rece
 
 def render_csv(table: Table, options: CsvOptions, _run: RunInfo) -> str:
     """Give the text of the file as it would be without earlier rows."""
-    return "".join(csv_texts(table, options))
+    return b"".join(table.csv(options.dialect())).decode()
 
 
 def render_jsonl(table: Table, _options: JsonlOptions, _run: RunInfo) -> str:
@@ -75,9 +78,12 @@ def write_file(path: Path, chunks: Iterable[bytes], table: Table, run: RunInfo) 
     return file_receipt(draft, len(table), run)
 
 
-def csv_texts(table: Table, options: CsvOptions) -> Iterator[str]:
-    """Give the table as CSV text, in pieces."""
-    return codecs.iterdecode(table.csv(options.dialect()), "utf-8")
+def csv_chunks(table: Table, options: CsvOptions) -> Iterator[bytes]:
+    """Give the table as CSV in the encoding of the options; in UTF-8, just as the table writes it."""
+    chunks = table.csv(options.dialect())
+    if options.encoding in UTF_8_MARKS:
+        return chain([UTF_8_MARKS[options.encoding]], chunks)
+    return encode_texts(codecs.iterdecode(chunks, "utf-8"), options.encoding)
 
 
 def encode_texts(texts: Iterable[str], encoding: str) -> Iterator[bytes]:
