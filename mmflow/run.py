@@ -29,6 +29,7 @@ from mmflow.errors import (
 )
 from mmflow.fetch import Missing, Spool, fetch
 from mmflow.fetch.complaints import locate_errors
+from mmflow.files import explain_errors
 from mmflow.gate import NO_ROWS, Verdict, judge
 from mmflow.hosts import Host
 from mmflow.job import Job
@@ -128,7 +129,7 @@ def make_report(engine: Engine, checked: CheckedJob, plan: Plan, folder: Path, s
         if not refused.complaints:
             raise
         raise ProblemsError(locate_errors(refused.complaints, checked.layers)) from refused
-    with load(plan, job, spool, folder) as raw:
+    with explain_errors(folder), load(plan, job, spool, folder) as raw:
         shaped = shape(raw, job, plan, snapshot, checked.document)
     return Report(plan, spool, shaped, judge(shaped, job, spool))
 

@@ -250,11 +250,13 @@ class Ledger:
 
 def describe_failure(path: Path, error: sqlite3.DatabaseError) -> str:
     """Give the sentence for what SQLite refused."""
-    code = getattr(error, "sqlite_errorcode", None)
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # what kind; the other bits say how it came about
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return damaged(path)
     if code == sqlite3.SQLITE_BUSY:
         return f"the ledger {path} is locked by another process for more than {BUSY_SECONDS} s; end it and try again"
+    if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+        return f"the ledger {path} cannot be written: {error}; make room if the disk is full, else check it"
     return f"the ledger {path} cannot be used: {error}"
 
 
