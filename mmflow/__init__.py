@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from mmflow.table import CsvDialect as CsvDialect
     from mmflow.table import FooterRow as FooterRow
     from mmflow.table import Table as Table
+    from mmflow.table import shorten_cell as shorten_cell
     from mmflow.windows import Span as Span
 
 # Where each public name lives.
@@ -73,6 +74,7 @@ PUBLIC = {
     "hookimpl": "mmflow.hookspecs",
     "place_file": "mmflow.paths",
     "replace_file": "mmflow.files",
+    "shorten_cell": "mmflow.table",
 }
 
 

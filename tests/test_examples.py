@@ -139,7 +139,7 @@ def test_oee_of_a_week_is_that_of_the_week(plants):
     atoms = happened("boston", truth.wall(first), truth.wall(first + timedelta(weeks=1)))
     expected = {name: truth.MEASURES["oee"](found) for name, found in atoms.items() if found}
     assert [name for name, value in expected.items() if value is None] == ["Wire EDM 1"]  # it has no shifts
-    shown = {row["Machine"]: row["OEE"] for row in rows if row["Week"] == first.isoformat()}
+    shown = {row["Machine"]: row["OEE (%)"] for row in rows if row["Week"] == first.isoformat()}
     assert shown == {
         name: "" if value is None else f"{100 * value:.1f}".removesuffix(".0") for name, value in expected.items()
     }

@@ -241,6 +241,7 @@ def test_preview_shows_the_same_table_and_leaves_nothing(desk):
     names = [column["name"] for column in preview.data["columns"]]
     assert names == ["machine", "day", "oee", "goodParts", "downtime"]
     assert [row[0] for row in preview.data["rows"]] == [row["Machine"] for row in rows[:-1]]
+    assert all(type(row[3]) in (int, type(None)) for row in preview.data["rows"]), "whole numbers have no fraction"
     shown = desk.mmflow("preview", "daily", "--sink", "csv").out
     assert shown.split() == desk.text("out/2026-11-21.csv").split()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from mmflow.cli.session import open_engine, open_session
 from mmflow.errors import EXIT_OK, EXIT_RUN
 from mmflow.plan import Plan, describe_plan
 from mmflow.sinks import CONSOLE, ConsoleOptions
-from mmflow.table import Table
+from mmflow.table import Cell, Table, shorten_cell
 
 if TYPE_CHECKING:
     from mmflow.run import Report
@@ -97,7 +98,12 @@ def table_document(table: Table) -> dict[str, object]:
             {"name": column.name, "label": column.label, "type": column.type, "unit": column.unit}
             for column in table.columns
         ],
-        "rows": list(table.rows()),
-        "footer": [{"kind": row.kind, "values": row.values} for row in table.footer],
+        "rows": [shorten_row(row) for row in table.rows()],
+        "footer": [{"kind": row.kind, "values": shorten_row(row.values)} for row in table.footer],
         "notices": table.notices,
     }
+
+
+def shorten_row(row: Iterable[Cell]) -> list[Cell]:
+    """Give the cells of a row with whole numbers as integers."""
+    return [shorten_cell(cell) for cell in row]

@@ -29,6 +29,7 @@ from mmflow.table.cells import (
     Role,
     quote_name,
     quote_text,
+    shorten_cell,
 )
 from mmflow.table.csv_text import write_csv
 from mmflow.table.description import decode_description, encode_description
@@ -48,6 +49,7 @@ __all__ = [
     "Table",
     "make_table",
     "open_database",
+    "shorten_cell",
     "write_table",
 ]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 Cell: TypeAlias = str | int | float | bool | date | datetime | None
 """One value. None is "not known", never 0; numbers are finite; a datetime is aware and in UTC."""
@@ -59,6 +59,16 @@ VALUE_TYPES: Mapping[type, ColumnType] = {
     datetime: "datetime",
     bool: "boolean",
 }
+
+
+LARGEST_WHOLE: Final = 2.0**53  # beyond it a float stands for several whole numbers
+
+
+def shorten_cell(cell: Cell) -> Cell:
+    """Give a whole number as an integer, so that JSON says 34805 and not 34805.0; anything else as it is."""
+    if isinstance(cell, float) and cell.is_integer() and -LARGEST_WHOLE <= cell <= LARGEST_WHOLE:
+        return int(cell)
+    return cell
 
 
 def quote_name(name: str) -> str:

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from mmflow import Cell, GiveUp, Receipt, RunInfo, Table, file_receipt, place_file, replace_file
+from mmflow import Cell, GiveUp, Receipt, RunInfo, Table, file_receipt, place_file, replace_file, shorten_cell
 from mmflow_files.merge import merge_csv, merge_jsonl
 from mmflow_files.options import CsvOptions, FileOptions, JsonlOptions, ParquetOptions
 from mmflow_files.parquet import merge_parquet
@@ -102,9 +102,9 @@ def json_lines(table: Table) -> Iterator[bytes]:
     names = [column.name for column in table.columns]
     zones = [ZoneInfo(column.zone) for column in table.columns]
     for batch in table.batches():
-        yield encoder.encode_lines([dict(zip(names, map(local_cell, row, zones), strict=True)) for row in batch])
+        yield encoder.encode_lines([dict(zip(names, map(show_cell, row, zones), strict=True)) for row in batch])
 
 
-def local_cell(cell: Cell, zone: ZoneInfo) -> Cell:
-    """Give an instant in the zone in which people see it, anything else as it is."""
-    return cell.astimezone(zone) if isinstance(cell, datetime) else cell
+def show_cell(cell: Cell, zone: ZoneInfo) -> Cell:
+    """Give an instant in the zone in which people see it, and a whole number without a fraction."""
+    return cell.astimezone(zone) if isinstance(cell, datetime) else shorten_cell(cell)

@@ -43,6 +43,13 @@ def test_jsonl_is_one_object_a_line_with_types_nulls_and_the_offset_of_the_plant
     assert receipt.rows == 2
 
 
+def test_jsonl_writes_whole_numbers_without_a_fraction(tmp_path, table, deliver):
+    numbers = [34805.0, -0.0, 0.5, 2.0**53, 1e300, None]
+    deliver("jsonl", table([(number,) for number in numbers], [PARTS]), make_run(tmp_path), path="x.jsonl")
+    written = [line.partition(":")[2] for line in (tmp_path / "out/x.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert written == ["34805}", "0}", "0.5}", "9007199254740992}", "1e300}", "null}"]
+
+
 def test_parquet_keeps_types_nulls_and_instants(tmp_path, table, deliver):
     receipt = deliver("parquet", table(ROWS, COLUMNS, FOOTER), make_run(tmp_path))
     path = str(tmp_path / "out/morning-oee/2026-11-21.parquet")
