@@ -45,6 +45,7 @@ COMPLETE: Final[dict[str, Value]] = {
     "window": "yesterday",
     "sinks": [{}],
 }
+CALENDAR_KEYS: Final = frozenset({"shifts", "schedules", "holidays"})  # each can be wrong by itself
 HOST_KEYS: Final = frozenset({"api_key", "base_url"})  # the keys of a site that its calendar does not need
 
 
@@ -145,17 +146,27 @@ def drop_said(findings: Iterable[Finding], said: Iterable[Finding]) -> list[Find
 def make_calendars(
     values: Value, root: Path, said: Iterable[Finding]
 ) -> tuple[dict[str, PlantCalendar], list[Finding]]:
-    """Give the calendar of each site, and why others have none where nothing has been said of them yet."""
+    """Give the calendar of each site, and why others have none where nothing has been said of that yet."""
     calendars: dict[str, PlantCalendar] = {}
     found: list[Finding] = []
-    wrong = {finding.path[:2] for finding in said if finding.severity == "error"}
+    wrong = {finding.path[:3] for finding in said if finding.severity == "error"}
     for path, site in find_sites(values):
         try:
             calendars[str(path[1])] = PlantCalendar.from_site(str(path[1]), site, root)
-        except UserError as error:
-            if path not in wrong:
-                found.append(explain_error(blame_key(path, site, root), error))
+        except UserError:
+            if (*path, "timezone") not in wrong:
+                found += (fault for fault in find_faults(path, site, root) if fault.path not in wrong)
     return calendars, found
+
+
+def find_faults(path: ValuePath, site: Site, root: Path) -> Iterator[Finding]:
+    """Say what is wrong with each key of a calendar by itself."""
+    for key in CALENDAR_KEYS:
+        others = dict.fromkeys(CALENDAR_KEYS - {key}, ())
+        try:
+            PlantCalendar.from_site(str(path[1]), replace(site, **others), root)
+        except UserError as error:
+            yield explain_error((*path, key), error)
 
 
 def find_sites(values: Value) -> Iterator[tuple[ValuePath, Site]]:
@@ -165,15 +176,6 @@ def find_sites(values: Value) -> Iterator[tuple[ValuePath, Site]]:
             continue
         with suppress(msgspec.ValidationError):
             yield path, convert_values(block, Site)
-
-
-def blame_key(path: ValuePath, site: Site, root: Path) -> ValuePath:
-    """Give the path of the key because of which a site has no calendar."""
-    try:
-        PlantCalendar.from_site(str(path[1]), replace(site, holidays=()), root)
-    except UserError:
-        return (*path, "shifts" if site.shifts else "schedules")
-    return (*path, "holidays")
 
 
 def check_job(document: Document, settings: CheckedSettings, registry: Registry) -> CheckedJob:

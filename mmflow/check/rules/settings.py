@@ -62,6 +62,15 @@ def check_start_of_day(facts: Facts) -> Iterator[Finding]:
             yield Finding(path, message, hint, key=True, severity="warning", id="start-of-day-unset")
 
 
+def check_simulated(facts: Facts) -> Iterator[Finding]:
+    """Expect a start of day that a simulated plant can have: its facts are kept by quarters of an hour."""
+    for path, site in facts.blocks("sites", EACH):
+        start = facts.text(*map(str, path), "start_of_day")
+        if site.get("environment") == "simulator" and start and start[-2:] not in {"00", "15", "30", "45"}:
+            message = f"found {show(start)}, expected a quarter of an hour in a simulated plant"
+            yield Finding((*path, "start_of_day"), message, f'write "{start[:-2]}00", or ask a real service')
+
+
 def check_durations(facts: Facts) -> Iterator[Finding]:
     """Expect lengths of time to be a number and a unit."""
     for pattern in DURATIONS:
@@ -96,6 +105,7 @@ SITE_RULES: Final = (
     check_hosts,
     check_zones,
     check_start_of_day,
+    check_simulated,
     check_shift_days,
     check_holidays,
     check_durations,
