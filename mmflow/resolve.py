@@ -5,6 +5,7 @@ from __future__ import annotations
 import pathlib
 from collections.abc import Collection, Iterator
 from dataclasses import replace
+from typing import Final
 
 import msgspec
 
@@ -14,12 +15,17 @@ from mmflow.check.fit import fit_model
 from mmflow.check.layers import Layers, get
 from mmflow.check.rules import SETTINGS_RULES, Facts, apply_rules
 from mmflow.check.uses import SinkUse, fit_connection
-from mmflow.document import Path, change_texts
+from mmflow.document import Path, Value, change_texts
 from mmflow.errors import ProblemsError, UnresolvedReference, raise_errors
+from mmflow.job import Job
 from mmflow.options import Options
 from mmflow.plugins import Registry
 from mmflow.refs import Resolver, Secret
 from mmflow.settings import Settings
+
+# The keys of a job that decide what is asked, and about which time.
+ASKED_KEYS: Final = frozenset({"job", "sites", "report", "window", "shape", "checks", "slice"})
+NOWHERE: Final[list[Value]] = [{"type": "console"}]
 
 
 def resolve_settings(checked: CheckedSettings, resolver: Resolver, sites: Collection[str] | None = None) -> Settings:
@@ -65,6 +71,19 @@ def resolve_job(checked: CheckedJob, settings: CheckedSettings, registry: Regist
     for use in sinks:
         remember_secrets(use.options, resolver)
     return replace(again, sinks=sinks)
+
+
+def resolve_question(checked: CheckedJob, settings: CheckedSettings, registry: Registry, resolver: Resolver) -> Job:
+    """Give the job with the values of those references that decide what is asked; its sinks are left out.
+
+    Raises :class:`ProblemsError` with everything that is wrong in what is asked.
+    """
+    raise_errors(checked.problems)
+    values = checked.layers.values
+    assert isinstance(values, dict), "a job without problems is a block of keys"
+    asked = {key: value for key, value in values.items() if key in ASKED_KEYS}
+    layers = resolve_layers(replace(checked.layers, values={**asked, "sinks": NOWHERE}), resolver)
+    return check_layers(layers, settings, registry, strict=False).job
 
 
 def connect_sink(use: SinkUse, settings: CheckedSettings, resolver: Resolver) -> SinkUse:

@@ -103,6 +103,18 @@ def test_no_network_and_no_secret_is_needed(desk):
     assert desk.mmflow("validate").code == 0
 
 
+def test_a_simulated_plant_begins_its_day_at_a_quarter_of_an_hour(desk):
+    """Said of what is written, and of what a reference stands for when it is needed."""
+    desk.job(good().replace('type: csv, path: "out/{date}.csv"', "type: console"))
+    site = '{environment: simulator, timezone: Europe/Berlin, start_of_day: "START"}'
+    for start in ("06:10", "${env:START}"):
+        desk.write("mmflow.yaml", "version: 1\nsites:\n  boston: " + site.replace("START", start))
+        desk.environ["START"] = "06:10"
+        done = desk.mmflow("run", "daily")
+        assert done.code == 2
+        assert "sites.boston.start_of_day: found '06:10', expected a quarter of an hour" in done.err
+
+
 def test_checking_a_hundred_jobs_takes_little_more_than_reading_them(desk):
     paths = [desk.job(good(f"job-{number}"), f"job-{number}") for number in range(100)]
     desk.mmflow("validate")

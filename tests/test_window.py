@@ -97,3 +97,27 @@ def test_report_about_a_day_is_found_over_days_without_the_shift(desk):
         done = desk.mmflow("window", "daily", "--for", day, "--json")
         assert done.code == 0, done.err
         assert done.data["spans"][0]["first_day"] == day
+
+
+def test_references_in_the_window_are_resolved_and_those_of_sinks_are_not_needed(desk):
+    desk.job(JOB.replace("yesterday", "{last: '${env:COUNT} days'}").replace("daily.csv", '"${env:PATH_OF_SINK}"'))
+    desk.environ.clear()
+    desk.environ["COUNT"] = "3"
+    done = desk.mmflow("window", "daily", "--json")
+    assert (done.code, done.err) == (0, "")
+    assert [(span["first_day"], span["last_day"]) for span in done.data["spans"]] == [("2026-11-19", "2026-11-21")]
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("", "jobs/daily.yaml:3:9: window: the environment variable WHICH is not set"),
+        ("yesterdy", "jobs/daily.yaml:3:9: window: 'yesterdy' is not a window; did you mean 'yesterday'?"),
+    ],
+)
+def test_a_reference_without_a_window_is_a_problem_at_its_place(desk, value, said):
+    desk.job(JOB.replace("yesterday", "${env:WHICH}"))
+    desk.environ |= {"WHICH": value} if value else {}
+    done = desk.mmflow("window", "daily")
+    assert done.code == 2
+    assert said in done.err

@@ -14,8 +14,9 @@ from mmflow.check import CheckedJob
 from mmflow.cli import Surroundings
 from mmflow.cli.output import Output
 from mmflow.errors import raise_errors
+from mmflow.job import Job
 from mmflow.refs import RedactingFormatter, Resolver
-from mmflow.resolve import resolve_job, resolve_settings
+from mmflow.resolve import resolve_job, resolve_question, resolve_settings
 from mmflow.workspace import Workspace, find_root, open_workspace
 
 if TYPE_CHECKING:
@@ -52,6 +53,10 @@ class Session:
     def resolve_job(self, checked: CheckedJob) -> CheckedJob:
         """Put in the values of the job's references and of the connections it uses."""
         return resolve_job(checked, self.workspace.checked, self.workspace.registry, self.resolver)
+
+    def resolve_question(self, checked: CheckedJob) -> Job:
+        """Put in only those values that decide what is asked; secrets of sinks are not needed."""
+        return resolve_question(checked, self.workspace.checked, self.workspace.registry, self.resolver)
 
     def open_ledger(self) -> Ledger:
         """Open the record of what ran."""

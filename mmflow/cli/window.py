@@ -30,11 +30,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the span of every site, as a run would ask for it; needs neither network nor secrets."""
+    """Print the span of every site, as a run would ask for it; needs no network, and no secret of a site or sink."""
     from mmflow.run import calendars_of, plan_job
 
     session = open_session(args)
-    job = session.read_job(args.job).job
+    job = session.resolve_question(session.read_job(args.job))
     with open_engine(session, (), ask=False) as engine:
         order = read_order(args, job, calendars_of(engine, job), engine.clock.now())
         show_windows(session.out, plan_job(engine, job, order))
