@@ -106,6 +106,8 @@ def test_references_in_the_window_are_resolved_and_those_of_sinks_are_not_needed
     done = desk.mmflow("window", "daily", "--json")
     assert (done.code, done.err) == (0, "")
     assert [(span["first_day"], span["last_day"]) for span in done.data["spans"]] == [("2026-11-19", "2026-11-21")]
+    planned = desk.mmflow("preview", "daily", "--plan", "--json").data["requests"]
+    assert [piece["window"] for piece in planned] == [{"startDay": "2026-11-19", "endDay": "2026-11-21"}]
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import date, datetime, timedelta
 
+from mmflow.cli.session import Session, open_engine
 from mmflow.errors import UserError
 from mmflow.job import Job, WindowSpec
 from mmflow.ledger import SlotKind
+from mmflow.plan import Plan
 from mmflow.plant import PlantCalendar
 from mmflow.plant.instants import has_time, read_day, read_instant
-from mmflow.run import Order
+from mmflow.run import Order, calendars_of, plan_job
 from mmflow.windows import NoShift, resolve_window
 
 # How far ahead to look for the slot whose window holds a day: a year and a quarter covers last_year.
@@ -55,6 +57,14 @@ def read_order(args: argparse.Namespace, job: Job, calendars: Mapping[str, Plant
         spans = {name: resolve_window(window, site, now) for name, site in calendars.items()}
         return Order(slot=now, kind=kind, sinks=sinks, spans=spans)
     return Order(slot=read_moment(args.at, calendar) if args.at else now, kind=kind, sinks=sinks)
+
+
+def plan_offline(session: Session, args: argparse.Namespace) -> Plan:
+    """Plan the job and the dates that a command line names; needs no network, and no secret of a site or sink."""
+    job = session.resolve_question(session.read_job(args.job))
+    with open_engine(session, (), ask=False) as engine:
+        order = read_order(args, job, calendars_of(engine, job), engine.clock.now())
+        return plan_job(engine, job, order)
 
 
 def read_moment(text: str, calendar: PlantCalendar) -> datetime:

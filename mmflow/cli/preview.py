@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmflow.check.uses import SinkUse
-from mmflow.cli.arguments import add_dates, add_job, read_order
+from mmflow.cli.arguments import add_dates, add_job, plan_offline, read_order
 from mmflow.cli.output import Output
 from mmflow.cli.session import open_engine, open_session
 from mmflow.errors import EXIT_OK, EXIT_RUN
@@ -44,14 +44,14 @@ def run(args: argparse.Namespace) -> int:
     from mmflow.run import calendars_of, choose_sinks, make_report, plan_job, rehearse_sink
 
     session = open_session(args)
+    if args.plan:
+        show_plan(session.out, plan_offline(session, args))
+        return EXIT_OK
     checked = session.resolve_job(session.read_job(args.job))
     use = choose_sinks(checked.sinks, frozenset({args.sink}))[0] if args.sink else ON_TERMINAL
-    with open_engine(session, checked.job.sites, ask=not args.plan) as engine:
+    with open_engine(session, checked.job.sites) as engine:
         order = read_order(args, checked.job, calendars_of(engine, checked.job), engine.clock.now())
         plan = plan_job(engine, checked.job, order)
-        if args.plan:
-            show_plan(session.out, plan)
-            return EXIT_OK
         with tempfile.TemporaryDirectory(prefix="mmflow-", ignore_cleanup_errors=True) as folder:
             report = make_report(engine, checked, plan, Path(folder), Path(folder) / "table.parquet")
             show_report(session.out, report, rehearse_sink(engine, checked, use, report))

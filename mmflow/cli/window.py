@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from datetime import datetime
 
-from mmflow.cli.arguments import add_dates, add_job, read_order
+from mmflow.cli.arguments import add_dates, add_job, plan_offline
 from mmflow.cli.output import Output
-from mmflow.cli.session import open_engine, open_session
+from mmflow.cli.session import open_session
 from mmflow.cli.show import local_time, span_document
 from mmflow.errors import EXIT_OK
 from mmflow.plan import Plan
@@ -31,13 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the span of every site, as a run would ask for it; needs no network, and no secret of a site or sink."""
-    from mmflow.run import calendars_of, plan_job
-
     session = open_session(args)
-    job = session.resolve_question(session.read_job(args.job))
-    with open_engine(session, (), ask=False) as engine:
-        order = read_order(args, job, calendars_of(engine, job), engine.clock.now())
-        show_windows(session.out, plan_job(engine, job, order))
+    show_windows(session.out, plan_offline(session, args))
     return EXIT_OK
 
 
