@@ -1,6 +1,6 @@
-"""The steps of one run, timed in one process: ``python bench/stages.py mmflow|pandas`` in a bench workspace.
+"""The steps of one run, timed in one process: ``python bench/steps.py mmflow|pandas`` in a bench workspace.
 
-Prints a JSON object: seconds by step, and the peak memory in MB as ``peak``.
+Prints a JSON object: ``seconds`` by step, and ``peak``, the most memory in MB, null where the system does not say.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+
+from measure import read_peak
 
 
 class Watch:
@@ -26,15 +28,6 @@ class Watch:
         begun = time.perf_counter()
         yield
         self.seconds[name] = time.perf_counter() - begun
-
-
-def peak_memory() -> float:
-    """Give this process's peak in MB, 0 where the system does not say."""
-    if sys.platform == "win32":
-        return 0.0
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 * 1024 if sys.platform == "darwin" else 1024)
 
 
 def time_mmflow(watch: Watch) -> None:
@@ -52,7 +45,7 @@ def time_mmflow(watch: Watch) -> None:
     root, clock, redactor = Path.cwd(), SystemClock(), Redactor()
     with ExitStack() as stack:
         with watch.step("read, check, plan"):
-            workspace = open_workspace(root)
+            workspace = open_workspace(root, clock.now())
             resolver = Resolver(os.environ, root, redactor)
             settings = resolve_settings(workspace.checked, resolver)
             checked = resolve_job(workspace.read_job("bench"), workspace.checked, workspace.registry, resolver)
@@ -66,7 +59,7 @@ def time_mmflow(watch: Watch) -> None:
             raw = stack.enter_context(load(plan, job, spool, root / "spool"))
         with watch.step("shape"):
             table = shape(raw, job, plan, root / "table.parquet", checked.document).table
-        with watch.step("csv"), (root / "stages.csv").open("wb") as file:
+        with watch.step("csv"), (root / "steps.csv").open("wb") as file:
             file.writelines(table.csv())
 
 
@@ -82,10 +75,10 @@ def time_pandas(watch: Watch) -> None:
     with watch.step("sort"):
         table = table.sort_values(["machine", "day"])
     with watch.step("csv"):
-        table.to_csv("stages-pandas.csv", index=False)
+        table.to_csv("steps-pandas.csv", index=False)
 
 
 if __name__ == "__main__":
     watch = Watch()
     {"mmflow": time_mmflow, "pandas": time_pandas}[sys.argv[1]](watch)
-    print(json.dumps({**watch.seconds, "peak": peak_memory()}))
+    print(json.dumps({"seconds": watch.seconds, "peak": read_peak()}))
