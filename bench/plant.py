@@ -52,6 +52,7 @@ class Answering(BaseHTTPRequestHandler):
     """Answers with the days that were asked."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # a body does not wait until its head has been acknowledged
     server: Plant
 
     def do_POST(self) -> None:
