@@ -25,7 +25,7 @@ def days(start: int, count: int, parts: float):
 def read(path):
     """Give the rows of a file of any kind as lists of texts, by independent readers."""
     if path.suffix == ".jsonl":
-        return [[str(cell) for cell in json.loads(line).values()] for line in path.read_text().splitlines()]
+        return texts(json.loads(line).values() for line in path.read_text().splitlines())
     if path.suffix == ".csv":
         import csv
 
