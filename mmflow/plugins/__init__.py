@@ -232,7 +232,7 @@ def describe_refusal(entry: EntryPoint, state: State, reason: str, traceback: st
 
 def install_command(package: str) -> str:
     """Give the command that installs a package of ours: from this checkout, or else from a folder of wheels."""
-    checkout = Path(__file__).parents[1] / "plugins" / package
+    checkout = Path(str(files("mmflow"))).parent / "plugins" / package
     source = f"-e {checkout}" if checkout.is_dir() else f"--find-links FOLDER_OF_WHEELS {package}"
     return f"{Path(sys.executable).name} -m pip install {source}"
 

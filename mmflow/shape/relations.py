@@ -145,7 +145,7 @@ def put_together(frame: Frame, source: str) -> str:
 def order_terms(frame: Frame, sort: Sequence[str]) -> str:
     """Write the order of the rows of ``j``: as the job says, nulls last, ties and all else by the groups."""
     ids = [field.name for field in frame.form.fields if field.type == "id"]
-    groups = dict.fromkeys([*frame.groups, *ids])
+    groups = dict.fromkeys([*frame.groups, *ids] or ["site"])  # without groups there is one row, of one site
     terms = [(term.removeprefix("-"), "DESC" if term.startswith("-") else "ASC") for term in sort]
     return ", ".join(f"{_order_value(name)} {way} NULLS LAST" for name, way in [*terms, *((g, "ASC") for g in groups)])
 
