@@ -28,6 +28,7 @@ RUN = [*MMFLOW, "run", "bench"]
 FIRST_DAY = "2024-01-01"
 RUNS = ((50, 1), (1000, 50), (1000, 200), (1000, 1000))  # machines, days
 STEPS = (1000, 200)
+ROWS_A_REQUEST = 200
 Row = tuple[str, ...]
 
 SETTINGS = """
@@ -122,19 +123,19 @@ def bench_runs(rounds: int) -> Iterator[Row]:
 
 
 def bench_slices(rounds: int) -> Iterator[Row]:
-    """Measure what it costs to cut one report into more requests."""
-    machines, days = 100, 1000
-    with open_plant(machines) as url, tempfile.TemporaryDirectory() as folder:
-        for slices in (10, 100, 1000):
-            root = Path(folder)
-            write_workspace(root, url, days, f"{days // slices} days")
-            one = interleave({"mmflow": RUN}, root, rounds)["mmflow"]
-            yield (
-                f"{slices:,}",
-                f"{one.seconds:.2f} s",
-                f"{one.seconds / machines / days * 1e6:.1f}",
-                show_peak(one.peak),
-            )
+    """Measure how time and memory grow with the number of requests, each of the same size."""
+    for requests in (10, 100, 1000):
+        rows = requests * ROWS_A_REQUEST
+        with open_plant(ROWS_A_REQUEST) as url, tempfile.TemporaryDirectory() as folder:
+            write_workspace(Path(folder), url, requests, "1 day")
+            one = interleave({"mmflow": RUN}, Path(folder), rounds)["mmflow"]
+        yield (
+            f"{requests:,}",
+            f"{rows:,}",
+            f"{one.seconds:.2f} s",
+            f"{one.seconds / rows * 1e6:.0f}",
+            show_peak(one.peak),
+        )
 
 
 def compare_files(root: Path, rows: int) -> None:
@@ -198,7 +199,9 @@ BENCHES = {
         ("rows", "mmflow", "pandas script", "faster", "rows/s", "mmflow peak", "pandas peak"),
         bench_runs,
     ),
-    "slices": Bench("100,000 rows in more and more requests", ("requests", "time", "us a row", "peak"), bench_slices),
+    "slices": Bench(
+        "More and more requests of the same size", ("requests", "rows", "time", "us a row", "peak"), bench_slices
+    ),
 }
 
 
