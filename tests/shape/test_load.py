@@ -220,3 +220,23 @@ def test_times_that_are_numbers_are_refused(workshop, make_case_job):
     workshop.answers = {("rows", "boston"): {"minStartTime": 1793620800000}}
     with pytest.raises(BadResponse, match="'aggregate' has a number in 'minStartTime', where a date and time in ISO"):
         workshop.load(make_case_job(report={"metrics": ["minStartTime"]}))
+
+
+@pytest.mark.parametrize("size", [1, 400, 10**6], ids=["one by one", "two by two", "all at once"])
+@pytest.mark.parametrize("group", ["day", "week"])
+def test_answers_are_loaded_whole_however_many_go_together(workshop, make_case_job, monkeypatch, size, group):
+    """Weeks are constants of their answers, so that only those of one week may go together."""
+    monkeypatch.setattr("mmflow.load.BATCH_BYTES", size)
+    days = [f"2026-11-{day:02}" for day in range(2, 16)]
+    job = make_case_job(
+        report={"metrics": ["goodParts"], "group_by": ["machine", "day"] + ["week"] * (group == "week")},
+        window={"from": days[0], "to": days[-1]},
+        slice="1 day",
+    )
+    workshop.answers["rows", "boston"] = [[ROW | {"day": day, "goodParts": number}] for number, day in enumerate(days)]
+    week = "week" if group == "week" else "'-'"
+    with workshop.load(job) as raw:
+        found = raw.connection.execute(f'SELECT "day"::VARCHAR, "goodParts", {week} FROM rows ORDER BY 1').fetchall()
+    weeks = ["2026-11-02"] * 7 + ["2026-11-09"] * 7 if group == "week" else ["-"] * 14
+    assert found == [(day, number, first) for number, (day, first) in enumerate(zip(days, weeks, strict=True))]
+    assert list(workshop.folder.glob("*.ndjson")) == []
