@@ -13,11 +13,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import httpx
 import pytest
 
+from mmflow.api.client import open_client
+from mmflow.api.wire import Timer
 from mmflow.clock import FixedClock, SystemClock
 from mmflow.errors import BadRequest, GiveUp, TryLater
-from mmflow.fetch import Spool, fetch
+from mmflow.fetch import Spool, fetch, fetch_site, list_tasks, open_apis
 from mmflow.hosts import Host
 from mmflow.job import Compare, Job, Report, Shape, WindowSpec
 from mmflow.plan import make_plan
@@ -63,12 +66,16 @@ class Order:
         self.clock = FixedClock(NOW)
         self.told: list[str] = []
         self.keys: dict[str, str] = {}
+        self.urls: dict[str, str] = {}
         self.network = Network()
 
     def __call__(self, job: Job, spans: object = None) -> Spool:
         plan = make_plan(job, dict.fromkeys(job.sites, CALENDAR), NOW, spans=spans)
         keys = {site: self.keys.get(site, f"key-{site}") for site in job.sites}
-        hosts = {site: Host(self.sim.url, Secret(key), f"the api_key of site {site}") for site, key in keys.items()}
+        hosts = {
+            site: Host(self.urls.get(site, self.sim.url), Secret(key), f"the api_key of site {site}")
+            for site, key in keys.items()
+        }
         spool, cache = self.folder / "spool", self.folder / "cache"
         return fetch(plan, job, hosts, spool, self.clock, self.network, cache, self.told.append)
 
@@ -146,11 +153,34 @@ def test_sites_with_one_key_share_its_budget(order: Order) -> None:
     assert len(spool.answers) == 21
 
 
+def test_sites_with_one_address_and_key_share_one_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[Host] = []
+
+    def watch(host: Host, network: Network, timer: Timer) -> httpx.Client:
+        opened.append(host)
+        return open_client(host, network, timer)
+
+    monkeypatch.setattr("mmflow.api.client.open_client", watch)
+    ours, theirs = (Host("http://127.0.0.1:9", Secret(key)) for key in ("key-boston", "key-reno"))
+    with ExitStack() as stack:
+        hosts = {"boston": ours, "reno": theirs, "austin": ours}
+        apis = open_apis(hosts, Network(), FixedClock(NOW), lambda _text: None, stack)
+        assert apis["boston"] is apis["austin"] is not apis["reno"]
+    assert opened == [ours, theirs]
+
+
 @pytest.mark.skipif(sys.platform == "win32" or not hasattr(os, "geteuid"), reason="POSIX paths")
 def test_a_spool_that_cannot_be_written_is_no_fault_of_a_site(order: Order) -> None:
     (order.folder / "spool").write_text("in the way", encoding="utf-8")
     with pytest.raises(GiveUp, match=r"cannot write .*spool: a part of the path is a file"):
         order(job())
+
+
+@pytest.mark.skipif(sys.platform == "win32" or not hasattr(os, "geteuid"), reason="POSIX paths")
+def test_names_that_cannot_be_kept_are_told_with_their_own_folder(order: Order) -> None:
+    (order.folder / "cache").write_text("in the way", encoding="utf-8")
+    with pytest.raises(GiveUp, match=r"cannot write .*cache: a part of the path is a file"):
+        order(job(filter={"machine": ("Mill 01",)}))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
@@ -306,6 +336,20 @@ def test_a_site_that_fails_is_missing_and_the_others_are_whole(
     assert "key-reno" not in missing.reason
 
 
+@pytest.mark.row("R31")
+@pytest.mark.row("R46")
+def test_a_site_that_cannot_be_reached_is_missing_and_says_why(order: Order) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    order.urls["reno"] = f"http://127.0.0.1:{port}"
+    spool = order(job(sites=("boston", "reno")))
+    assert [answer.slice.site for answer in spool.answers] == ["boston"]
+    (missing,) = spool.missing
+    assert missing.site == "reno"
+    assert missing.reason.startswith(f"http://127.0.0.1:{port} cannot be reached: ")
+    assert "gave up after 6 tries" in missing.reason
+
+
 @pytest.mark.row("R46")
 def test_a_site_whose_names_cannot_be_had_is_missing_too(order: Order) -> None:
     order.sim.faults({"kind": "status", "status": 500, "key": "key-reno", "match": "/graphql"})
@@ -328,6 +372,49 @@ def test_when_every_site_fails_the_error_says_whether_to_try_again(order: Order)
     with pytest.raises(TryLater, match=r"^boston: .* answered 401.*; reno: .* answered 429") as caught:
         order(job(sites=("boston", "reno")))
     assert caught.value.after == 1800
+
+
+def test_a_wait_that_nobody_named_stays_unknown_when_every_site_fails(order: Order) -> None:
+    order.sim.faults({"kind": "status", "status": 503})
+    with pytest.raises(TryLater) as caught:
+        order(job(sites=("boston", "reno")))
+    assert caught.value.after is None
+
+
+class Failing:
+    """A service whose requests all fail at the same moment, each in its own way."""
+
+    def __init__(self, errors: Sequence[Exception]) -> None:
+        self.in_flight = len(errors)
+        self.errors = list(errors)
+        self.together = threading.Barrier(len(errors))
+
+    def post(self, *_request: object, **_how: object) -> int:
+        error = self.errors[self.together.wait(10)]
+        raise error
+
+
+LATER, STOP, MISTAKE, FULL = TryLater("later"), GiveUp("stop"), BadRequest("mistake"), OSError(28, "full")
+
+
+@pytest.mark.parametrize(
+    ("errors", "raised"),
+    [
+        ((LATER, LATER, STOP), STOP),
+        ((STOP, LATER, MISTAKE), MISTAKE),
+        ((MISTAKE, STOP, FULL), FULL),
+    ],
+)
+def test_of_errors_that_come_together_the_one_that_lasts_is_raised(
+    tmp_path: Path, errors: Sequence[Exception], raised: Exception
+) -> None:
+    made = job("last_week", slice="1 day")
+    plan = make_plan(made, {"boston": CALENDAR}, NOW)
+    for _ in range(5):  # which request fails in which way is up to the threads
+        tasks = list_tasks(plan, tmp_path, {"boston": {}})["boston"][: len(errors)]
+        with pytest.raises(type(raised)) as caught:
+            fetch_site(Failing(errors), tasks, lambda _text: None)  # type: ignore[arg-type]
+        assert caught.value is raised
 
 
 def test_a_request_that_no_service_can_answer_is_raised_even_if_other_sites_are_down(order: Order) -> None:

@@ -2,7 +2,8 @@
 
 import io
 import json
-from collections.abc import Iterator
+import socket
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from mmflow.hosts import Host
 from mmflow.refs import Secret
 from mmflow.settings import Network
 from mmflow.simulator import Plant, Simulator
+from tests.raw_server import RawServer, read_request, send_json
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 SOME = ("Mill 01", "Mill 02", "Mill-Turn 1", "Lathe 01", "Lathe 18", "Swiss 1", "Grinder 1", 'Saw 1 (12" bar, wet)')
@@ -53,6 +55,11 @@ class Desk:
     def open(self, key: str = KEY, site: str = "boston") -> NameBook:
         self.apis.append(Api(Host(self.sim.url, Secret(key)), Network(), self.clock))
         return NameBook(site, self.apis[-1], self.folder, self.clock)
+
+
+def count_looks(sim: Simulator) -> int:
+    """How often names were asked for, however many pages they came in."""
+    return sum(request.body.get("variables", {}).get("offset", 0) == 0 for request in sim.requests)
 
 
 @pytest.fixture
@@ -92,8 +99,50 @@ def test_machines_are_asked_for_page_by_page(desk: Desk, monkeypatch: pytest.Mon
     monkeypatch.setattr("mmflow.fetch.names.PAGE", 3)
     assert [entry.name for entry in desk.open().list_names("machine")] == sorted(SOME)
     pages = [request.body["variables"] for request in desk.sim.requests]
-    assert pages == [{"limit": 3, "offset": offset} for offset in (0, 3, 6)]
+    assert pages == [{"limit": 3, "offset": offset} for offset in (0, 3, 6, 8)]
     assert PAGE == 500
+
+
+MILLS = [{"machineId": f"id-{number}", "name": f"Mill {number}"} for number in range(5)]
+
+
+@pytest.mark.parametrize(
+    ("give", "offsets"),
+    [
+        (lambda offset: MILLS[offset : offset + 2], [0, 2, 4, 5]),
+        (lambda _offset: MILLS, [0, 5]),
+        (lambda offset: MILLS[max(offset - 1, 0) : offset + 2], [0, 2, 5, 6]),
+    ],
+    ids=["gives fewer than asked for", "knows no offset", "overlaps"],
+)
+def test_all_machines_are_found_however_the_service_cuts_its_pages(
+    tmp_path: Path, give: Callable[[int], object], offsets: list[int]
+) -> None:
+    asked: list[int] = []
+
+    def answer(conn: socket.socket) -> None:
+        while request := read_request(conn):
+            asked.append(json.loads(request.partition(b"\r\n\r\n")[2])["variables"]["offset"])
+            send_json(conn, json.dumps({"data": {"machines": give(asked[-1])}}).encode())
+
+    assert [entry.id for entry in list_raw(answer, tmp_path)] == [machine["machineId"] for machine in MILLS]
+    assert asked == offsets
+
+
+def test_a_name_that_is_no_utf8_is_no_answer(tmp_path: Path) -> None:
+    def answer(conn: socket.socket) -> None:
+        read_request(conn)
+        send_json(conn, b'{"data": {"machines": [{"machineId": "1", "name": "S\xe4ge"}]}}')
+
+    with pytest.raises(BadResponse, match="the answer is not UTF-8"):
+        list_raw(answer, tmp_path)
+
+
+def list_raw(answer: Callable[[socket.socket], None], folder: Path) -> tuple[Entry, ...]:
+    """The machines of a service that is written by hand."""
+    clock = FixedClock(NOW)
+    with RawServer(answer) as server, Api(Host(server.url, Secret(KEY)), Network(), clock) as api:
+        return NameBook("boston", api, folder, clock).list_names("machine")
 
 
 def test_an_error_of_graphql_is_told_though_its_status_is_200(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,33 +178,33 @@ def test_names_are_kept_for_a_day(desk: Desk) -> None:
     first = desk.open().list_names("machine")
     desk.clock.sleep(timedelta(hours=24).total_seconds() - 1)
     assert desk.open().list_names("machine") == first
-    assert len(desk.sim.requests) == 1
+    assert count_looks(desk.sim) == 1
     desk.clock.sleep(1)
     desk.open().list_names("machine")
-    assert len(desk.sim.requests) == 2
+    assert count_looks(desk.sim) == 2
 
 
 def test_a_clock_that_went_back_makes_the_cache_stale(desk: Desk) -> None:
     desk.open().list_names("machine")
     desk.clock.set(NOW - timedelta(hours=1))
     desk.open().list_names("machine")
-    assert len(desk.sim.requests) == 2
+    assert count_looks(desk.sim) == 2
 
 
 def test_a_refresh_asks_again(desk: Desk) -> None:
     desk.open().list_names("machine")
     desk.open().list_names("machine", refresh=True)
-    assert len(desk.sim.requests) == 2
+    assert count_looks(desk.sim) == 2
 
 
 def test_a_name_that_is_not_found_asks_once_more_and_only_once(desk: Desk) -> None:
     desk.open().list_names("machine")
     book = desk.open()
     assert book.find("machine", "Mill 99", NOW).ids == ()
-    assert len(desk.sim.requests) == 2
+    assert count_looks(desk.sim) == 2
     assert book.find("machine", "Mill 98", NOW).ids == ()
     assert book.find("machine", "Mill 01", NOW).ids != ()
-    assert len(desk.sim.requests) == 2
+    assert count_looks(desk.sim) == 2
 
 
 def test_a_report_about_older_days_looks_as_far_back(desk: Desk) -> None:
@@ -183,7 +232,9 @@ def test_each_site_has_a_file_of_its_own_without_the_key(desk: Desk) -> None:
     assert all(KEY not in path.read_text(encoding="utf-8") for path in files)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b'{"owner": 5}', b'{"owner": "x", "kinds": {"machine": {}}}', b"\xff"])
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b'{"owner": 5}', b'{"owner": "x", "kinds": {"machine": {}}}', b"\xff", b'{"owner": "\xff"}']
+)
 def test_a_damaged_cache_is_asked_for_again(desk: Desk, content: bytes) -> None:
     desk.folder.mkdir()
     (desk.folder / "boston.json").write_bytes(content)
@@ -299,11 +350,11 @@ def test_json_is_for_scripts(shell: Shell, command: str, name: str) -> None:
 
 def test_a_second_look_needs_no_service_unless_it_is_refreshed(shell: Shell, sim: Simulator) -> None:
     shell("machines")
-    assert len(sim.requests) == 2
+    assert count_looks(sim) == 2
     shell("machines")
-    assert len(sim.requests) == 2
+    assert count_looks(sim) == 2
     shell("machines", "--refresh")
-    assert len(sim.requests) == 4
+    assert count_looks(sim) == 4
 
 
 def test_a_site_that_is_down_is_named_and_the_other_one_listed(shell: Shell, sim: Simulator) -> None:

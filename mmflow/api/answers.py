@@ -88,6 +88,8 @@ def decode_answer(data: Bytes, kind: type[T]) -> T:
         if "truncated" in str(error):
             raise NotAnAnswer("ends in the middle", data, cut=True) from None
         raise NotAnAnswer(f"is not JSON ({error})", data) from None
+    except UnicodeDecodeError:
+        raise NotAnAnswer("is not UTF-8, which JSON has to be", data) from None
     except RecursionError:
         raise NotAnAnswer("is nested without end", data) from None
 

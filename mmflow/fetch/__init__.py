@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
 from mmflow.api.answers import check_grouped, check_ungrouped
+from mmflow.atomic import make_private
 from mmflow.clock import Clock
 from mmflow.errors import BadRequest, GiveUp, RunError, TryLater
 from mmflow.fetch.filters import Found, check_found, find_void, find_wanted, write_ids
@@ -34,6 +35,7 @@ T = TypeVar("T")
 Tell = Callable[[str], None]
 REPORT_PATH = "/reports/production"
 MOST_SITES_AT_A_TIME = 16
+RANKS: Mapping[type[RunError], int] = {BadRequest: 1, GiveUp: 2, TryLater: 3}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +87,10 @@ def fetch(
     extracted_at = clock.now()
     sites = [site for site, _span in plan.spans]
     with explain_errors(folder), ExitStack() as stack:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(folder)
         apis = open_apis({site: hosts[site] for site in sites}, network, clock, tell, stack)
-        found, missing = find_filters(plan, job, apis, cache, clock)
+        with explain_errors(cache):
+            found, missing = find_filters(plan, job, apis, cache, clock)
         tasks = list_tasks(plan, folder, found)
         answers, failed = ask_sites(tasks, lambda site: fetch_site(apis[site], tasks[site], tell))
     missing |= failed
@@ -174,7 +177,10 @@ def list_tasks(plan: Plan, folder: Path, found: Mapping[str, Found]) -> dict[str
 
 
 def fetch_site(api: Api, tasks: Sequence[Task], tell: Tell) -> tuple[Answer, ...]:
-    """Fetch all slices of one site, as many at a time as its key allows; the first error ends the rest."""
+    """Fetch all slices of one site, as many at a time as its key allows; the first error ends the rest.
+
+    Of several errors, of requests that were on their way together, one is raised that no patience helps against.
+    """
     counter = count(1)
 
     def fetch_slice(task: Task) -> Answer:
@@ -185,11 +191,17 @@ def fetch_site(api: Api, tasks: Sequence[Task], tell: Tell) -> tuple[Answer, ...
 
     with ThreadPoolExecutor(api.in_flight) as pool:
         futures = [pool.submit(fetch_slice, task) for task in tasks]
-        ended, _waiting = wait(futures, return_when=FIRST_EXCEPTION)
+        wait(futures, return_when=FIRST_EXCEPTION)
         pool.shutdown(wait=False, cancel_futures=True)
-        for future in ended:
-            future.result()
+    errors = [error for future in futures if not future.cancelled() and (error := future.exception())]
+    if errors:
+        raise min(errors, key=rank_error)
     return tuple(future.result() for future in futures)
+
+
+def rank_error(error: BaseException) -> int:
+    """Give the place of an error among those of a site: the disk and our bugs, the user's mistakes, the service."""
+    return next((rank for kind, rank in RANKS.items() if isinstance(error, kind)), 0)
 
 
 def join_errors(errors: Mapping[str, RunError]) -> RunError:

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from mmflow.atomic import replace_file
+from mmflow.atomic import make_private, replace_file
 from mmflow.catalogue import GROUPS
 from mmflow.clock import Clock
 from mmflow.errors import GiveUp, hint_names
@@ -116,12 +116,12 @@ class NameBook:
         owner = name_owner(self.api)
         try:
             found = msgspec.json.decode(self._path.read_bytes(), type=Cache)
-        except (OSError, msgspec.DecodeError):
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
             return Cache(owner)  # it is only a cache: what cannot be read is asked for again
         return found if found.owner == owner else Cache(owner)
 
     def _write_cache(self, cache: Cache) -> None:
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(self.folder)
         with replace_file(self._path) as file:
             file.write(msgspec.json.encode(cache))
 
@@ -186,18 +186,30 @@ class MachineAnswer(msgspec.Struct):
 
 
 def ask_machines(api: Api) -> Iterator[Entry]:
-    """Ask for every machine, page by page; ordered by number, so that no page misses one."""
-    offset, rows = 0, PAGE
-    while rows == PAGE:
-        body = {"query": MACHINES, "variables": {"limit": PAGE, "offset": offset}}
-        answer = api.json("/graphql", body, MachineAnswer)
-        if answer.data is None:
-            said = "; ".join(error.message for error in answer.errors) or "no data and no reason"
-            raise GiveUp(f"{api.host.base_url}/graphql gave no machines: {said}")
-        for row in answer.data.machines:
-            yield Entry(row.name, row.machine_id, read_instant(row.decommissioned_at), row.machine_ref)
-        rows = len(answer.data.machines)
-        offset += rows
+    """Ask for every machine, page by page; ordered by number, so that no page misses one.
+
+    The last page is one that brings nothing new. A short one is not, since the service may give fewer than it is asked
+    for, and one that ignores ``offset`` gives the same for ever.
+    """
+    seen: set[str] = set()
+    offset = 0
+    while page := ask_page(api, offset):
+        fresh = [row for row in page if row.machine_id not in seen]
+        if not fresh:
+            return
+        yield from (Entry(r.name, r.machine_id, read_instant(r.decommissioned_at), r.machine_ref) for r in fresh)
+        seen.update(row.machine_id for row in fresh)
+        offset += len(page)
+
+
+def ask_page(api: Api, offset: int) -> tuple[MachineRow, ...]:
+    """Ask for the machines from a place in their order."""
+    body = {"query": MACHINES, "variables": {"limit": PAGE, "offset": offset}}
+    answer = api.json("/graphql", body, MachineAnswer)
+    if answer.data is None:
+        said = "; ".join(error.message for error in answer.errors) or "no data and no reason"
+        raise GiveUp(f"{api.host.base_url}/graphql gave no machines: {said}")
+    return answer.data.machines
 
 
 def read_instant(instant: datetime | None) -> datetime | None:
