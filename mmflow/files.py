@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import logging
 import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO, Final
@@ -16,6 +17,8 @@ from typing import BinaryIO, Final
 from mmflow import atomic
 from mmflow.errors import GiveUp, RunError, TryLater
 from mmflow.sinks import Receipt, RunInfo
+
+log = logging.getLogger(__name__)
 
 BLOCK: Final = 1 << 20
 STALE: Final = 3600  # seconds without a write after which nobody can be at work on a draft any more
@@ -124,26 +127,27 @@ def check_target(path: Path) -> None:
 def make_folders(folder: Path, mode: int) -> None:
     """Make a folder and those above it; whoever may read the files may enter the folders that are made."""
     wanted = 0o700 | mode | (mode & 0o444) >> 2
-    for missing in reversed([one for one in (folder, *folder.parents) if not one.exists()]):
-        missing.mkdir(wanted, exist_ok=True)
-        missing.chmod(missing.stat().st_mode | wanted)  # what the umask took; a group inherited from above stays
-        atomic.sync_folder(missing.parent)
+    atomic.make_folders(folder, wanted)
     if not folder.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, "is a file")
 
 
 def sweep_drafts(folder: Path) -> None:
-    """Remove what killed processes left in a folder."""
+    """Remove what killed processes left in a folder; what cannot be removed is no reason not to write."""
     oldest = time.time() - STALE
     for draft in folder.glob(f".*{atomic.DRAFT}"):
-        with suppress(FileNotFoundError):  # another process sweeps, or has just finished
+        try:
             if draft.lstat().st_mtime < oldest:
                 remove_draft(draft)
+        except FileNotFoundError:  # another process sweeps, or has just finished
+            continue
+        except OSError as error:
+            log.warning("%s is left from a killed process and cannot be removed: %s", draft, error)
 
 
 def remove_draft(draft: Path) -> None:
     """Remove a draft: a file, or a folder that a library worked in."""
     if draft.is_dir() and not draft.is_symlink():
-        shutil.rmtree(draft, ignore_errors=True)
+        shutil.rmtree(draft)
     else:
         draft.unlink()

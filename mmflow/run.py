@@ -12,10 +12,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from mmflow.atomic import STATE
 from mmflow.check import CheckedJob
 from mmflow.check.uses import SinkUse
 from mmflow.clock import Clock
-from mmflow.deliver import Destination, blame, deliver, delivery_key, rehearsal_info
+from mmflow.deliver import Destination, Means, about_rehearsal, blame, deliver, delivery_key, sink_info
 from mmflow.durations import parse_duration
 from mmflow.errors import (
     BadRequest,
@@ -69,7 +70,7 @@ class Engine:
     @property
     def state(self) -> Path:
         """Where ledger, spool, snapshots and locks are."""
-        return self.root / ".mmflow"
+        return self.root / STATE
 
     def open_ledger(self) -> Ledger:
         """Open the record."""
@@ -196,7 +197,7 @@ def deliver_run(
 ) -> None:
     """Deliver the table and record what the run has become, counting the sinks that had it before."""
     known = ledger.read_run(run)
-    deliver(table, uses, known, destination(engine, checked), ledger, engine.clock, engine.redactor)
+    deliver(table, uses, known, Means(destination(engine, checked), ledger, engine.clock, engine.redactor))
     lacks = [*(str(Missing(*pair)) for pair in known.missing), *([] if known.rows else [NO_ROWS])]
     state, error = judge_run(ledger.deliveries(run), checked.sinks, lacks)
     ledger.finish_run(run, state, error=error)
@@ -232,7 +233,8 @@ def rehearse_sink(engine: Engine, checked: CheckedJob, use: SinkUse, report: Rep
     """Give the text of what a sink would write; raises :class:`UserError` for a sink that has none to show."""
     if use.type.render is None:
         raise UserError(f"the sink {use.type.name} cannot show what it would write; preview without --sink")
-    info = rehearsal_info(report.plan, use, report.table, report.spool, destination(engine, checked))
+    about = about_rehearsal(report.plan, report.spool, report.table)
+    info = sink_info(about, use, destination(engine, checked))
     try:
         shown = find_function(use.type.render)(report.table, use.options, info)
     except (Exception, SystemExit) as error:

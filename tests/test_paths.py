@@ -62,7 +62,9 @@ def test_words_are_those_that_the_engine_gives(tmp_path):
         ("..", "_"),
         ("../../etc/passwd", "-..-etc-passwd"),
         ("..\\x", "-x"),
+        (" Mill 3", "Mill 3"),
         ("CON", "_CON"),
+        ("COM¹", "_COM¹"),
         ("com1.txt", "_com1.txt"),
         ("trailing. .", "trailing"),
         ("", "_"),
@@ -112,6 +114,14 @@ def test_symbolic_link_out_of_the_output_folder_is_refused(tmp_path):
     for template in ("link/x.csv", "file.csv"):
         with pytest.raises(GiveUp, match="leads out of the output folder"):
             place_file(template, make_run(tmp_path))
+
+
+@pytest.mark.row("S56")
+def test_symbolic_link_to_the_output_folder_itself_is_no_place_for_a_file(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "link").symlink_to(".")
+    with pytest.raises(GiveUp, match="leads out of the output folder"):
+        place_file("link", make_run(tmp_path))
 
 
 def test_symbolic_link_within_the_output_folder_is_followed(tmp_path):

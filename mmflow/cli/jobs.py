@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
+from mmflow.atomic import STATE
 from mmflow.check import CheckedJob
 from mmflow.check.layers import get
 from mmflow.cli.session import Session, open_session
@@ -46,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
 @contextmanager
 def open_last(session: Session) -> Iterator[Ledger | None]:
     """Give the ledger, or None when nothing has ever run; looking must not create one."""
-    if not (session.root / ".mmflow" / "ledger.sqlite").exists():
+    if not (session.root / STATE / "ledger.sqlite").exists():
         yield None
         return
     with session.open_ledger() as ledger:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mmflow.atomic import STATE
 from mmflow.check import CheckedJob
 from mmflow.cli import Surroundings
 from mmflow.cli.output import Output
@@ -62,7 +63,7 @@ class Session:
         """Open the record of what ran."""
         from mmflow.ledger import Ledger
 
-        return Ledger.open(self.root / ".mmflow" / "ledger.sqlite", self.around.clock)
+        return Ledger.open(self.root / STATE / "ledger.sqlite", self.around.clock)
 
 
 def open_output(args: argparse.Namespace) -> Output:

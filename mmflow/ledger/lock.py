@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from mmflow.atomic import make_private
 from mmflow.errors import StateError
 
 # Windows locks byte ranges and forbids reading them, so the locked byte lies far behind the text.
@@ -39,7 +40,7 @@ class JobLock:
 
     def __enter__(self) -> Self:
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private(self._path.parent)
             handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise StateError(f"the lock {self._path} cannot be made: {error}") from error

@@ -14,6 +14,7 @@ from typing import Self
 import msgspec
 
 from mmflow import __version__
+from mmflow.atomic import make_private
 from mmflow.clock import Clock
 from mmflow.errors import StateError, UserError
 from mmflow.ledger import statements as sql
@@ -39,7 +40,7 @@ class Ledger:
     def open(cls, path: Path, clock: Clock) -> Ledger:
         """Open the file, making or migrating it (after a backup beside it) when needed."""
         try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private(path.parent)
             # Made here, since SQLite gives its other files the rights of this one, and would let others read it.
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
             connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)

@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from mmflow.atomic import replace_file
+from mmflow.atomic import STATE, make_private, replace_file
 from mmflow.catalogue import FILTERS, GROUPS, METRICS, list_units
 from mmflow.job import Job
 from mmflow.plugins import Registry
@@ -92,8 +92,8 @@ def encode_schema(schema: Schema) -> bytes:
 
 def write_schemas(root: Path, registry: Registry, defaults: Collection[str] = ()) -> list[Path]:
     """Write both schemas under ``.mmflow/``, where the first line of each YAML file points to, and give their paths."""
-    folder = root / ".mmflow"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = root / STATE
+    make_private(folder)
     schemas = {"job": compose_job(registry, defaults), "settings": compose_settings(registry)}
     return [write_schema(folder / FILES[kind], schema) for kind, schema in schemas.items()]
 

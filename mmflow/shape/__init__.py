@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from mmflow.atomic import make_private
 from mmflow.document import Document, format_path
 from mmflow.errors import ProblemsError, UserError
 from mmflow.expressions import explain_unknown
@@ -53,7 +54,7 @@ def shape(raw: Raw, job: Job, plan: Plan, path: Path, document: Document | None 
 
 def shut_off(connection: DuckDBPyConnection, folder: Path) -> None:
     """Let the database write to ``folder`` and nowhere else, for good; dividing by zero gives null."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_private(folder)
     for setting in (
         "ieee_floating_point_ops = false",
         "error_on_division_by_zero = false",
