@@ -44,15 +44,26 @@ class Destination:
 
 
 @dataclass(frozen=True, slots=True)
+class Means:
+    """What every delivery needs beside the table and the sink."""
+
+    where: Destination
+    ledger: Ledger
+    clock: Clock
+    redactor: Redactor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class About:
-    """Which run a table comes from."""
+    """Which run a table comes from, and the column that places its rows in time ("" for none)."""
 
     run: str
     job: str
     slot: datetime
     spans: SiteSpans
-    missing: Collection[str]  # sites that are not in the table
+    missing: Collection[str] = ()  # sites that are not in the table
     extracted: datetime
+    time_column: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,38 +76,30 @@ class Outcome:
     wait: float | None = None  # seconds until it may be tried again, when it may
 
 
-def deliver(
-    table: Table,
-    uses: Sequence[SinkUse],
-    run: Run,
-    where: Destination,
-    ledger: Ledger,
-    clock: Clock,
-    redactor: Redactor,
-) -> None:
+def deliver(table: Table, uses: Sequence[SinkUse], run: Run, means: Means) -> None:
     """Deliver to every sink and record what came of it; a sink that fails does not stop the others.
 
-    A sink that says "try later" is tried up to three times. Errors are recorded without secrets, never raised.
+    A sink that says "try later" is tried up to three times, unless it asks for more than a minute. Errors are recorded
+    without secrets, never raised.
     """
     for use in uses:
-        deliver_one(table, use, run, where, ledger, clock, redactor)
+        deliver_one(table, use, run, means)
 
 
-def deliver_one(
-    table: Table, use: SinkUse, run: Run, where: Destination, ledger: Ledger, clock: Clock, redactor: Redactor
-) -> None:
+def deliver_one(table: Table, use: SinkUse, run: Run, means: Means) -> None:
     """Deliver to one sink, with its retries."""
+    about, ledger = about_run(run, table), means.ledger
     for attempt in range(1, ATTEMPTS + 1):
         taken = ledger.take_delivery(run.id, use.name)
-        info = run_info(table, use, run, where, taken, ledger)
-        outcome = hide_secrets(attempt_delivery(table, use, info), use, redactor)
+        info = sink_info(about, use, means.where, taken, ledger.last_receipt(taken.key))
+        outcome = hide_secrets(attempt_delivery(table, use, info), use, means.redactor)
         again = outcome.wait is not None and attempt < ATTEMPTS
         state: DeliveryState = "retrying" if again else outcome.state
         ledger.commit_delivery(taken, state, receipt=outcome.receipt, error=outcome.error)
         if not again:
             break
         log.info("sink %s: %s; trying again", use.name, outcome.error)
-        clock.sleep(min(max(outcome.wait or 2.0**attempt, 0.0), LONGEST_WAIT))
+        means.clock.sleep(max(outcome.wait or 2.0**attempt, 0.0))
 
 
 def attempt_delivery(table: Table, use: SinkUse, info: RunInfo) -> Outcome:
@@ -104,7 +107,7 @@ def attempt_delivery(table: Table, use: SinkUse, info: RunInfo) -> Outcome:
     try:
         receipt = find_function(use.type.deliver)(table, use.options, info)
     except TryLater as error:
-        return Outcome("failed", error=str(error), wait=error.after or 0.0)
+        return postpone(error)
     except Unknown as error:
         return Outcome("unknown", error=str(error))
     except Partial as part:
@@ -117,6 +120,14 @@ def attempt_delivery(table: Table, use: SinkUse, info: RunInfo) -> Outcome:
     if not isinstance(receipt, Receipt):
         return Outcome("unknown", error=blame(use, f"gave {type(receipt).__name__}, not a Receipt"))
     return Outcome("done", receipt=receipt)
+
+
+def postpone(error: TryLater) -> Outcome:
+    """Give the outcome of an attempt that may be repeated: at once when the wait is short, else by somebody later."""
+    wait = error.after or 0.0
+    if wait <= LONGEST_WAIT:
+        return Outcome("failed", error=str(error), wait=wait)
+    return Outcome("failed", error=f"{error}; it may work after {wait:.0f} seconds")
 
 
 def check_sink(use: SinkUse, info: RunInfo) -> str:
@@ -159,48 +170,52 @@ def blame(use: SinkUse, what: str) -> str:
     return f"{use.type.name} {what}; this is a bug in {use.type.distribution or 'its package'}"
 
 
-def run_info(table: Table, use: SinkUse, run: Run, where: Destination, taken: Delivery, ledger: Ledger) -> RunInfo:
-    """Gather what a sink is told about a delivery."""
-    missing = [site for site, _ in run.missing]
-    about = About(run.id, run.job, run.slot, run.spans, missing, run.extracted or run.started)
-    previous = ledger.last_receipt(taken.key)
-    return sink_info(about, time_column(table), use, where, taken.key, taken.generation, taken.fence, previous)
+def about_run(run: Run, table: Table) -> About:
+    """Say of a recorded run what its sinks are told."""
+    return About(
+        run=run.id,
+        job=run.job,
+        slot=run.slot,
+        spans=run.spans,
+        missing=[site for site, _ in run.missing],
+        extracted=run.extracted or run.started,
+        time_column=time_column(table),
+    )
 
 
-def rehearsal_info(plan: Plan, use: SinkUse, table: Table, spool: Spool, where: Destination) -> RunInfo:
-    """Gather what a sink is told when it only shows what it would write."""
-    missing = [site.site for site in spool.missing]
-    about = About("preview", plan.job, plan.slot, plan.spans, missing, spool.extracted_at)
-    return sink_info(about, time_column(table), use, where, delivery_key(use, plan.job, plan.slot, plan.spans))
+def about_rehearsal(plan: Plan, spool: Spool, table: Table) -> About:
+    """Say of a report that nobody gets what a sink is told when it only shows what it would write."""
+    return About(
+        run="preview",
+        job=plan.job,
+        slot=plan.slot,
+        spans=plan.spans,
+        missing=[site.site for site in spool.missing],
+        extracted=spool.extracted_at,
+        time_column=time_column(table),
+    )
 
 
-def check_info(job: Job, use: SinkUse, spans: SiteSpans, now: datetime, where: Destination) -> RunInfo:
-    """Gather what a sink is told when it only looks whether it could deliver a report about these spans."""
-    about = About("check", job.job, now, spans, (), now)
-    return sink_info(about, find_time_group(job.report.group_by), use, where, delivery_key(use, job.job, now, spans))
+def about_check(job: Job, spans: SiteSpans, now: datetime) -> About:
+    """Say what a sink is told when it only looks whether it could deliver a report about these spans."""
+    column = find_time_group(job.report.group_by)
+    return About(run="check", job=job.job, slot=now, spans=spans, extracted=now, time_column=column)
 
 
 def sink_info(
-    about: About,
-    time: str,
-    use: SinkUse,
-    where: Destination,
-    key: str,
-    generation: int = 0,
-    fence: int = 0,
-    previous: Receipt | None = None,
+    about: About, use: SinkUse, where: Destination, taken: Delivery | None = None, previous: Receipt | None = None
 ) -> RunInfo:
-    """Put together what every sink is told."""
+    """Put together what a sink is told; ``taken`` is its delivery, None when nothing is delivered."""
     return RunInfo(
         run=about.run,
         job=about.job,
         sink=use.name,
         slot=about.slot,
-        key=key,
-        generation=generation,
-        fence=fence,
+        key=taken.key if taken else delivery_key(use, about.job, about.slot, about.spans),
+        generation=taken.generation if taken else 0,
+        fence=taken.fence if taken else 0,
         spans=tuple((site, span) for site, span in about.spans if site not in about.missing),
-        time_column=time,
+        time_column=about.time_column,
         extracted_at=about.extracted,
         root=where.root,
         output=where.output,

@@ -1,4 +1,4 @@
-"""The gate: whether the finished table may go to its readers, or is held and its owner told."""
+"""The gate: whether the finished table may go to its readers, or is held."""
 
 from __future__ import annotations
 
@@ -26,13 +26,12 @@ NO_ROWS: Final = "the report has no rows"
 class Verdict:
     """What to do with the table. All texts are sentences with figures.
 
-    ``hold``: nobody gets it, ``reasons`` go to the owner. ``skip``: nobody gets it and that is in order. ``deliver``:
-    it goes out; ``degraded`` says what its readers do without.
+    ``hold``: nobody gets it, and ``reasons`` say why. ``skip``: nobody gets it and that is in order. ``deliver``: it
+    goes out.
     """
 
     state: Literal["deliver", "hold", "skip"]
     reasons: tuple[str, ...] = ()
-    degraded: tuple[str, ...] = ()
 
 
 def judge(shaped: Shaped, job: Job, spool: Spool) -> Verdict:
@@ -43,7 +42,7 @@ def judge(shaped: Shaped, job: Job, spool: Spool) -> Verdict:
         return Verdict("hold", reasons)
     if shaped.facts.rows == 0 and job.on_empty == "skip" and not missing:
         return Verdict("skip", (NO_ROWS,))
-    return Verdict("deliver", degraded=(*missing, *([NO_ROWS] if shaped.facts.rows == 0 else [])))
+    return Verdict("deliver")
 
 
 def find_reasons(shaped: Shaped, job: Job, missing: tuple[str, ...]) -> Iterator[str]:

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from mmflow.check import CheckedJob
 from mmflow.check.faults import Finding, explain_error
 from mmflow.check.layers import Layers
-from mmflow.deliver import check_info, check_sink
+from mmflow.deliver import about_check, check_sink, sink_info
 from mmflow.errors import BadRequest, KeyRefused, MmflowError, Problem, UserError
 from mmflow.fetch import ask_sites, open_apis
 from mmflow.fetch.complaints import locate_errors
@@ -117,6 +117,7 @@ def try_sinks(engine: Engine, calendars: Calendars, checked: CheckedJob) -> tupl
     if not days:
         return ()
     spans = tuple((site, span_days(calendars[site], day, day, "a past day")) for site, day in days.items())
-    told = [(use, check_info(job, use, spans, now, where)) for use in checked.sinks]
+    about = about_check(job, spans, now)
+    told = [(use, sink_info(about, use, where)) for use in checked.sinks]
     wrong = ((("sinks", place), check_sink(use, info)) for place, (use, info) in enumerate(told))
     return checked.layers.problems(explain_error(path, text) for path, text in wrong if text)

@@ -43,7 +43,14 @@ def make_run(
     """
     span = make_span(first, last or first)
     slot = span.end + timedelta(hours=6)
-    about = About("20261122T114002-7f3a", "morning-oee", slot, tuple((site, span) for site in sites), (), slot)
+    about = About(
+        run="20261122T114002-7f3a",
+        job="morning-oee",
+        slot=slot,
+        spans=tuple((site, span) for site in sites),
+        extracted=slot,
+        time_column="day",
+    )
     fields: dict[str, Any] = {
         "run": about.run,
         "job": about.job,
@@ -53,7 +60,7 @@ def make_run(
         "generation": 1,
         "fence": 1,
         "spans": about.spans,
-        "time_column": "day",
+        "time_column": about.time_column,
         "extracted_at": about.extracted,
         "root": root,
         "output": root / "out",

@@ -53,7 +53,6 @@ def test_case(case, workshop, make_case_job):
     assert list(table.notices) == expected.get("notices", [])
     assert verdict.state == expected.get("verdict", "deliver")
     assert list(verdict.reasons) == expected.get("reasons", [])
-    assert list(verdict.degraded) == expected.get("degraded", [])
     for name, facts in expected.get("described", {}).items():
         column = next(column for column in table.columns if column.name == name)
         assert {key: getattr(column, key) for key in facts} == facts
