@@ -6,6 +6,7 @@ import shlex
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import tempfile
@@ -203,3 +204,19 @@ def test_shell_is_offered_what_fits(tmp_path, line, offered):
     with run_mmflow(COMP_LINE=line, COMP_POINT=str(len(line)), **asked) as process:
         assert process.communicate()[1] == ""
     assert {word.strip() for word in answers.read_text(encoding="utf-8").splitlines()} == offered
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no permission bits")
+@pytest.mark.row("S55")
+def test_state_is_for_its_owner_only_whatever_command_makes_it(desk):
+    desk.job(JOB)
+    mask = os.umask(0o022)
+    try:
+        for words in (("schema", "--write"), ("init", "plant"), ("machines",), ("run", "daily")):
+            assert desk.mmflow(*words).code == 0
+            (state,) = desk.root.rglob(".mmflow")
+            folders = [state, *(path for path in state.rglob("*") if path.is_dir())]
+            assert {stat.S_IMODE(folder.stat().st_mode) for folder in folders} == {0o700}
+            shutil.rmtree(state)
+    finally:
+        os.umask(mask)
