@@ -9,7 +9,7 @@ A run is one line. Each step takes the product of the step before and gives a ne
       │ fetch     slices to raw answers on disk                              fetch, api
       │ load      raw answers, held against what was asked, to raw tables    load
       │ shape     raw tables to the report table, stored as a snapshot       shape
-      │ gate      deliver, or hold and tell the owner                        gate
+      │ gate      deliver, hold, or skip                                     gate
       │ deliver   one receipt for each sink                                  deliver
       ▼ record    slots, runs, deliveries, receipts                          ledger
 

@@ -13,7 +13,7 @@
     │   │   ├── KeyRefused          1    the service does not know the key, or not for reports
     │   │   └── BadResponse         1    an answer came that cannot be one: HTML, half a file, an error as a success
     │   ├── Unknown                 1    it may or may not have happened (the connection died after the last byte)
-    │   └── Held                    1    the gate stopped the report; the owner is told, the readers are not
+    │   └── Held                    1    the gate stopped the report; why is recorded, nobody gets it
     └── StateError                  4    the ledger is locked, damaged or from a newer version
 
 Anything else that escapes is our bug (exit code 3) and leaves a log worth pasting. Messages say what was found, what
@@ -149,7 +149,7 @@ class Unknown(RunError):
 
 
 class Held(RunError):
-    """The gate stopped the report. ``reasons`` are sentences for the owner."""
+    """The gate stopped the report. ``reasons`` are sentences, which the ledger keeps with the run."""
 
     def __init__(self, reasons: Iterable[str]) -> None:
         self.reasons: tuple[str, ...] = tuple(reasons)

@@ -85,12 +85,13 @@ Window = Annotated[str, Meta(description="A word such as yesterday.", examples=[
 
 
 class Schedule(Options):
-    """When the job runs."""
+    """When the job is due. It is checked and shown; the daemon that will go by it is to come."""
 
     cron: Annotated[str, Meta(description="Five cron fields.", examples=["40 6 * * mon-fri"])]
     timezone: Annotated[str, Meta(description="Zone of the schedule; the site's zone unless given.")] = ""
     catch_up: Annotated[
-        Literal["latest", "all", "none"], Meta(description="What to do about times missed while off.")
+        Literal["latest", "all", "none"],
+        Meta(description="What to do about times missed while off; for the daemon, which is to come."),
     ] = "latest"
 
 
@@ -167,7 +168,9 @@ class Job(Options):
 
     job: Annotated[Name, Meta(description="Name of the job, unique under the root.", examples=["morning-oee"])]
     description: Annotated[str, Meta(description="What the report is for.")] = ""
-    owner: Annotated[str, Meta(description="Who is told when it fails.", examples=["ops@example.com"])] = ""
+    owner: Annotated[
+        str, Meta(description="Who answers for the report; recorded, nothing is sent.", examples=["ops@example.com"])
+    ] = ""
     sites: Annotated[tuple[str, ...], Meta(description="Names of sites in mmflow.yaml; all of them unless given.")] = ()
     report: Annotated[
         Report,
@@ -175,7 +178,8 @@ class Job(Options):
     ]
     window: Window
     schedule: Annotated[
-        Schedule | None, Meta(description="When the job runs by itself.", examples=[{"cron": "40 6 * * mon-fri"}])
+        Schedule | None,
+        Meta(description="When the job is due; nothing runs by itself yet.", examples=[{"cron": "40 6 * * mon-fri"}]),
     ] = None
     shape: Annotated[Shape, Meta(description="What becomes of the rows.", examples=[{"sort": ["-downtime"]}])] = Shape()
     checks: Annotated[
@@ -186,7 +190,8 @@ class Job(Options):
         Literal["deliver", "skip", "fail"], Meta(description="No rows: deliver the header, skip, or fail.")
     ] = "deliver"
     on_partial: Annotated[
-        Literal["deliver", "wait", "fail"], Meta(description="A site is missing: deliver with a notice, or not.")
+        Literal["deliver", "wait", "fail"],
+        Meta(description="A site is missing: deliver with a notice, or hold (wait: like fail, for now)."),
     ] = "deliver"
     slice: Annotated[str, Meta(description="Longest piece asked in one request.", examples=["7 days", "1 day"])] = (
         "7 days"

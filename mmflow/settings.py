@@ -31,7 +31,7 @@ class MachineSchedule(Options):
 
     name: Annotated[str, Meta(description="Name of the schedule.", examples=["Weekend"])]
     machine_groups: Annotated[tuple[str, ...], Meta(description="Machine groups that follow it.")] = ()
-    shifts: tuple[Shift, ...]
+    shifts: Annotated[tuple[Shift, ...], Meta(description="Its shifts, like those of the site.")]
 
 
 class Site(Options):

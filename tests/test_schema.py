@@ -18,6 +18,7 @@ from mmflow.plugins import Registry, load
 from mmflow.refs import Secret
 from mmflow.schema import describe_model
 from mmflow.schema.editors import FILES, compose_job, compose_settings, write_schemas
+from mmflow.schema.reference import list_keys
 from mmflow.sinks import SinkType
 from mmflow.windows import WINDOW_WORDS
 
@@ -71,6 +72,20 @@ def test_the_reference_page_has_every_block_of_keys():
 
 def is_model(thing) -> bool:
     return isinstance(thing, type) and issubclass(thing, Options) and thing is not Options
+
+
+def test_every_key_of_the_reference_says_what_it_takes_and_what_it_is_for(registry):
+    models = [model for module in (job, settings) for model in vars(module).values() if is_model(model)]
+    models += [sink.options for sink in registry.sinks.values() if sink is not LAMP]
+    empty = [
+        (model, line.key) for model in models for line in list_keys(model) if not (line.takes and line.description)
+    ]
+    assert empty == []
+
+
+def test_a_value_of_several_kinds_names_each_of_them():
+    takes = {line.key: line.takes for line in list_keys(job.CheckSpec)}
+    assert takes == {"rows": "text", "column": "text", "min": "number or text", "max": "number or text", "sites": "all"}
 
 
 @pytest.mark.parametrize("compose", [compose_job, compose_settings])

@@ -48,13 +48,15 @@ def list_keys(model: type[Options]) -> list[KeyLine]:
 
 def name_kinds(schema: Schema) -> Iterator[str]:
     """Say what a value may be: each kind once, the words themselves where only some are allowed."""
-    for branch in schema.get("anyOf", [schema]):
-        if "enum" in branch:
-            yield " | ".join(map(write_value, branch["enum"]))
-        elif "$ref" in branch:
-            yield "block"
-        elif branch != REFERENCE and branch.get("type") in _KINDS:
-            yield _KINDS[branch["type"]]
+    if "anyOf" in schema:
+        for branch in schema["anyOf"]:
+            yield from name_kinds(branch)
+    elif "enum" in schema:
+        yield " | ".join(map(write_value, schema["enum"]))
+    elif "$ref" in schema:
+        yield "block"
+    elif schema != REFERENCE and schema.get("type") in _KINDS:
+        yield _KINDS[schema["type"]]
 
 
 def write_value(value: object) -> str:

@@ -25,7 +25,7 @@ def check_owner(facts: Facts) -> Iterator[Finding]:
     owner = find(facts.values, ("owner",))
     if facts.has("job") and all(value == "" for _, value in owner):
         hint = "write owner: name@example.com, here or under defaults in mmflow.yaml"
-        yield Finding(("job",), "nobody is told when this job fails", hint, severity="warning", id="no-owner")
+        yield Finding(("job",), "nobody is named who answers for this job", hint, severity="warning", id="no-owner")
 
 
 def check_sites(facts: Facts) -> Iterator[Finding]:

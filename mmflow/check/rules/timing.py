@@ -91,7 +91,7 @@ def check_zone(facts: Facts) -> Iterator[Finding]:
 
 
 def check_clock_changes(facts: Facts) -> Iterator[Finding]:
-    """Warn of a fixed time that a clock change skips or repeats; the job then runs once all the same."""
+    """Warn of a fixed time that a clock change skips or repeats; the job is then due once all the same."""
     zone, cron = find_schedule_zone(facts), find_fixed_cron(facts)
     if zone is None or cron is None:
         return
@@ -100,7 +100,7 @@ def check_clock_changes(facts: Facts) -> Iterator[Finding]:
         due = [at for at in times if change.first <= datetime.combine(change.day, at) < change.end]
         if due and cron.comes_on(change.day):
             what = "comes twice" if change.back else "does not exist"
-            then = "it will run at the first of them" if change.back else f"it will run at {change.end:%H:%M} that day"
+            then = "it is due at the first of them" if change.back else f"it is due at {change.end:%H:%M} that day"
             message = f"{due[0]:%H:%M} {what} in {zone.key} on {change.day}"
             yield Finding(("schedule", "cron"), message, then, severity="warning", id="fixed-time-in-dst")
             return
