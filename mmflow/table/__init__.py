@@ -31,7 +31,6 @@ from mmflow.table.cells import (
     quote_text,
     shorten_cell,
 )
-from mmflow.table.csv_text import write_csv
 from mmflow.table.description import decode_description, encode_description
 from mmflow.table.dialect import CsvDialect
 
@@ -135,6 +134,8 @@ class Table:
         Whole numbers have no decimals, others their shortest exact form without an exponent. :class:`GiveUp` names row
         and column of what the dialect cannot carry, before the first chunk.
         """
+        from mmflow.table.csv_text import write_csv
+
         with read_snapshot(self.path) as connection:
             yield from write_csv(connection, escape_path(self.path), self.columns, self.footer, dialect or CsvDialect())
 
