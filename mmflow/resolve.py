@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from mmflow.check import CheckedJob, CheckedSettings, check_layers, drop_said
+from mmflow.check import HOST_KEYS, CheckedJob, CheckedSettings, check_layers, drop_said
 from mmflow.check.faults import Finding, Owner
 from mmflow.check.fit import fit_model
 from mmflow.check.layers import Layers, get
@@ -28,24 +28,29 @@ ASKED_KEYS: Final = frozenset({"job", "sites", "report", "window", "shape", "che
 NOWHERE: Final[list[Value]] = [{"type": "console"}]
 
 
-def resolve_settings(checked: CheckedSettings, resolver: Resolver, sites: Collection[str] | None = None) -> Settings:
+def resolve_settings(
+    checked: CheckedSettings, resolver: Resolver, sites: Collection[str] | None = None, *, ask: bool = True
+) -> Settings:
     """Give the settings with the values of their references, holding only the sites that are asked for (all: None).
 
-    Connections and defaults stay as written; :func:`resolve_job` resolves those that a job uses. Raises
-    :class:`ProblemsError` with every reference that has no value and every value that does not fit.
+    Connections and defaults stay as written; :func:`resolve_job` resolves those that a job uses. With ``ask=False``
+    keys and addresses of the sites stay as written too, and ``network`` is left out, so that no secret is needed.
+    Raises :class:`ProblemsError` with every reference that has no value and every value that does not fit.
     """
     raise_errors(checked.problems)
     values, named = checked.document.values, get(checked.document.values, ("sites",))
     assert isinstance(values, dict), "settings without problems are a block of keys"
     assert isinstance(named, dict), "settings without problems have sites"
     wanted = {name: site for name, site in named.items() if sites is None or name in sites}
-    written = Layers({**values, "sites": wanted, "connections": {}, "defaults": {}}, checked.document)
-    layers = resolve_layers(written, resolver)
+    needed = {key: value for key, value in values.items() if ask or key != "network"}
+    written = Layers({**needed, "sites": wanted, "connections": {}, "defaults": {}}, checked.document)
+    layers = resolve_layers(written, resolver, frozenset() if ask else HOST_KEYS)
     settings, found = fit_model(layers.values, Settings, Owner("mmflow.yaml"), strict=False)
     found += drop_said(apply_rules(SETTINGS_RULES, Facts(layers.values, checked.changes)), found)
     raise_errors(layers.problems(found))
     assert settings, "what does not fit has been raised"
-    remember_secrets(settings, resolver)
+    if ask:
+        remember_secrets(settings, resolver)
     return place_bundle(settings, resolver.root)
 
 
@@ -102,11 +107,16 @@ def connect_sink(use: SinkUse, settings: CheckedSettings, resolver: Resolver) ->
     return replace(use, connection=connection)
 
 
-def resolve_layers(layers: Layers, resolver: Resolver) -> Layers:
-    """Put in the value of every reference; raises :class:`ProblemsError` with all that have none."""
+def resolve_layers(layers: Layers, resolver: Resolver, left: Collection[str] = ()) -> Layers:
+    """Put in the value of every reference but those under the keys ``left``.
+
+    Raises :class:`ProblemsError` with all that have no value.
+    """
     missing: list[Finding] = []
 
     def resolve(text: str, path: Path) -> str:
+        if path and path[-1] in left:
+            return text
         try:
             return resolver.resolve(text)
         except UnresolvedReference as error:

@@ -4,6 +4,8 @@ import csv
 import hashlib
 import json
 import sqlite3
+import stat
+import sys
 
 import pytest
 
@@ -276,3 +278,20 @@ def test_the_ledger_is_sound_after_all_this(desk):
     assert json.loads(connection.execute("SELECT receipt FROM delivery").fetchone()[0])["rows"] == 59
     connection.close()
     assert list((desk.root / ".mmflow" / "spool").iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no permission bits")
+def test_references_in_the_settings_mean_the_same_when_a_report_is_sent_again(desk):
+    desk.write("mmflow.yaml", desk.text("mmflow.yaml") + 'output: "${env:OUT}"\noutput_mode: "${env:MODE}"\n')
+    desk.job(JOB)
+    desk.environ |= {"OUT": "reports", "MODE": "0640"}
+    done = desk.mmflow("run", "daily", "--json")
+    assert done.code == 0, done.err
+    written = desk.root / "reports" / "2026-11-21.csv"
+    assert stat.S_IMODE(written.stat().st_mode) == 0o640
+    written.unlink()
+    del desk.environ["MM_BOSTON_KEY"]
+    again = desk.mmflow("resend", done.data["run"], "--json")
+    assert (again.code, again.err) == (0, "")
+    assert stat.S_IMODE(written.stat().st_mode) == 0o640
+    assert sorted(path.name for path in desk.root.iterdir()) == [".mmflow", "jobs", "mmflow.yaml", "reports"]

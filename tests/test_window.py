@@ -123,3 +123,19 @@ def test_a_reference_without_a_window_is_a_problem_at_its_place(desk, value, sai
     done = desk.mmflow("window", "daily")
     assert done.code == 2
     assert said in done.err
+
+
+@pytest.mark.parametrize("words", [("window", "daily"), ("preview", "daily", "--plan")])
+def test_references_in_a_sites_calendar_are_resolved_and_its_key_is_not_needed(desk, words):
+    settings = desk.text("mmflow.yaml").replace("America/New_York", '"${env:ZONE}"').replace('"06:00"', '"${env:DAY}"')
+    desk.write("mmflow.yaml", settings + 'network: {proxy: "${env:PROXY}"}\n')
+    desk.job(JOB)
+    desk.environ.clear()
+    unset = desk.mmflow(*words)
+    assert (unset.code, "sites.boston.timezone: the environment variable ZONE is not set" in unset.err) == (2, True)
+    desk.environ |= {"ZONE": "America/Los_Angeles", "DAY": "05:00"}
+    done = desk.mmflow(*words)
+    assert (done.code, done.err) == (0, "")
+    if words[0] == "window":
+        # It is 03:40 there, so that Saturday has not ended.
+        assert "plant time  Fri 2026-11-20 05:00 PST to Sat 2026-11-21 05:00 PST" in done.out

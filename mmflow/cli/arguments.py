@@ -62,7 +62,7 @@ def read_order(args: argparse.Namespace, job: Job, calendars: Mapping[str, Plant
 def plan_offline(session: Session, args: argparse.Namespace) -> Plan:
     """Plan the job and the dates that a command line names; needs no network, and no secret of a site or sink."""
     job = session.resolve_question(session.read_job(args.job))
-    with open_engine(session, (), ask=False) as engine:
+    with open_engine(session, job.sites, ask=False) as engine:
         order = read_order(args, job, calendars_of(engine, job), engine.clock.now())
         return plan_job(engine, job, order)
 

@@ -32,10 +32,10 @@ def run(args: argparse.Namespace) -> int:
     session = open_session(args)
     with session.open_ledger() as ledger:
         known = ledger.read_run(args.run)
-    checked = session.read_job(known.job)
-    with open_engine(session, (), ask=False) as engine:
+    checked = session.resolve_job(session.read_job(known.job))
+    with open_engine(session, checked.job.sites, ask=False) as engine:
         sinks = frozenset(args.sink) if args.sink else None
         with quiet_stdout(session.out):
-            result = resend_run(engine, session.resolve_job(checked), args.run, sinks, failed=args.failed)
+            result = resend_run(engine, checked, args.run, sinks, failed=args.failed)
     show_run(session.out, result.run, result.deliveries)
     return EXIT_OK if result.run.state in ("ok", "degraded") else EXIT_RUN

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from mmflow.atomic import STATE
 from mmflow.check import CheckedJob
 from mmflow.cli import Surroundings
-from mmflow.cli.output import Output
+from mmflow.cli.output import NoteHandler, Output
 from mmflow.errors import raise_errors
 from mmflow.job import Job
 from mmflow.refs import RedactingFormatter, Resolver
@@ -69,13 +69,14 @@ class Session:
 def open_output(args: argparse.Namespace) -> Output:
     """Give the place to print to, and send log lines to stderr: warnings, or everything with ``--verbose``."""
     around: Surroundings = args.around
-    handler = logging.StreamHandler(around.stderr)
+    out = Output(around.stdout, around.stderr, around.redactor, as_json=args.json)
+    handler = NoteHandler(out)
     handler.setFormatter(RedactingFormatter(logging.Formatter("%(message)s"), around.redactor))
     log = logging.getLogger("mmflow")
     log.handlers, log.propagate = [handler], False
     logging.lastResort = handler  # what the libraries of a sink have to say carries no secret either
     log.setLevel(logging.INFO if args.verbose else logging.WARNING)
-    return Output(around.stdout, around.stderr, around.redactor, as_json=args.json)
+    return out
 
 
 def open_session(args: argparse.Namespace) -> Session:
@@ -92,18 +93,15 @@ def open_session(args: argparse.Namespace) -> Session:
 
 @contextmanager
 def open_engine(session: Session, sites: Iterable[str], *, ask: bool = True) -> Iterator[Engine]:
-    """Give what runs need, with the settings of these sites resolved; ``ask=False`` opens no way to the service.
+    """Give what runs need, with the settings of these sites resolved.
 
-    Raises :class:`ProblemsError` with everything that is wrong in mmflow.yaml.
+    ``ask=False`` opens no way to the service and needs no key. Raises :class:`ProblemsError` with everything that is wrong in mmflow.yaml.
     """
     from mmflow.cli.plants import open_hosts
     from mmflow.run import Engine
 
     named = tuple(sites)
-    # Planning needs the calendars only, so a key that is not set must not stop it.
-    settings = (
-        resolve_settings(session.workspace.checked, session.resolver, named) if ask else session.workspace.settings
-    )
+    settings = resolve_settings(session.workspace.checked, session.resolver, named, ask=ask)
     with open_hosts(session.workspace.checked, settings, named if ask else (), session.around.clock) as hosts:
         yield Engine(
             root=session.root,
