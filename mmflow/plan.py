@@ -9,20 +9,21 @@ Four rules make the slices.
   comes from the service for exactly those days and is never added up from smaller ones.
 * With ``day`` or ``hour`` among the groups a piece is at most ``slice`` long. Without one it is asked whole,
   because a ratio over seven days is not the mean of its days.
-* Pieces end where production days end.
+* Pieces end where production days end. Only with ``hour`` among the groups, and inside a bucket, they end at the next
+  full hour of UTC, where the service's hours are taken to end, so that no hour is asked for in two parts.
 * ``weekday`` is read off the day: the service is asked for ``day`` in its place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from itertools import groupby, islice
+from datetime import UTC, date, datetime, timedelta
+from itertools import groupby, islice, pairwise
 from typing import Literal
 
 from mmflow.job import Job, WindowSpec
-from mmflow.plant import ONE_DAY, PlantCalendar
+from mmflow.plant import PlantCalendar
 from mmflow.plant.periods import WEEK
 from mmflow.question import Question, ask_metrics, asks_totals, question_rows, question_totals
 from mmflow.table import Cell
@@ -30,6 +31,8 @@ from mmflow.windows import Span, earlier_span, resolve_window
 
 QueryKey = Literal["rows", "totals", "previous", "previous_totals"]
 Constants = tuple[tuple[str, Cell], ...]
+Piece = tuple[Constants, date, date]  # the first and the last production day, both included
+ONE_HOUR = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,10 +165,13 @@ def repeat_span(span: Span) -> WindowSpec:
 
 def make_query(key: QueryKey, site: str, span: Span, calendar: PlantCalendar, question: Question) -> Query:
     """Make the slices of one question; the first and the last are clipped to the span."""
+    pieces = list(cut_days(span, calendar, question))
+    borders = find_borders(span, calendar, question, pieces)
+    by_days = span.whole_days and all(
+        border == calendar.day_start(first) for border, (_, first, _) in zip(borders, pieces, strict=False)
+    )
     slices: list[Slice] = []
-    for constants, first, last in cut_days(span, calendar, question):
-        start = max(span.start, calendar.day_start(first))
-        end = min(span.end, calendar.day_start(last + ONE_DAY))
+    for (constants, first, last), (start, end) in zip(pieces, pairwise(borders), strict=True):
         if start < end:  # some zones have left out a whole day
             slices.append(
                 Slice(
@@ -174,8 +180,8 @@ def make_query(key: QueryKey, site: str, span: Span, calendar: PlantCalendar, qu
                     number=len(slices),
                     start=start,
                     end=end,
-                    first_day=first if span.whole_days else None,
-                    last_day=last if span.whole_days else None,
+                    first_day=first if by_days else None,
+                    last_day=last if by_days else None,
                     constants=constants,
                     groups=question.groups,
                     metrics=question.metrics,
@@ -184,7 +190,26 @@ def make_query(key: QueryKey, site: str, span: Span, calendar: PlantCalendar, qu
     return Query(key, site, span, tuple(slices))
 
 
-def cut_days(span: Span, calendar: PlantCalendar, question: Question) -> Iterator[tuple[Constants, date, date]]:
+def find_borders(span: Span, calendar: PlantCalendar, question: Question, pieces: Sequence[Piece]) -> list[datetime]:
+    """Give the start of each piece, and the end of the span.
+
+    Where hours are asked for, a border inside a bucket is moved to the next full hour: two requests would each give
+    their part of an hour that it cuts, and nobody could put the two together.
+    """
+    borders = [span.start]
+    for (bucket, _, _), (after, first, _) in pairwise(pieces):
+        border = calendar.day_start(first)
+        borders.append(min(next_hour(border) if "hour" in question.groups and after == bucket else border, span.end))
+    return [*borders, span.end]
+
+
+def next_hour(instant: datetime) -> datetime:
+    """Give the first full hour of UTC that is not before a UTC instant."""
+    hour = instant.replace(minute=0, second=0, microsecond=0)
+    return hour if hour == instant else hour + ONE_HOUR
+
+
+def cut_days(span: Span, calendar: PlantCalendar, question: Question) -> Iterator[Piece]:
     """Cut a span's production days where a bucket ends, then into pieces that are not too long."""
 
     def name_buckets(day: date) -> Constants:

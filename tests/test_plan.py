@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -164,6 +165,41 @@ def test_a_day_that_a_zone_left_out_is_not_asked_for() -> None:
     assert [piece.number for piece in query.slices] == [0, 1]
 
 
+def borders(query: Query) -> list[str]:
+    return [f"{piece.start:%d %H:%M} to {piece.end:%d %H:%M}" for piece in query.slices]
+
+
+def test_no_hour_is_asked_for_in_two_parts() -> None:
+    """Two requests that share an hour would each give a part of it, as two rows that nobody can put together."""
+    window = WindowSpec(from_="2026-11-02", to="2026-11-05")
+    query = rows(plan(job(window, group_by=("hour",), slice="2 days"), start_of_day="06:30"))  # 11:30 in UTC
+    assert borders(query) == ["02 11:30 to 04 12:00", "04 12:00 to 06 11:30"]
+    assert {piece.first_day for piece in query.slices} == {None}  # no day ends where a slice does
+    query = rows(plan(job(window, group_by=("hour",), slice="2 days"), timezone="Asia/Kolkata"))  # 00:30 in UTC
+    assert borders(query) == ["02 00:30 to 04 01:00", "04 01:00 to 06 00:30"]
+
+
+def test_hours_are_asked_for_by_day_where_days_start_on_a_full_hour_or_are_not_cut() -> None:
+    window = WindowSpec(from_="2026-11-02", to="2026-11-03")
+    assert len(days(rows(plan(job(window, group_by=("hour",), slice="1 day"))))) == 2
+    query = rows(plan(job(window, group_by=("hour",)), start_of_day="06:30"))
+    assert days(query) == [("2026-11-02", "2026-11-03")]
+
+
+def test_an_hour_that_two_weeks_share_is_asked_for_in_each() -> None:
+    """Its two rows are told apart by the week, and each has the part that belongs to its week."""
+    window = WindowSpec(from_="2026-11-08", to="2026-11-09")  # a Sunday and a Monday
+    query = rows(plan(job(window, group_by=("week", "hour")), start_of_day="06:30"))
+    assert borders(query) == ["08 11:30 to 09 11:30", "09 11:30 to 10 11:30"]
+
+
+def test_a_window_that_ends_within_an_hour_that_a_day_starts_in_has_no_slice_beyond_it() -> None:
+    slot = datetime(2026, 11, 3, 11, 40, tzinfo=UTC)
+    made = job("month_to_date", group_by=("hour",), slice="1 day")
+    query = rows(plan(made, slot=slot, start_of_day="06:30"))
+    assert borders(query) == ["01 11:30 to 02 12:00", "02 12:00 to 03 11:40"]
+
+
 BUCKETS = st.sets(st.sampled_from(["day", "hour", "week", "month", "quarter", "machine", "weekday"]))
 
 
@@ -188,7 +224,10 @@ def test_slices_tile_the_span_and_keep_the_rules(
     groups: set[str],
     longest: int,
 ) -> None:
-    """No gap, no overlap, never too long, cut only where production days end, each bucket for itself."""
+    """No gap, no overlap, never too long, cut only where production days end, each bucket for itself.
+
+    With hours, days of one bucket end on the full hour, so that no hour is cut.
+    """
     plant = calendar(timezone=zone, start_of_day=start_of_day, week_starts=week_starts)
     window = WindowSpec(from_=first.isoformat(), to=(first + timedelta(days=length - 1)).isoformat())
     span = resolve_window(window, plant, SLOT)
@@ -199,20 +238,27 @@ def test_slices_tile_the_span_and_keep_the_rules(
     made = job(window, group_by=tuple(sorted(groups)), slice=f"{longest} days")
     slices = rows(make_plan(made, {"boston": plant}, SLOT, spans={"boston": span})).slices
 
-    borders = [span.start, *(piece.end for piece in slices)]
-    assert [piece.start for piece in slices] == borders[:-1]
-    assert borders[-1] == span.end
+    ends = [span.start, *(piece.end for piece in slices)]
+    assert [piece.start for piece in slices] == ends[:-1]
+    assert ends[-1] == span.end
     assert all(piece.start < piece.end for piece in slices)
-    assert all(plant.day_start(plant.day_of(border)) == border for border in borders[1:-1])
+    for before, after in pairwise(slices):
+        if "hour" in groups and before.constants == after.constants:
+            assert (after.start.minute, after.start.second) == (0, 0)
+            assert after.start - plant.day_start(plant.day_of(after.start)) < timedelta(hours=1)
+        else:
+            assert plant.day_start(plant.day_of(after.start)) == after.start
     limited = bool(groups & {"day", "hour", "weekday"})
     for piece in slices:
         touched = list(plant.days(plant.day_of(piece.start), plant.day_of(piece.end - timedelta(microseconds=1))))
-        assert not limited or len(touched) <= longest
+        assert not limited or len(touched) <= longest + ("hour" in groups)
         assert dict(piece.constants) == bucket_names(touched[0], plant, groups)
         assert dict(piece.constants) == bucket_names(touched[-1], plant, groups)
-        if span.whole_days:
-            assert piece.first_day is not None
+        if piece.first_day and piece.last_day:
+            assert span.whole_days
             assert plant.day_start(piece.first_day) == piece.start
+            assert plant.day_start(piece.last_day + timedelta(days=1)) == piece.end
+    assert len({piece.first_day is None for piece in slices}) == 1
     if not limited:  # a bucket is never cut without need
         assert len({piece.constants for piece in slices}) == len(slices)
 
@@ -294,6 +340,7 @@ def test_a_metric_that_the_catalogue_does_not_know_is_asked_for_as_written() -> 
         ({"metrics": ("oee",), "group_by": ("machine",)}, ["rows", "totals"]),
         ({"metrics": ("goodParts",), "group_by": ("machineGroup",)}, ["rows", "totals"]),
         ({"metrics": ("goodParts",), "group_by": ("operator", "day")}, ["rows", "totals"]),
+        ({"metrics": ("goodParts",), "group_by": ("jobOperation",)}, ["rows", "totals"]),
         ({"metrics": ("oee",), "group_by": ()}, ["rows"]),  # the one row is the total
         ({"metrics": ("oee",), "group_by": ("shift",), "no_shift": "drop"}, ["rows"]),
         ({"metrics": ("oee",), "group_by": ("week",)}, ["rows", "totals"]),

@@ -2,7 +2,8 @@
 
 import csv
 import itertools
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -151,6 +152,30 @@ def test_shifts_add_up_to_the_day(plant_desk):
         pieces = [row for (name, _), row in by_shift.items() if name == machine]
         assert sum(row["totalParts"] for row in pieces) == whole["totalParts"]
         assert sum(row["allTime"] for row in pieces) == whole["allTime"]
+
+
+@pytest.mark.parametrize("profile", ["documented", "contrary"])
+@pytest.mark.parametrize(("zone", "start"), [("America/New_York", "06:30"), ("Asia/Kolkata", "06:00")])
+def test_hours_are_whole_where_no_day_starts_on_a_full_hour(tmp_path, profile, zone, start):
+    """Fifteen days, asked in three requests; each hour comes once, with all that was made in it."""
+    plant = Plant(seed=1, zone=zone, start_of_day=start, week_starts="monday")
+    with Simulator(plants={KEY: plant}, now=NOW, profile=profile) as simulator:
+        desk = open_desk(tmp_path, simulator)
+        site = f'{{base_url: "{simulator.url}", api_key: "${{env:MM_BOSTON_KEY}}", timezone: {zone}'
+        desk.write("mmflow.yaml", f'version: 1\nsites: {{boston: {site}, start_of_day: "{start}"}}}}\n')
+        found = deliver(desk, ["totalParts", "allTime"], ["hour"], days("2026-11-01", "2026-11-15"))
+        asked = [request for request in simulator.requests if "reports" in request.path]
+    assert len(asked) == 3
+    opening = time.fromisoformat(start)
+    first, last = (datetime.combine(date(2026, 11, day), opening, ZoneInfo(zone)) for day in (1, 16))
+    atoms = [atom for group in plant.truth(first, last, NOW).values() for atom in group]
+    expected = expect(truth.by_hour(atoms), ["totalParts", "allTime"])
+    assert_equal({(to_hour(text),): row for (text,), row in found.items()}, expected)
+
+
+def to_hour(text):
+    """Hours since 1970, which is how the truth names an hour."""
+    return datetime.fromisoformat(text).timestamp() / 3600
 
 
 @pytest.mark.row("R42")

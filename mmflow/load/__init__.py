@@ -23,7 +23,7 @@ from mmflow.catalogue import GROUPS
 from mmflow.errors import BadResponse, GiveUp
 from mmflow.fetch import Answer, Spool
 from mmflow.job import Job
-from mmflow.load.rows import GROUP_TYPES, Field, FieldType, RowReader, list_fields
+from mmflow.load.rows import GROUP_TYPES, Field, FieldType, RowReader, join_names, list_fields
 from mmflow.plan import BUCKETS, Constants, Plan, Query, QueryKey
 from mmflow.question import ask_groups
 from mmflow.table import open_database
@@ -183,7 +183,7 @@ def load_query(
         if inserting:
             inserting.result()
     if reader.extra:
-        yield f"{query.site} sent columns that nobody asked for ({', '.join(sorted(reader.extra))}); they are left out"
+        yield f"{query.site} sent columns that nobody asked for ({join_names(reader.extra)}); they are left out"
     if reader.misplaced:
         yield f"{query.site} sent {reader.misplaced} rows of times outside the window; they are left out"
 

@@ -192,7 +192,7 @@ def explain_answer(content: bytes, error: Exception, home: str, fields: Sequence
         return "it is not a JSON object"
     if home in envelope:
         return _explain_row(envelope[home], str(error), home, fields)
-    return f"it has no '{home}', only {_join_names(envelope)}"
+    return f"it has no '{home}', only {join_names(envelope)}"
 
 
 def _explain_row(held: Raw, message: str, home: str, fields: Sequence[Field]) -> str:
@@ -208,7 +208,7 @@ def _explain_row(held: Raw, message: str, home: str, fields: Sequence[Field]) ->
         return f"{where} is not an object"
     missing = [field.name for field in fields if field.type != "id" and field.name not in columns]
     if missing:
-        return f"{where} lacks {_join_names(missing)}; it has {_join_names(columns)}"
+        return f"{where} lacks {join_names(missing)}; it has {join_names(columns)}"
     return f"{where} has {_explain_value(message, fields)}"
 
 
@@ -230,7 +230,8 @@ def _list_columns(content: bytes, home: str) -> set[str]:
     return {name for row in (found if isinstance(found, list) else [found]) for name in row}
 
 
-def _join_names(names: Iterable[str], most: int = 20) -> str:
+def join_names(names: Iterable[str], most: int = 20) -> str:
+    """Write names of an answer in order, only so many and the beginning of each, for the service may send any."""
     listed = [name[:60] for name in sorted(names)]
     more = f" and {len(listed) - most} more" if len(listed) > most else ""
     return (", ".join(listed[:most]) or "nothing") + more

@@ -47,6 +47,7 @@ BAD_ANSWERS = {
     "odd-id": (answer(ROW | {"machineId": 1.5}), "row 1 has a number in 'machineId', where text or a number was"),
     "infinite": (answer(ROW).replace(b": 5", b": 1e999"), "row 1 has a number beyond 2^53 in 'goodParts'"),
     "huge": (answer(ROW | {"goodParts": 10**30}), "row 1 has a number beyond 2^53 in 'goodParts'"),
+    "past-2^53": (answer(ROW | {"goodParts": 9_007_199_254_740_994}), "row 1 has a number beyond 2^53 in 'goodParts'"),
     "no-day": (answer(ROW | {"day": None}), "row 1 has null in 'day', where a date was expected"),
     "odd-day": (answer(ROW | {"day": "02.11.2026 secret"}), "column 'day' holds a text that is not a date"),
     "false-day": (answer(ROW | {"day": "2026-02-30"}), "column 'day' holds a text that is not a date"),
@@ -122,6 +123,25 @@ def test_hours_outside_the_window_are_counted_and_left_out(workshop, make_case_j
     found, notices = load_rows(workshop, job, "SELECT count(*) FROM rows")
     assert found == [(2,)]
     assert notices == ("boston sent 2 rows of times outside the window; they are left out",)
+
+
+def test_columns_that_nobody_asked_for_are_told_with_few_words(workshop, make_case_job):
+    """A service that sends a thousand long names does not fill the report's notice with them."""
+    workshop.answers = {("rows", "boston"): [ROW | {f"{number:04}{'x' * 500}": 1 for number in range(1000)}]}
+    _, (notice,) = load_rows(workshop, make_case_job(**ASKED))
+    assert notice.startswith(f"boston sent columns that nobody asked for (0000{'x' * 56}, 0001{'x' * 56}, ")
+    assert notice.endswith(f"0019{'x' * 56} and 980 more); they are left out")
+
+
+def test_an_hour_that_the_window_begins_in_is_part_of_it(workshop, make_case_job):
+    """The window begins at 06:30, so the hour from 06:00 comes with its second half; the one before does not."""
+    hours = ["2026-11-02T10:00:00Z", "2026-11-02T11:00:00Z", "2026-11-02T12:00:00Z"]
+    workshop.answers = {("rows", "boston"): [{"hour": hour, "goodParts": 5} for hour in hours]}
+    window = {"from": "2026-11-02T06:30-05:00", "to": "2026-11-02T08:00-05:00"}
+    job = make_case_job(report={"metrics": ["goodParts"], "group_by": ["hour"]}, window=window)
+    found, notices = load_rows(workshop, job, "SELECT hour::VARCHAR FROM rows ORDER BY 1")
+    assert found == [("2026-11-02 11:00:00+00",), ("2026-11-02 12:00:00+00",)]
+    assert notices == ("boston sent 1 rows of times outside the window; they are left out",)
 
 
 @pytest.mark.row("R41")
