@@ -63,7 +63,7 @@ class RunInfo:
     names: Mapping[str, str]  # a text for each of mmflow.paths.PATH_WORDS
     connection: Options | None = None
     previous: Receipt | None = None
-    attachments: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
+    attachments: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)  # always empty: nothing fills it yet
     log: logging.Logger = field(default_factory=lambda: logging.getLogger("mmflow.sink"))
 
 
@@ -93,6 +93,10 @@ class SinkType:
     themselves, such as two that contradict each other. It is called offline, once no option is an unresolved ``${…}``
     reference; ``time_column`` is "" when the report has no time group.
 
+    ``check(options, run)`` is called by ``mmflow validate --live`` and ``render(table, options, run)`` by ``mmflow
+    preview``. Nothing calls ``read``, ``probe``, ``notify`` and ``read_window`` yet: they are for the daemon, which is
+    to come, and may change until it does.
+
     >>> SinkType(name="csv", summary="A CSV file.", options=CsvOptions, deliver="mmflow_files.deliver:deliver_csv")
     """
 
@@ -106,10 +110,10 @@ class SinkType:
     validate: Reference | None = None
     check: Reference | None = None  # check(options, run) -> None: can it be reached? writes nothing
     render: Reference | None = None  # render(table, options, run) -> str | bytes: what preview shows
-    read: Reference | None = None  # read(options, run) -> rows as they stand, for a diff
-    probe: Reference | None = None  # probe(options, run) -> Presence: after a crash
-    notify: Reference | None = None  # notify(text, options) -> None
-    read_window: Reference | None = None  # read_window(options, root) -> WindowSpec
+    read: Reference | None = None  # not called yet: read(options, run) -> rows as they stand, for a diff
+    probe: Reference | None = None  # not called yet: probe(options, run) -> Presence: after a crash
+    notify: Reference | None = None  # not called yet: notify(text, options) -> None
+    read_window: Reference | None = None  # not called yet: read_window(options, root) -> WindowSpec
     distribution: str = ""  # filled in by the registry
 
     def __post_init__(self) -> None:
