@@ -6,7 +6,7 @@ Every span is a function of the slot and the site's calendar, never of the clock
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import partial
 from typing import Final
 
@@ -39,6 +39,7 @@ __all__ = [
     "Earlier",
     "NoShift",
     "Span",
+    "check_key",
     "check_window",
     "earlier_span",
     "read_window",
@@ -110,14 +111,26 @@ def read_spec(spec: WindowSpec) -> Words:
     raise UserError(f"a window cannot be made of {', '.join(sorted(given)) or 'no keys'}; use {forms}")
 
 
+def check_key(key: str, text: str) -> None:
+    """Raise :class:`UserError` for what can mean nothing as one key of a window, whatever its other keys say."""
+    if reader := KEY_READERS.get(key):
+        reader(text)
+
+
+def read_length(text: str) -> tuple[int, str]:
+    """Read ``7 days``."""
+    try:
+        count, unit = parse_amount(text, units=tuple(LONGEST))
+    except ValueError as error:
+        raise UserError(f"{text!r} is no length of time; {error}") from error
+    if count > LONGEST[unit]:
+        raise UserError(f"{text!r} is longer than {show_count(LONGEST[unit], unit)}; ask for less")
+    return count, unit
+
+
 def read_last(spec: WindowSpec) -> Words:
     """Read ``{last: 7 days}``."""
-    try:
-        count, unit = parse_amount(spec.last, units=tuple(LONGEST))
-    except ValueError as error:
-        raise UserError(f"last: {spec.last!r} is no length of time; {error}") from error
-    if count > LONGEST[unit]:
-        raise UserError(f"last: {spec.last!r} is longer than {show_count(LONGEST[unit], unit)}; ask for less")
+    count, unit = read_length(spec.last)
     many = show_count(count, unit)
     summary = f"the last {many} up to the slot" if spec.to_now else f"the last {many}, complete"
     if unit == "hour":
@@ -146,22 +159,30 @@ def read_shift_day(text: str) -> str:
     return WEEKDAYS[parse_weekday(text)]
 
 
+def read_border(text: str) -> date:
+    """Read ``2026-11-01``, or a date-time with its zone to UTC."""
+    return read_instant(text) if has_time(text) else read_day(text)
+
+
 def read_range(spec: WindowSpec) -> Words:
     """Read ``{from: "2026-11-01", to: "2026-11-08"}`` or two date-times with their zones."""
-    timed = [has_time(text) for text in (spec.from_, spec.to)]
-    if any(timed) != all(timed):
+    first, last = read_border(spec.from_), read_border(spec.to)
+    timed = isinstance(first, datetime)
+    if timed != isinstance(last, datetime):
         raise UserError("from and to are a day and a date-time; write two days, or two date-times")
-    if not any(timed):
-        first, last = read_day(spec.from_), read_day(spec.to)
-        if first > last:
-            raise UserError(f"from {first} lies after to {last}; exchange them")
-        return RangeWords("the days written in the job", first, last)
-    start, end = read_instant(spec.from_), read_instant(spec.to)
-    if start >= end:
+    if timed and first >= last:
         raise UserError(f"from {spec.from_} does not lie before to {spec.to}; the end is excluded")
-    return RangeWords("the times written in the job", start, end)
+    if first > last:
+        raise UserError(f"from {first} lies after to {last}; exchange them")
+    return RangeWords(f"the {'times' if timed else 'days'} written in the job", first, last)
 
 
+KEY_READERS: Final[Mapping[str, Callable[[str], object]]] = {
+    "last": read_length,
+    "on": read_shift_day,
+    "from": read_border,
+    "to": read_border,
+}
 READERS: Final[Mapping[frozenset[str], Callable[[WindowSpec], Words]]] = {
     frozenset({"last"}): read_last,
     frozenset({"shift"}): read_shift,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import suppress
 from datetime import datetime
 from typing import Final
@@ -13,7 +13,7 @@ import msgspec
 from mmflow.check.faults import Finding, explain_error, show
 from mmflow.check.layers import EACH, all_texts
 from mmflow.check.rules.facts import Facts
-from mmflow.check.rules.forms import check_forms, fits_form
+from mmflow.check.rules.forms import check_forms
 from mmflow.cron import Cron, read_cron
 from mmflow.document import Path
 from mmflow.durations import parse_duration
@@ -23,28 +23,48 @@ from mmflow.options import convert_values
 from mmflow.plant import OWN, PlantCalendar
 from mmflow.plant.instants import find_zone
 from mmflow.refs import has_reference
-from mmflow.windows import check_window, read_window
+from mmflow.windows import check_key, check_window, read_window
+
+BLAMED: Final = ("on", "to")  # the key of a window that contradicts its others
 
 
 def check_window_words(facts: Facts) -> Iterator[Finding]:
     """Expect a window that means something at every site of the job."""
-    for window in read_windows(facts):
+    wrong = list(check_window_keys(facts))
+    yield from wrong
+    keys = {str(finding.path[-1]) for finding in wrong}
+    for path, window in read_windows(facts, keys):
         try:
             read_window(window)
         except UserError as error:
-            on = isinstance(window, WindowSpec) and window.on
-            yield explain_error(("window", "on") if on else ("window",), error)
+            yield explain_error(path, error)
         else:
             yield from check_shift(facts, window)
 
 
-def read_windows(facts: Facts) -> Iterator[str | WindowSpec]:
-    """Give the window, unless its form is wrong or it holds references; of both is said elsewhere."""
-    yield from (text for _, text in facts.texts("window"))
-    for _, block in facts.blocks("window"):
-        if fits_form(block, WINDOW_FORMS) and not any(has_reference(text) for _, text in all_texts(block)):
-            with suppress(msgspec.ValidationError):
-                yield convert_values(block, WindowSpec)
+def check_window_keys(facts: Facts) -> Iterator[Finding]:
+    """Expect a text that can be read in each key of a window."""
+    for path, text in facts.texts("window", EACH):
+        try:
+            check_key(str(path[-1]), text)
+        except UserError as error:
+            yield explain_error(path, error)
+
+
+def read_windows(facts: Facts, wrong: Container[str]) -> Iterator[tuple[Path, str | WindowSpec]]:
+    """Give each window that the keys make, with the place to blame; keys that are wrong or hold references make none.
+
+    Keys that do not go together make several: what is wrong with each of them is said at once.
+    """
+    yield from facts.texts("window")
+    for path, block in facts.blocks("window"):
+        usable = {key: value for key, value in block.items() if key not in wrong}
+        for needed, allowed in WINDOW_FORMS:
+            part = {key: value for key, value in usable.items() if key in needed | allowed}
+            if needed <= part.keys() and not any(has_reference(text) for _, text in all_texts(part)):
+                with suppress(msgspec.ValidationError):
+                    blamed = next((key for key in BLAMED if key in part), min(needed))
+                    yield (*path, blamed), convert_values(part, WindowSpec)
 
 
 def check_shift(facts: Facts, window: str | WindowSpec) -> Iterator[Finding]:
