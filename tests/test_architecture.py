@@ -126,7 +126,7 @@ def test_the_simulator_shares_no_code_with_the_client():
 
 
 def texts_of(path):
-    """Every text of a module that is no docstring and no example in the description of a key."""
+    """Every text of a module but the examples in the description of a key."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
@@ -135,7 +135,7 @@ def texts_of(path):
 
 
 def test_no_engine_module_names_a_sink():
-    """Neither by importing its package nor in a text that something could be decided by; console is the engine's own."""
+    """Neither by importing its package nor in a text to decide by; console is the engine's own."""
     names = {*json.loads(list_packages()), "excel", "sheets", "email", "sql"} - {"console"}
     assert {"csv", "jsonl", "parquet"} <= names
     engine = [path for path in module_files() if room_of(path) != "simulator"]  # which speaks of the service's formats
