@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,9 @@ def main(argv: list[str] | None = None) -> int:
         return complete_words()
     from mmflow.cli import Surroundings
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # what the terminal's own encoding lacks becomes \u5de5
     return run_guarded(words, Surroundings(environ=dict(os.environ), cwd=Path.cwd()))
 
 

@@ -1,5 +1,7 @@
 """The command line as people and shells meet it: help, roots, exit codes, interrupts, bugs, completion."""
 
+import io
+import logging
 import os
 import re
 import shlex
@@ -11,12 +13,15 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
-from mmflow.__main__ import main
-from mmflow.cli import command_names, full_parser, load_command
+from mmflow.__main__ import main, run_guarded
+from mmflow.cli import Surroundings, command_names, full_parser, load_command
+from mmflow.cli.output import NoteHandler, Output
 from mmflow.clock import FixedClock
+from mmflow.refs import Redactor
 from tests.desk import KEY, NOW
 
 JOB = """
@@ -32,7 +37,9 @@ def run_mmflow(*words, **environ):
     """Run a command in a process of its own, without the variables of this one but those that every program needs."""
     kept = {name: value for name, value in os.environ.items() if name in ("PATH", "SYSTEMROOT", "TEMP", "TMPDIR")}
     command = [sys.executable, "-m", "mmflow", *map(str, words)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=kept | environ)
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8", env=kept | environ
+    )
 
 
 def example_lines(name):
@@ -127,6 +134,56 @@ def test_reader_that_goes_away_is_no_error():
         process.stdout.close()
         assert process.stderr.read() == ""
     assert process.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"), [((), r"\u5de5\u5834\u9577"), (("--json",), '"工場長"')], ids=["text", "json"]
+)
+def test_text_that_the_terminal_lacks_is_escaped_and_json_is_utf_8(desk, words, shown):
+    desk.job(dedent(JOB) + "owner: 工場長\n")
+    with run_mmflow("jobs", *words, "--root", desk.root, PYTHONIOENCODING="cp1252", **desk.environ) as process:
+        out, err = process.communicate()
+    assert (process.returncode, err) == (0, "")
+    assert shown in out
+
+
+def test_message_that_the_terminal_lacks_is_escaped_too(desk):
+    with run_mmflow("run", "工場", "--root", desk.root, PYTHONIOENCODING="cp1252") as process:
+        assert r"there is no job '\u5de5\u5834'" in process.communicate()[1]
+    assert process.returncode == 2
+
+
+class Terminal(io.StringIO):
+    """A screen: what is written to it, as it is seen at the end."""
+
+    def isatty(self):
+        return True
+
+    @property
+    def lines(self):
+        return [re.split(r"\r\x1b\[K", line)[-1] for line in self.getvalue().split("\n")]
+
+
+def test_a_line_of_progress_gives_way_to_everything_else():
+    screen = Terminal()
+    out = Output(screen, screen, Redactor(), as_json=False)
+    log = NoteHandler(out)
+    for show in (out.line, out.note, lambda text: log.handle(logging.LogRecord("x", 30, "", 0, text, (), None))):
+        out.progress("boston: 1 of 2 answers")
+        out.progress("boston: 2 of 2 answers")
+        show("text")
+    out.progress("boston: 1 of 2 answers")
+    out.progress("")
+    assert screen.lines == ["text", "text", "text", ""]
+
+
+def test_a_run_on_a_terminal_leaves_no_progress_behind(desk):
+    desk.job(JOB)
+    screen = Terminal()
+    around = Surroundings(environ=desk.environ, cwd=desk.root, clock=desk.clock, stdout=screen, stderr=screen)
+    assert run_guarded(["run", "daily"], around) == 0
+    assert "boston: 1 of 1 answers" in screen.getvalue()
+    assert screen.lines[0].startswith("daily: ok")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no sending Ctrl-C to one process on Windows")

@@ -112,7 +112,8 @@ def test_every_slice_becomes_a_file_in_the_order_of_the_plan(order: Order) -> No
         assert answer.path.stat().st_size == answer.bytes > 0
     assert spool.missing == ()
     assert spool.extracted_at == NOW
-    assert sorted(order.told) == [f"boston: {number} of 7 answers" for number in range(1, 8)]
+    assert sorted(order.told) == ["", *(f"boston: {number} of 7 answers" for number in range(1, 8))]
+    assert order.told[-1] == ""
     assert sorted(path.name for path in spool.folder.iterdir()) == [answer.path.name for answer in spool.answers]
 
 

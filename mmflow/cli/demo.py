@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from mmflow.cli.init import STARTER, write_starter
-from mmflow.cli.session import open_engine, open_output, open_session
+from mmflow.cli.session import open_engine, open_session
 from mmflow.cli.show import run_document, show_run
 from mmflow.errors import EXIT_OK, EXIT_RUN
 
@@ -28,12 +28,12 @@ def run(args: argparse.Namespace) -> int:
     """Write the starter files unless they are there, run their job, and show the file."""
     from mmflow.run import Order, run_job
 
-    out = open_output(args)
     folder: Path = args.around.cwd / args.folder
     if not all((folder / name).exists() for name in STARTER):
         write_starter(folder)
     args.root = str(folder)
     session = open_session(args)
+    out = session.out
     checked = session.resolve_job(session.read_job("morning-oee"))
     with open_engine(session, checked.job.sites) as engine:
         result = run_job(engine, checked, Order(slot=engine.clock.now()))

@@ -107,9 +107,13 @@ def fetch(
 def open_apis(
     hosts: Mapping[str, Host], network: Network, clock: Clock, tell: Tell, stack: ExitStack
 ) -> dict[str, Api]:
-    """Open one client for each address and key, which sites may share, so that its budget holds for all of them."""
+    """Open one client for each address and key, which sites may share, so that its budget holds for all of them.
+
+    When all are closed ``tell`` hears "": there is nothing more to tell.
+    """
     from mmflow.api.client import Api
 
+    stack.callback(tell, "")
     opened: dict[Host, Api] = {}
     for host in hosts.values():
         if host not in opened:
