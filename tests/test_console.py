@@ -31,7 +31,7 @@ def print_rows(tmp_path, capsys):
 def test_table_is_printed_with_heading_totals_and_notices(print_rows):
     receipt, text = print_rows(
         [(date(2026, 11, 21), "Haas 1", 1200.0, 90.25), (date(2026, 11, 21), "Fräse", None, 0.0)],
-        footer=[FooterRow("total", (None, "Total", 1200.0, 90.25))],
+        footer=[FooterRow("total", ("Total", None, 1200.0, 90.25))],
         notices=["3 rows lay outside of the window"],
     )
     assert text.splitlines() == [
@@ -40,7 +40,7 @@ def test_table_is_printed_with_heading_totals_and_notices(print_rows):
         "----------  -------  ----------  ----------",
         "2026-11-21  Haas 1         1200        90.2",
         "2026-11-21  Fräse                       0.0",
-        "            Total          1200        90.2",
+        "Total                      1200        90.2",
         "note: 3 rows lay outside of the window",
     ]
     assert receipt.rows == 2

@@ -2,7 +2,7 @@
 
 Sums of the total are sums of the rows. What only the service can work out (OEE) comes from its answer to one more
 question, over the whole span without groups; so does everything when rows may cover the same time twice. Where that
-question cannot be asked the cell is empty, and a notice says why. Own columns are computed from the row's own values.
+question cannot be asked the cell is empty, and a notice says why. Own numbers are computed from the row's own values.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mmflow.question import OVERLAPPING_GROUPS
 from mmflow.shape.headings import Heading, show_rows
 from mmflow.shape.relations import Frame, Side, add_columns, pair_query, partner_query, put_together
 from mmflow.shape.rollup import OVERLAP, can_reduce, reduce_rows
-from mmflow.table.cells import Cell, FooterRow, quote_name
+from mmflow.table.cells import Cell, Column, FooterRow, quote_name
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -54,18 +54,18 @@ class Underneath:
 
     def _read_row(self, kind: Literal["rest", "total"], query: str) -> FooterRow:
         columns = [heading.column for heading in self.headings]
-        cells = [
+        selected = [
             f"make_timestamp(epoch_us({quote_name(column.name)}))"
             if column.type == "datetime"
             else quote_name(column.name)
             for column in columns
         ]
-        rows = f"SELECT {', '.join(cells)} FROM ({show_rows(self.headings)} FROM ({query}) j)"
+        rows = f"SELECT {', '.join(selected)} FROM ({show_rows(self.headings)} FROM ({query}) j)"
         values = self.connection.execute(rows).fetchall()[0]
-        labelled = [at for at, column in enumerate(columns) if (column.role, column.type) == ("group", "text")][:1]
-        return FooterRow(
-            kind, tuple(kind.title() if at in labelled else _mark_utc(cell) for at, cell in enumerate(values))
-        )
+        cells = [None if is_verdict(column) else _mark_utc(cell) for column, cell in zip(columns, values, strict=True)]
+        # Groups stand first and are empty here, so that the label may take the place of a day as well.
+        label = [kind.title()] if columns[0].role == "group" else []
+        return FooterRow(kind, (*label, *cells[len(label) :]))
 
     def list_notices(self) -> Iterator[str]:
         """Say which numbers are empty because nobody can work them out, and which may count twice."""
@@ -99,6 +99,11 @@ class Underneath:
         keys = ", ".join(self.frame.keys.values())
         found = self.connection.execute(f"SELECT 1 FROM rows GROUP BY {keys} HAVING count(*) > 1 LIMIT 1").fetchone()
         return found is not None
+
+
+def is_verdict(column: Column) -> bool:
+    """Say whether a column of the job's own holds words about a row, which are not true of many put together."""
+    return column.role == "derived" and column.type not in ("number", "integer")
 
 
 def _mark_utc(cell: Cell) -> Cell:

@@ -36,7 +36,10 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class FooterRow:
-    """A row under the table: one value for each column, its label ("Total") in the first group column."""
+    """A row under the table: one value for each column, its label ("Total") in the first, if that is a group.
+
+    The label is a text also where the column holds dates.
+    """
 
     kind: Literal["rest", "total"]
     values: tuple[Cell, ...]
