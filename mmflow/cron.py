@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Final
@@ -49,19 +50,31 @@ class Cron:
 
 
 def read_cron(text: str) -> Cron:
-    """Read a cron line; raises :class:`UserError` that names the field that is wrong."""
+    """Read a cron line; raises :class:`UserError` that names the first field that is wrong."""
+    for fault in find_faults(text):
+        raise UserError(fault)
+    return Cron(text)
+
+
+def find_faults(text: str) -> Iterator[str]:
+    """Say of each field what is wrong with it, or else with all of them together."""
+    parts = text.split()
+    if len(parts) != len(FIELDS):
+        found = f"found {len(parts)} field{'s' * (len(parts) != 1)}"
+        yield f"{found}, expected five: {', '.join(FIELDS)}; write {EXAMPLE!r}"
+        return
+    alone = (" ".join(["*"] * at + [part] + ["*"] * (len(FIELDS) - 1 - at)) for at, part in enumerate(parts))
+    yield from [fault for line in alone for fault in _find_fault(line)] or _find_fault(text)
+
+
+def _find_fault(text: str) -> Iterator[str]:
     from cronsim import CronSimError
 
-    count = len(text.split())
-    if count != len(FIELDS):
-        named = ", ".join(FIELDS)
-        raise UserError(f"found {count} field{'s' * (count != 1)}, expected five: {named}; write {EXAMPLE!r}")
     try:
         _open(text, SOME_DAY)
     except CronSimError as error:
         name, span = _RANGES[str(error).removeprefix("Bad ")]
-        raise UserError(f"the {name} cannot be read, expected {span}; write for example {EXAMPLE!r}") from None
-    return Cron(text)
+        yield f"the {name} cannot be read, expected {span}; write for example {EXAMPLE!r}"
 
 
 def _open(text: str, start: datetime) -> CronSim:

@@ -122,26 +122,24 @@ def _make_token(kind: str, written: str, at: int) -> Token:
 
 
 def names_in(text: str) -> frozenset[str]:
-    """Give the columns that an expression speaks of; raises :class:`UserError` when it cannot be read.
+    """Give the columns that an expression speaks of; raises :class:`UserError` when its form is wrong.
 
     >>> sorted(names_in("rejectedParts / nullif(totalParts, 0)"))
     ['rejectedParts', 'totalParts']
     """
-    return read_expression(text).names
+    return frozenset(_walk(text).names)
 
 
-def check_expression(text: str, names: Collection[str]) -> str | None:
-    """Say in one sentence what is wrong with an expression over the columns ``names``, or None for nothing.
+def check_expression(text: str, names: Collection[str]) -> tuple[str, ...]:
+    """Say in one sentence each what is wrong with an expression over the columns ``names``.
 
     Types are not looked at: whether ``machine + 1`` makes sense is seen when the expression meets the data.
     """
     try:
-        found = read_expression(text)
+        reader = _walk(text)
     except UserError as problem:
-        return str(problem)
-    for name in sorted(found.names - set(names)):
-        return explain_unknown(name, names)
-    return None
+        return (str(problem),)
+    return (*reader.faults, *(explain_unknown(name, names) for name in sorted(reader.names - set(names))))
 
 
 def explain_unknown(name: str, known: Collection[str], kind: str = "column") -> str:
@@ -160,18 +158,28 @@ class Expression:
 
 
 def read_expression(text: str) -> Expression:
-    """Check the form of one expression; raises :class:`UserError` saying what stands where it should not."""
+    """Check the form of one expression and its functions; raises :class:`UserError` saying what is wrong."""
+    reader = _walk(text)
+    if reader.faults:
+        raise UserError(reader.faults[0])
+    return Expression(text, frozenset(reader.names), " ".join(reader.sql))
+
+
+def _walk(text: str) -> _Reader:
     if len(text) > LONGEST_EXPRESSION:
         raise UserError(f"an expression may have {LONGEST_EXPRESSION} characters, this one has {len(text)}")
     reader = _Reader(list(split_tokens(text)))
     reader.read_logic()
     if reader.here.kind != "end":
         raise reader.surprise("an operator or the end")
-    return Expression(text, frozenset(reader.names), " ".join(reader.sql))
+    return reader
 
 
 class _Reader:
-    """Walks the tokens once by the grammar above; keeps no tree, since only form and names matter."""
+    """Walks the tokens once by the grammar above; keeps no tree, since only form and names matter.
+
+    A wrong form is raised; ``faults`` are the functions that do not fit, behind which the walk goes on.
+    """
 
     def __init__(self, tokens: list[Token]) -> None:
         self.tokens = tokens
@@ -179,6 +187,7 @@ class _Reader:
         self.depth = 0
         self.names: set[str] = set()
         self.sql: list[str] = []
+        self.faults: list[str] = []
 
     @property
     def here(self) -> Token:
@@ -266,11 +275,16 @@ class _Reader:
         if not self.take("("):
             self.names.add(token.value)
             return
+        at = len(self.sql) - 2
+        count = self.read_list()
         function = FUNCTIONS.get(token.value.lower())
         if function is None:
-            raise UserError(explain_unknown(token.value, FUNCTIONS, "function"))
-        self.sql[-2] = function.name
-        _check_count(function, self.read_list())
+            # A slip rarely hits the first letter; without this whoever tries read_text would be told of greatest.
+            likely = [name for name in FUNCTIONS if name[0] == token.value[0].lower()]
+            self.faults.append(explain_unknown(token.value, likely, "function"))
+            return
+        self.sql[at] = function.name
+        self.faults += _check_count(function, count)
 
     def read_list(self) -> int:
         """Read up to the closing bracket and give the number of items."""
@@ -301,12 +315,11 @@ class _Reader:
         self.read_logic()
 
 
-def _check_count(function: Function, count: int) -> None:
+def _check_count(function: Function, count: int) -> Iterator[str]:
     least, most = function.least, function.most
-    if least <= count and (count <= most or most < 0):
-        return
-    span = f"{least} or more" if most < 0 else f"{least} to {most}" if least < most else f"{least}"
-    raise UserError(f"{function.name} takes {span} argument{'s' * (span != '1')}, here it has {count}")
+    if count < least or 0 <= most < count:
+        span = f"{least} or more" if most < 0 else f"{least} to {most}" if least < most else f"{least}"
+        yield f"{function.name} takes {span} argument{'s' * (span != '1')}, here it has {count}"
 
 
 def _show(word: str) -> str:

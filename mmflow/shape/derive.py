@@ -59,8 +59,8 @@ def compile_expression(
     connection: DuckDBPyConnection, source: str, names: Sequence[str], text: str
 ) -> tuple[str, ColumnType]:
     """Give the SQL of an expression and the type of its values."""
-    if problem := check_expression(text, names):
-        raise UserError(problem)
+    if problems := check_expression(text, names):
+        raise UserError(problems[0])
     sql = read_expression(text).sql
     if forbidden := find_forbidden(parse_expression(connection, sql), names):
         raise UserError(f"{forbidden} cannot stand in an expression")

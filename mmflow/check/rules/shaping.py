@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import pairwise
 from typing import Final
 
@@ -47,11 +48,11 @@ def check_expressions(facts: Facts) -> Iterator[Finding]:
     names, added = facts.names, facts.columns
     for path, text in list_expressions(facts):
         place = len(added) if path[1] == "where" else added.index(str(path[2]))
-        if wrong := check_expression(text, [*names, *added]):
-            yield explain_error(path, wrong)
-        elif late := names_in(text) & set(added[place:]) - set(names):
-            hint = "columns are computed in order; put it above this one"
-            yield Finding(path, f"{show(min(late))} is not computed yet", hint)
+        yield from (explain_error(path, fault) for fault in check_expression(text, [*names, *added]))
+        with suppress(UserError):  # said already
+            for name in sorted(names_in(text) & set(added[place:]) - set(names)):
+                hint = "columns are computed in order; put it above this one"
+                yield Finding(path, f"{show(name)} is not computed yet", hint)
 
 
 def check_ratios(facts: Facts) -> Iterator[Finding]:

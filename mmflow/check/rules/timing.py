@@ -14,7 +14,7 @@ from mmflow.check.faults import Finding, explain_error, show
 from mmflow.check.layers import EACH, all_texts
 from mmflow.check.rules.facts import Facts
 from mmflow.check.rules.forms import check_forms
-from mmflow.cron import Cron, read_cron
+from mmflow.cron import Cron, find_faults, read_cron
 from mmflow.document import Path
 from mmflow.durations import parse_duration
 from mmflow.errors import UserError
@@ -89,10 +89,7 @@ def blame_shift(window: str | WindowSpec, calendar: PlantCalendar) -> Path:
 def check_cron(facts: Facts) -> Iterator[Finding]:
     """Expect exactly five fields that can come true."""
     for path, text in facts.texts("schedule", "cron"):
-        try:
-            read_cron(text)
-        except UserError as error:
-            yield explain_error(path, error)
+        yield from (explain_error(path, fault) for fault in find_faults(text))
 
 
 def check_zone(facts: Facts) -> Iterator[Finding]:
