@@ -1,4 +1,7 @@
-"""Rows of docs/reliability.md and docs/security.md: a full test run fails when a row has no test that ran."""
+"""Rows of docs/reliability.md and docs/security.md, held to the tests that bear their ids.
+
+A full test run fails when a row has no test that passed, and any run when a test bears a row that no page has.
+"""
 
 from __future__ import annotations
 
@@ -19,36 +22,48 @@ class RowKeeper:
 
     def __init__(self, config: pytest.Config) -> None:
         self.whole = config.args_source != pytest.Config.ArgsSource.ARGS and not config.option.keyword
+        self.borne: set[str] = set()
         self.shown: set[str] = set()
-        self.missing: list[str] = []
+        self.complaints: list[str] = []
 
     @pytest.hookimpl
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Collect the rows of a test whose body passed."""
+        """Collect the rows of a test, and those of a test whose body passed."""
+        rows = {str(value) for name, value in report.user_properties if name == "row"}
+        self.borne |= rows
         if report.when == "call" and report.passed:
-            self.shown.update(str(value) for name, value in report.user_properties if name == "row")
+            self.shown |= rows
 
     @pytest.hookimpl(wrapper=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None]:
-        """Fail a full run in which a documented row was not shown."""
+        """Fail a run with tests of unknown rows, and a full run in which a documented row was not shown."""
         yield
-        if self.whole and not session.config.option.collectonly:
-            self.missing = sorted(set(documented_rows()) - self.shown)
-            if self.missing and session.exitstatus == pytest.ExitCode.OK:
-                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        promised = dict(documented_rows())
+        unshown = {row for row, rest in promised.items() if "not tested:" not in rest} - self.shown
+        if not self.whole or session.config.option.collectonly:
+            unshown = set()
+        self.complain("rows without a test that passed", unshown)
+        self.complain("rows that tests bear and no page has", self.borne - promised.keys())
+        if self.complaints and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def complain(self, what: str, rows: set[str]) -> None:
+        """Note rows that are not as they should be."""
+        if rows:
+            self.complaints.append(f"{what}: {', '.join(sorted(rows))}")
 
     @pytest.hookimpl
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Name the rows that no test has shown."""
-        if self.missing:
-            terminalreporter.write_line(f"rows without a test that passed: {', '.join(self.missing)}", red=True)
+        """Say what is wrong with rows."""
+        for line in self.complaints:
+            terminalreporter.write_line(line, red=True)
 
 
-def documented_rows() -> Iterator[str]:
-    """Give the ids of all rows that promise a test."""
+def documented_rows() -> Iterator[tuple[str, str]]:
+    """Give the id of every row, and what stands behind it."""
     for page in PAGES:
         text = (HERE / page).read_text(encoding="utf-8") if (HERE / page).exists() else ""
-        yield from (name for name, rest in ROW.findall(text) if "not tested:" not in rest)
+        yield from ROW.findall(text)
 
 
 def pytest_configure(config: pytest.Config) -> None:

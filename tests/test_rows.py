@@ -1,0 +1,49 @@
+"""A row of docs/reliability.md or docs/security.md and the tests that bear its id are held to each other."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGE = """
+| id | fault | what mmflow does |
+|---|---|---|
+| R1 | a fault | survives |
+| R2 | another | survives |
+| R3 | a third | not tested: nobody can |
+"""
+TEST = "import pytest\n\n\n@pytest.mark.row({})\ndef test_it():\n    assert {}\n"
+
+
+def run_tests(root: Path, rows: str, holds: bool, *words: str) -> tuple[int, str]:
+    """Run one test, which bears these rows, in a project of two promised rows."""
+    shutil.copy(ROOT / "conftest.py", root)
+    (root / "docs").mkdir()
+    (root / "docs" / "reliability.md").write_text(PAGE, encoding="utf-8")
+    (root / "docs" / "security.md").write_text("", encoding="utf-8")
+    (root / "pytest.ini").write_text("[pytest]\nmarkers = row: a row\n", encoding="utf-8")
+    (root / "test_it.py").write_text(TEST.format(rows, holds), encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", *words]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=60, check=False)
+    return done.returncode, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("rows", "holds", "words", "code", "said"),
+    [
+        ("'R1', 'R2', 'R3'", True, (), 0, ""),
+        ("'R1'", True, (), 1, "rows without a test that passed: R2"),
+        ("'R1', 'R2'", False, (), 1, "rows without a test that passed: R1, R2"),
+        ("'R1'", True, ("test_it.py",), 0, ""),
+        ("'R99'", True, ("test_it.py",), 1, "rows that tests bear and no page has: R99"),
+        ("'R99'", True, ("test_it.py", "-n", "1"), 1, "rows that tests bear and no page has: R99"),
+    ],
+)
+def test_rows_and_tests_are_held_to_each_other(tmp_path, rows, holds, words, code, said):
+    found, out = run_tests(tmp_path, rows, holds, *words)
+    assert found == code, out
+    assert said in out
+    assert said or "rows" not in out
