@@ -54,7 +54,7 @@ class Workspace:
 
         Raises :class:`UserError` when there is none, and :class:`ProblemsError` when its file is not YAML.
         """
-        if word.endswith(".yaml"):
+        if _is_path(word):
             return self.read_file((cwd or Path.cwd()) / word)
         # A file that does not hold the name cannot be the job; not parsing it is what makes this quick.
         holding = [path for path in self.list_files() if _holds(path, word)]
@@ -84,10 +84,11 @@ class Workspace:
         return refuse_twins(jobs), tuple(unread)
 
 
-def find_root(start: Path, given: Path | None, environ: Mapping[str, str]) -> Path:
-    """Give the folder of ``mmflow.yaml``: the one given, else ``MMFLOW_ROOT``, else the nearest from ``start`` upwards.
+def find_root(start: Path, given: Path | None, environ: Mapping[str, str], job: str = "") -> Path:
+    """Give the folder of ``mmflow.yaml``: the one given, else ``MMFLOW_ROOT``, else the nearest upwards.
 
-    Raises :class:`UserError` that says where it was looked for.
+    It is looked for from the file of ``job`` when a command names one by its path, then from ``start``. Raises
+    :class:`UserError` that says where it was looked for.
     """
     asked = given or (Path(environ["MMFLOW_ROOT"]) if environ.get("MMFLOW_ROOT") else None)
     if asked:
@@ -98,12 +99,17 @@ def find_root(start: Path, given: Path | None, environ: Mapping[str, str]) -> Pa
         raise UserError(
             f"{source} is {folder}, which holds no {SETTINGS_FILE}; run 'mmflow init' there, or give another"
         )
-    here = start.resolve()
-    for folder in (here, *here.parents):
+    places = [*([(start / job).parent.resolve()] if _is_path(job) else []), start.resolve()]
+    for folder in (folder for here in places for folder in (here, *here.parents)):
         if (folder / SETTINGS_FILE).is_file():
             return folder
+    looked = " or ".join(dict.fromkeys(map(str, places)))
     advice = "go where it is, give --root FOLDER, or run 'mmflow init'"
-    raise UserError(f"there is no {SETTINGS_FILE} in {here} or any folder above it; {advice}")
+    raise UserError(f"there is no {SETTINGS_FILE} in {looked} or any folder above it; {advice}")
+
+
+def _is_path(job: str) -> bool:
+    return job.endswith(".yaml")
 
 
 def open_workspace(root: Path, now: datetime, registry: Registry | None = None) -> Workspace:
@@ -172,5 +178,5 @@ def _hint_jobs(word: str, jobs: Sequence[CheckedJob], unread: Sequence[Problem])
     if not jobs and not unread:
         return f"write {JOBS_FOLDER}/{word}.yaml"
     hint = hint_names(word, [job.name for job in jobs if job.name])
-    count = len({problem.file for problem in unread})
-    return f"{hint} ({count} file{'s' * (count != 1)} cannot be read)" if unread else hint
+    files = {problem.file for problem in unread}
+    return f"{hint} ({len(files)} file{'s' * (len(files) != 1)} cannot be read: {unread[0]})" if files else hint

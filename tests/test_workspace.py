@@ -55,6 +55,17 @@ def test_the_root_is_the_nearest_folder_upwards(root):
     assert find_root(deep, None, {}) == root / "jobs"
 
 
+def test_the_root_of_a_job_named_by_its_path_is_found_from_anywhere(root, tmp_path):
+    file = add_job(root, "a", "weekly/a")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    assert find_root(elsewhere, None, {}, str(file)) == root
+    assert find_root(root, None, {}, str(elsewhere / "a.yaml")) == root
+    write(elsewhere, "mmflow.yaml", SETTINGS)
+    assert find_root(elsewhere, None, {}, str(file)) == root
+    assert find_root(elsewhere, None, {"MMFLOW_ROOT": str(elsewhere)}, str(file)) == elsewhere
+
+
 def test_what_is_given_wins_over_the_variable_and_both_over_the_folder(root, tmp_path):
     other, third = tmp_path / "other", tmp_path / "third"
     write(other, "mmflow.yaml", SETTINGS)
@@ -121,10 +132,10 @@ def test_an_unknown_name_gets_the_nearest_one(root):
         open_workspace(root, NOW).read_job("mornin")
 
 
-def test_an_unknown_name_says_that_a_file_could_not_be_read(root):
+def test_an_unknown_name_says_which_file_could_not_be_read_and_why(root):
     add_job(root, "morning")
     write(root, "jobs/broken.yaml", "job: [")
-    with pytest.raises(UserError, match=r"1 file cannot be read"):
+    with pytest.raises(UserError, match=r"\(1 file cannot be read: jobs/broken\.yaml:1:7: .+\)"):
         open_workspace(root, NOW).read_job("evening")
 
 

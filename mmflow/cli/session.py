@@ -87,7 +87,8 @@ def open_session(args: argparse.Namespace) -> Session:
     around: Surroundings = args.around
     out = open_output(args)
     given = Path(args.root) if args.root else None
-    workspace = open_workspace(find_root(around.cwd, given, around.environ), around.clock.now())
+    root = find_root(around.cwd, given, around.environ, getattr(args, "job", None) or "")
+    workspace = open_workspace(root, around.clock.now())
     return Session(workspace, around, out)
 
 
