@@ -2,8 +2,11 @@
 
 import socket
 import ssl
+import sys
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -102,6 +105,14 @@ def test_plain_http_behind_an_https_address_is_not_trusted(desk: Desk) -> None:
         assert "cannot be trusted" in refused(desk.open(server.url), desk, GiveUp)
 
 
+def test_a_connection_that_breaks_while_hands_are_shaken_is_worth_another_try(desk: Desk) -> None:
+    """It says nothing about the certificate."""
+    with RawServer(lambda conn: conn.recv(4096), scheme="https") as server:
+        text = refused(desk.open(server.url), desk, TryLater)
+        assert len(server.connections) == 6
+    assert "cannot be reached: " in text
+
+
 @pytest.mark.row("S47")
 @pytest.mark.parametrize(("content", "words"), [(None, "cannot be read"), ("no certificate", "is not a file of PEM")])
 def test_a_ca_bundle_that_is_none_is_said_before_anything_is_asked(
@@ -158,6 +169,39 @@ def test_time_runs_out_for_one_thread_and_not_for_another() -> None:
     assert others == [60]
 
 
+@pytest.mark.row("R31")
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a full queue refuses")
+def test_a_host_that_never_takes_the_connection_is_left_after_a_while(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mmflow.api.client.CONNECT_SECONDS", 0.05)
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, ExitStack() as waiting:
+        port = full.getsockname()[1]
+        with suppress(TimeoutError):
+            for _ in range(100):
+                waiting.enter_context(socket.create_connection(("127.0.0.1", port), timeout=0.05))
+        began = time.monotonic()
+        text = refused(desk.open(f"http://127.0.0.1:{port}"), desk, TryLater)
+        assert 6 * 0.05 <= time.monotonic() - began < 6 * 0.5
+    assert f"http://127.0.0.1:{port} cannot be reached: timed out; gave up after 6 tries in " in text
+
+
+@pytest.mark.row("R33")
+def test_a_connection_that_died_without_a_word_leaves_time_for_another_try(desk: Desk) -> None:
+    """Half of the deadline is spent on silence, and the second request is answered."""
+    asked: list[bytes] = []
+
+    def answer(conn: socket.socket) -> None:
+        asked.append(read_request(conn))
+        if len(asked) == 1:
+            conn.recv(1)
+        send_json(conn, b'{"items":[]}')
+
+    with RawServer(answer) as server:
+        assert desk.ask(desk.open(server.url, clock=SystemClock(), deadline="2 seconds")) == b'{"items":[]}'
+    assert len(asked) == 2
+
+
 # --- proxies ----------------------------------------------------------------------------------------------------------
 
 
@@ -197,6 +241,36 @@ def test_this_machine_is_reached_without_a_proxy(desk: Desk, monkeypatch: pytest
         desk.ask(desk.open(server.url, proxy="http://127.0.0.1:9"))
 
 
+@pytest.mark.row("S46")
+@pytest.mark.parametrize("source", ["settings", "environment"])
+def test_no_proxy_is_an_exception_to_the_proxy_of_the_environment_alone(
+    desk: Desk, authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    bundle = tmp_path / "company.pem"
+    authority.cert_pem.write_to_path(str(bundle))
+    look_up = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda _host, *rest, **more: look_up("127.0.0.1", *rest, **more))
+
+    def refuse(conn: socket.socket) -> None:
+        read_request(conn)
+        conn.sendall(b"HTTP/1.1 407 Authenticate\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
+    with (
+        RawServer(serve_empty, tls_context(authority.issue_cert("plant.example"))) as server,
+        RawServer(refuse) as proxy,
+    ):
+        monkeypatch.setenv("https_proxy", proxy.url)
+        monkeypatch.setenv("no_proxy", "localhost,plant.example")
+        url = server.url.replace("127.0.0.1", "plant.example")
+        api = desk.open(url, ca_bundle=str(bundle), proxy=proxy.url if source == "settings" else "")
+        if source == "settings":
+            assert "the proxy on the way" in refused(api, desk, GiveUp)
+            assert server.connections == []
+        else:
+            assert desk.ask(api) == b'{"items":[]}'
+            assert proxy.connections == []
+
+
 def test_a_proxy_of_another_kind_is_refused(desk: Desk) -> None:
     with pytest.raises(UserError, match=r"like http://proxy\.example\.com:3128"):
         desk.open("https://plant.invalid", proxy="socks5://127.0.0.1:9")
@@ -230,3 +304,48 @@ def test_closing_ends_what_another_thread_is_waiting_for(desk: Desk) -> None:
         assert not thread.is_alive()
     assert errors == [f"asking {server.url} was stopped"]
     assert desk.said == []
+
+
+def test_closing_ends_a_wait_that_the_service_asked_for(desk: Desk) -> None:
+    """It may be an hour, and nobody should have to wait for the end of it to stop a run."""
+    waiting, errors = threading.Event(), []
+
+    def refuse(conn: socket.socket) -> None:
+        read_request(conn)
+        conn.sendall(b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 120\r\nContent-Length: 0\r\n\r\n")
+        conn.recv(1)
+
+    with RawServer(refuse) as server:
+        clock = Watched(waiting)
+        api = desk.open(server.url, clock=clock)
+
+        def ask() -> None:
+            try:
+                desk.ask(api)
+            except GiveUp as error:
+                errors.append(str(error))
+
+        thread = threading.Thread(target=ask)
+        thread.start()
+        assert waiting.wait(10)
+        api.close()
+        clock.going.set()
+        thread.join(10)
+        assert not thread.is_alive()
+    assert errors == [f"asking {server.url} was stopped"]
+    assert clock.slept <= 0.5
+
+
+class Watched(FixedClock):
+    """A clock that says when somebody begins to wait, and holds the first of them until the test goes on."""
+
+    def __init__(self, waiting: threading.Event) -> None:
+        super().__init__(datetime(2026, 11, 20, tzinfo=UTC))
+        self.waiting, self.going, self.slept = waiting, threading.Event(), 0.0
+
+    def sleep(self, seconds: float) -> None:
+        """Note the wait, and let the time pass at once."""
+        self.slept += seconds
+        self.waiting.set()
+        assert self.going.wait(10)
+        super().sleep(seconds)
