@@ -54,7 +54,7 @@ def find_reasons(shaped: Shaped, job: Job, missing: tuple[str, ...]) -> Iterator
         yield NO_ROWS
     for check in job.checks:
         if check.rows and not compare_count(rows, check.rows):
-            yield f"the report has {rows} rows, expected {check.rows}"
+            yield f"the report has {rows} row{'s' * (rows != 1)}, expected {check.rows}"
     yield from map(str, shaped.facts.breaches)
 
 

@@ -153,7 +153,7 @@ def render_console(table: Table, options: ConsoleOptions, run: RunInfo) -> str:
     numbers = [column.type in ("number", "integer") for column in table.columns]
     lines = [f"{run.job}, {run.names['date']}", *align_texts([c.label for c in table.columns], texts, numbers)]
     if (hidden := len(table) - options.rows) > 0:
-        lines.append(f"and {hidden} more rows; 'rows' says how many are printed")
+        lines.append(f"and {hidden} more row{'s' * (hidden != 1)}; 'rows' says how many are printed")
     lines += [f"note: {notice}" for notice in table.notices]
     return "\n".join(lines) + "\n"
 

@@ -53,6 +53,11 @@ def test_long_table_is_cut_and_says_so(print_rows):
     assert receipt.rows == 9
 
 
+def test_one_row_is_not_called_rows(print_rows):
+    _, text = print_rows([(date(2026, 11, 21), "Haas 1", float(n), 1.0) for n in range(2)], rows=1)
+    assert "and 1 more row; " in text
+
+
 def test_empty_table_is_its_heading(print_rows):
     receipt, text = print_rows([])
     assert text.splitlines()[1] == "Day  Machine  Good parts  Down (min)"

@@ -112,7 +112,7 @@ def test_batches_hold_as_many_rows_as_asked(path: Path) -> None:
 @pytest.mark.parametrize("bad", ["nan", "inf", "-inf"])
 def test_a_number_that_is_not_finite_is_refused_and_the_old_file_stays(path: Path, bad: str) -> None:
     numbers(path, "SELECT 1.5 AS i", "i")
-    with pytest.raises(GiveUp, match="column 'i' holds 1 numbers that are not finite"):
+    with pytest.raises(GiveUp, match="column 'i' holds 1 number that is not finite"):
         numbers(path, f"SELECT unnest([1.0, NULL, '{bad}'::DOUBLE]) AS i", "i")
     assert list(Table.open(path).rows()) == [(1.5,)]
     assert litter(path) == []

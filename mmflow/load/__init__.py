@@ -185,7 +185,8 @@ def load_query(
     if reader.extra:
         yield f"{query.site} sent columns that nobody asked for ({join_names(reader.extra)}); they are left out"
     if reader.misplaced:
-        yield f"{query.site} sent {reader.misplaced} rows of times outside the window; they are left out"
+        rows = f"{reader.misplaced} row{'s' * (reader.misplaced != 1)}"
+        yield f"{query.site} sent {rows} of times outside the window, left out here"
 
 
 def batch_answers(
@@ -260,7 +261,7 @@ def drop_repeated(connection: DuckDBPyConnection, form: RawForm) -> Iterator[str
     connection.execute(f"DROP TABLE {form.table}; ALTER TABLE single RENAME TO {form.table}")
     refuse_conflicts(connection, form, keys)
     if dropped := before - count_rows(connection, form.table):
-        yield f"{dropped} rows came twice with the same figures; each counts once"
+        yield f"{dropped} row{'s' * (dropped != 1)} came twice with the same figures, counted once"
 
 
 def refuse_conflicts(connection: DuckDBPyConnection, form: RawForm, keys: str) -> None:

@@ -266,7 +266,8 @@ def check_finite(path: Path, columns: Sequence[Column]) -> None:
         found = connection.execute(f"SELECT {counts} FROM read_parquet(?)", [escape_path(path)]).fetchone()
     for column, count in zip(numbers, found or (), strict=True):
         if count:
-            raise GiveUp(f"column {column.name!r} holds {count} numbers that are not finite; expected numbers or null")
+            found = f"{count} number{'s' * (count != 1)} that {'are' if count != 1 else 'is'} not finite"
+            raise GiveUp(f"column {column.name!r} holds {found}; expected numbers or null")
 
 
 def mark_utc(batch: list[tuple[Cell, ...]], times: Sequence[int]) -> list[tuple[Cell, ...]]:

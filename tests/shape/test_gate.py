@@ -69,6 +69,12 @@ def test_all_reasons_are_given_at_once(workshop, make_case_job):
     )
 
 
+def test_one_row_is_not_called_rows(workshop, make_case_job):
+    workshop.answers = {("rows", "boston"): [{"machine": "A", "goodParts": 5}]}
+    _, verdict = workshop.shape(make_case_job(report=REPORT, checks=[{"rows": "> 2"}]))
+    assert verdict.reasons == ("the report has 1 row, expected > 2",)
+
+
 def test_a_check_speaks_of_own_columns_and_of_the_only_row(workshop, make_case_job):
     workshop.answers = {("rows", "boston"): {"goodParts": 9, "totalParts": 10}}
     columns = {"scrap": "1 - goodParts / totalParts"}

@@ -122,7 +122,7 @@ def test_hours_outside_the_window_are_counted_and_left_out(workshop, make_case_j
     job = make_case_job(report={"metrics": ["goodParts"], "group_by": ["hour"]})
     found, notices = load_rows(workshop, job, "SELECT count(*) FROM rows")
     assert found == [(2,)]
-    assert notices == ("boston sent 2 rows of times outside the window; they are left out",)
+    assert notices == ("boston sent 2 rows of times outside the window, left out here",)
 
 
 def test_columns_that_nobody_asked_for_are_told_with_few_words(workshop, make_case_job):
@@ -141,7 +141,7 @@ def test_an_hour_that_the_window_begins_in_is_part_of_it(workshop, make_case_job
     job = make_case_job(report={"metrics": ["goodParts"], "group_by": ["hour"]}, window=window)
     found, notices = load_rows(workshop, job, "SELECT hour::VARCHAR FROM rows ORDER BY 1")
     assert found == [("2026-11-02 11:00:00+00",), ("2026-11-02 12:00:00+00",)]
-    assert notices == ("boston sent 1 rows of times outside the window; they are left out",)
+    assert notices == ("boston sent 1 row of times outside the window, left out here",)
 
 
 @pytest.mark.row("R41")
@@ -158,7 +158,7 @@ def test_equal_rows_of_two_slices_count_once(workshop, make_case_job):
     job = make_case_job(report={"metrics": ["goodParts"], "group_by": ["shift"]}, window=window)
     workshop.answers = {("rows", "boston"): [{"shift": "First", "goodParts": 5}] * 3}
     found, notices = load_rows(workshop, job, "SELECT count(*) FROM rows")
-    assert (found, notices) == ([(1,)], ("2 rows came twice with the same figures; each counts once",))
+    assert (found, notices) == ([(1,)], ("2 rows came twice with the same figures, counted once",))
 
 
 @pytest.mark.row("R40")
