@@ -6,7 +6,7 @@ from typing import Any, TypeVar, dataclass_transform
 
 import msgspec
 
-from mmflow.refs import Secret, has_reference
+from mmflow.refs import Secret, is_secret_form
 
 T = TypeVar("T")
 
@@ -27,7 +27,7 @@ class Options(msgspec.Struct, metaclass=OptionsMeta):
     """A block of YAML keys. Each field is ``Annotated[type, Meta(description=…, examples=[…])]``.
 
     From one field follow the check, the JSON Schema, the line in the docs and the object that the code gets. A field
-    of type :class:`~mmflow.refs.Secret` takes only a ``${env:…}`` or ``${file:…}`` reference.
+    of type :class:`~mmflow.refs.Secret` takes only one ``${env:…}`` or ``${file:…}`` reference, without a default.
     """
 
 
@@ -42,7 +42,7 @@ def decode_special(kind: type, value: object) -> object:
 
 def decode_written(kind: type, value: object) -> object:
     """Like :func:`decode_special` for a file as it was written, where a secret has to be a reference."""
-    if kind is Secret and isinstance(value, str) and not has_reference(value):
+    if kind is Secret and isinstance(value, str) and not is_secret_form(value):
         raise ValueError("Expected a reference")
     return decode_special(kind, value)
 

@@ -104,13 +104,19 @@ class Reference:
     end: int
 
 
+_NAME: Final = "[A-Za-z_][A-Za-z0-9_]*"
 _TEXT: Final = r"(?:(?!\$\{)[^}])*"
+_FILE: Final = r"[^\s{}](?:[^{}\x00-\x1f]*[^\s{}])?"
 _PIECE: Final = re.compile(
     r"(?P<escape>\$\$\{)"
-    rf"|\$\{{env:(?P<env>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>{_TEXT})|:\?(?P<reason>{_TEXT}))?\}}"
-    r"|\$\{file:(?P<file>[^\s{}](?:[^{}\x00-\x1f]*[^\s{}])?)\}"
+    rf"|\$\{{env:(?P<env>{_NAME})(?::-(?P<default>{_TEXT})|:\?(?P<reason>{_TEXT}))?\}}"
+    rf"|\$\{{file:(?P<file>{_FILE})\}}"
     r"|\$\{"
 )
+
+
+SECRET_FORM: Final = rf"^\$\{{(?:env:{_NAME}(?::\?{_TEXT})?|file:{_FILE})\}}(?![\s\S])"
+"""How a secret is written: one reference, nothing beside it, and no default, which would be the secret itself."""
 
 
 def find_references(text: str) -> list[Reference]:
@@ -122,6 +128,11 @@ def find_references(text: str) -> list[Reference]:
 def has_reference(text: str) -> bool:
     """Tell whether a text holds a reference, also a malformed one."""
     return any(not piece["escape"] for piece in _PIECE.finditer(text))
+
+
+def is_secret_form(text: str) -> bool:
+    """Tell whether a text is written as a secret has to be, see :data:`SECRET_FORM`."""
+    return re.search(SECRET_FORM, text) is not None
 
 
 def _read_piece(piece: re.Match[str]) -> Reference | None:
@@ -152,21 +163,25 @@ class Resolver:
     root: Path
     redactor: Redactor
 
-    def resolve(self, text: str) -> str:
-        """Give the text with all references replaced.
+    def resolve(self, text: str, *, confined: bool = False) -> str:
+        """Give the text with all references replaced; ``confined`` refuses every file that is not under the root.
 
         Raises :class:`UnresolvedReference`, which names the variable or the file and never a value.
         """
         try:
-            return _PIECE.sub(self._replace_piece, text)
+            return _PIECE.sub(lambda piece: self._replace_piece(piece, confined), text)
         except BadText as bad:
             raise UnresolvedReference(bad.message, bad.hint) from None
 
-    def _replace_piece(self, piece: re.Match[str]) -> str:
+    def _replace_piece(self, piece: re.Match[str], confined: bool) -> str:
         reference = _read_piece(piece)
         if reference is None:
             return "${"
-        return self._read_variable(reference) if reference.kind == "env" else self._read_file(reference.name)
+        if reference.kind == "env":
+            return self._read_variable(reference)
+        if confined:
+            check_confined(reference)
+        return self._read_file(reference.name)
 
     def _read_variable(self, reference: Reference) -> str:
         name = reference.name
@@ -198,6 +213,12 @@ class Resolver:
             raise BadText(f"the file {name} holds more than UTF-8 text", "save it as UTF-8 text") from None
         self.redactor.remember(value)
         return value
+
+
+def check_confined(reference: Reference) -> None:
+    """Raise :class:`BadText` for a file that only ``mmflow.yaml`` may name: one with an absolute path."""
+    if reference.kind == "file" and Path(reference.name).is_absolute():
+        raise BadText("only mmflow.yaml may name files by absolute paths", "give a path under the root")
 
 
 _LAST_BREAK: Final = re.compile(r"(?:\r\n|\n|\r)\Z")

@@ -10,17 +10,17 @@ from typing import Final
 import msgspec
 
 from mmflow.check import HOST_KEYS, CheckedJob, CheckedSettings, check_layers, drop_said
-from mmflow.check.faults import Finding, Owner
+from mmflow.check.faults import Finding, Owner, explain_error
 from mmflow.check.fit import fit_model
 from mmflow.check.layers import Layers, get
 from mmflow.check.rules import SETTINGS_RULES, Facts, apply_rules
 from mmflow.check.uses import SinkUse, fit_connection
 from mmflow.document import Path, Value, change_texts
-from mmflow.errors import ProblemsError, UnresolvedReference, raise_errors
+from mmflow.errors import ProblemsError, UnresolvedReference, UserError, raise_errors
 from mmflow.job import Job
-from mmflow.options import Options
+from mmflow.leaks import find_leaks, find_secrets, list_secrets
 from mmflow.plugins import Registry
-from mmflow.refs import Resolver, Secret
+from mmflow.refs import Resolver, check_key_characters
 from mmflow.settings import Settings
 
 # The keys of a job that decide what is asked, and about which time.
@@ -51,7 +51,19 @@ def resolve_settings(
     assert settings, "what does not fit has been raised"
     if ask:
         remember_secrets(settings, resolver)
+        raise_errors(written.problems(check_keys(settings, checked)))
     return place_bundle(settings, resolver.root)
+
+
+def check_keys(settings: Settings, checked: CheckedSettings) -> Iterator[Finding]:
+    """Expect keys that an HTTP header can carry."""
+    for name, site in settings.sites.items():
+        path: Path = ("sites", name, "api_key")
+        try:
+            if site.api_key is not None:
+                check_key_characters(site.api_key, f"the key that {get(checked.document.values, path)} gives")
+        except UserError as error:
+            yield explain_error(path, error)
 
 
 def place_bundle(settings: Settings, root: pathlib.Path) -> Settings:
@@ -69,9 +81,12 @@ def resolve_job(checked: CheckedJob, settings: CheckedSettings, registry: Regist
     Raises :class:`ProblemsError` with everything that is wrong, in the job or in its connections.
     """
     raise_errors(checked.problems)
+    secrets = list_secrets(checked.layers, settings, registry, resolver)
     layers = resolve_layers(checked.layers, resolver)
     again = check_layers(layers, settings, registry, strict=False)
     raise_errors(again.problems)
+    kept = {("sinks", place, *path) for place, use in enumerate(again.sinks) for path, _ in find_secrets(use.options)}
+    raise_errors(layers.problems(find_leaks(checked.layers, layers, kept, secrets)))
     sinks = tuple(connect_sink(use, settings, resolver) for use in again.sinks)
     for use in sinks:
         remember_secrets(use.options, resolver)
@@ -87,7 +102,10 @@ def resolve_question(checked: CheckedJob, settings: CheckedSettings, registry: R
     values = checked.layers.values
     assert isinstance(values, dict), "a job without problems is a block of keys"
     asked = {key: value for key, value in values.items() if key in ASKED_KEYS}
-    layers = resolve_layers(replace(checked.layers, values={**asked, "sinks": NOWHERE}), resolver)
+    written = replace(checked.layers, values={**asked, "sinks": NOWHERE})
+    secrets = list_secrets(written, settings, registry, resolver)
+    layers = resolve_layers(written, resolver)
+    raise_errors(layers.problems(find_leaks(written, layers, (), secrets)))
     return check_layers(layers, settings, registry, strict=False).job
 
 
@@ -118,7 +136,7 @@ def resolve_layers(layers: Layers, resolver: Resolver, left: Collection[str] = (
         if path and path[-1] in left:
             return text
         try:
-            return resolver.resolve(text)
+            return resolver.resolve(text, confined=layers.is_own(path))
         except UnresolvedReference as error:
             missing.append(Finding(path, error.message, error.hint))
             return text
@@ -131,19 +149,5 @@ def resolve_layers(layers: Layers, resolver: Resolver, left: Collection[str] = (
 
 def remember_secrets(options: object, resolver: Resolver) -> None:
     """Have every secret in these options hidden from all output."""
-    for secret in find_secrets(options):
+    for _, secret in find_secrets(options):
         resolver.redactor.remember(secret)
-
-
-def find_secrets(value: object) -> Iterator[Secret]:
-    """Give the secrets in typed options, however deep."""
-    if isinstance(value, Secret):
-        yield value
-    elif isinstance(value, Options):
-        for name in value.__struct_fields__:
-            yield from find_secrets(getattr(value, name))
-    elif isinstance(value, dict):
-        yield from find_secrets(tuple(value.values()))
-    elif isinstance(value, tuple | list):
-        for inner in value:
-            yield from find_secrets(inner)

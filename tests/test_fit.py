@@ -115,6 +115,19 @@ def test_a_secret_that_is_no_reference_is_refused_and_never_shown(values):
     assert "abc" not in str(findings)
 
 
+@pytest.mark.row("S49")
+@pytest.mark.parametrize(
+    "text", ["${env:T:-abc}", "${env:T:-}", "abc${env:T}", "${env:T}abc", "${env:T}\n", "${env:T", "$${env:T}"]
+)
+def test_a_secret_is_one_reference_and_nothing_beside_it(text):
+    values = {"token": text, "spare": "${env:S:?ask IT}"}
+    assert_same_verdict(values, Vault)
+    found, findings = fit_model(values, Vault, Owner("vault"))
+    assert found is None
+    assert [finding.path for finding in findings] == [("token",)]
+    assert "abc" not in str(findings)
+
+
 def test_a_reference_stands_for_a_secret_and_is_not_shown_either():
     found, findings = fit_model({"token": "${env:T}"}, Vault, Owner("vault"))
     assert found == Vault(token=Secret("${env:T}"))

@@ -11,7 +11,7 @@ from mmflow.errors import ProblemsError, UserError
 from mmflow.options import Options
 from mmflow.plugins import Registry, load
 from mmflow.refs import Redactor, Resolver, Secret
-from mmflow.resolve import resolve_job, resolve_settings
+from mmflow.resolve import resolve_job, resolve_question, resolve_settings
 from mmflow.sinks import SinkType
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -39,6 +39,7 @@ sinks: [{type: lamp, connection: hall, colour: "red $${x}", watts: "${env:WATTS:
 class LampOptions(Options):
     colour: str
     watts: int
+    code: Secret | None = None
 
 
 class LampServer(Options):
@@ -64,14 +65,14 @@ class Desk:
     def check_settings(self, text=SETTINGS):
         return check_settings(read_text(text, "mmflow.yaml"), self.registry, self.root, NOW)
 
-    def resolve_job(self, text=JOB):
-        settings = self.check_settings()
+    def resolve_job(self, text=JOB, settings=SETTINGS):
+        settings = self.check_settings(settings)
         checked = check_job(read_text(text, "jobs/morning.yaml"), settings, self.registry)
         return resolve_job(checked, settings, self.registry, self.resolver)
 
-    def problems_of(self, text=JOB):
+    def problems_of(self, text=JOB, settings=SETTINGS):
         with pytest.raises(ProblemsError) as caught:
-            self.resolve_job(text)
+            self.resolve_job(text, settings)
         return [str(problem) for problem in caught.value.problems]
 
 
@@ -192,3 +193,67 @@ def test_no_secret_shows_in_what_is_resolved(desk):
 def test_what_a_reference_gives_is_never_read_as_yaml(desk):
     desk.environ["WINDOW"] = "{last: 7 days}"
     assert "'{last: 7 days}' is not a window" in desk.problems_of()[0]
+
+
+@pytest.mark.row("S50")
+def test_a_job_reads_no_file_outside_of_the_root(desk, tmp_path_factory):
+    outside = tmp_path_factory.mktemp("outside") / "passwd"
+    outside.write_text("root:x:0:0", encoding="utf-8")
+    (desk.root / "link").symlink_to(outside)
+    words = {"absolute": outside.as_posix(), "above": f"../{outside.parent.name}/passwd", "link": "link"}
+    for word in words.values():
+        problem = desk.problems_of(JOB + f'description: "${{file:{word}}}"\n')[0]
+        assert problem.startswith("jobs/morning.yaml:8:14: description: ")
+        assert "absolute path" in problem
+        assert "root:x" not in problem
+    named = SETTINGS.replace("${env:OWNER:-ops@example.com}", f"${{file:{outside.as_posix()}}}")
+    assert desk.resolve_job(settings=named).job.owner == "root:x:0:0", "mmflow.yaml may name any file"
+
+
+@pytest.mark.row("S50")
+@pytest.mark.parametrize(
+    ("reference", "name"),
+    [
+        ("${env:MM_BOSTON_KEY}", "the api_key of site boston"),
+        ("${env:MM_BERLIN_KEY}", "the api_key of site berlin"),
+        ("${file:token}", "a secret of connection hall"),
+        ("${env:CELLAR}", "a secret of connection cellar"),
+    ],
+)
+def test_no_secret_of_the_settings_gets_into_a_report(desk, reference, name):
+    desk.environ |= {"MM_BERLIN_KEY": "another-key-77", "CELLAR": "c3ll4r-d00r"}
+    places = {
+        "report": f'{{metrics: [{{metric: oee, label: "x {reference}"}}], group_by: [machine]}}',
+        "shape": f"{{columns: {{x: {{expr: \"'{reference}'\"}}}}}}",
+        "sinks": f'[{{type: lamp, connection: hall, colour: "{reference}", watts: 5}}]',
+    }
+    for key, value in places.items():
+        lines = [line for line in JOB.strip().splitlines() if not line.startswith(key)]
+        problems = desk.problems_of("\n".join([*lines, f"{key}: {value}"]))
+        assert len(problems) == 1
+        assert problems[0].endswith(f": this would put {name} into the report; remove this reference")
+        assert not [value for value in desk.environ.values() if len(value) > 4 and value in problems[0]]
+
+
+def test_a_place_that_is_made_for_secrets_may_hold_one_of_the_settings(desk):
+    sinks = 'sinks: [{type: lamp, connection: hall, colour: red, watts: 5, code: "${file:token}"}]'
+    lines = [line for line in JOB.strip().splitlines() if not line.startswith("sinks")]
+    assert desk.resolve_job("\n".join([*lines, sinks])).sinks[0].options.code == Secret("tok-93c1f0a7")
+
+
+def test_a_question_is_not_about_a_secret_either(desk):
+    settings = desk.check_settings()
+    text = JOB.replace("${env:WINDOW:-yesterday}", "${env:MM_BOSTON_KEY}")
+    checked = check_job(read_text(text, "jobs/morning.yaml"), settings, desk.registry)
+    with pytest.raises(ProblemsError, match="this would put the api_key of site boston into the report"):
+        resolve_question(checked, settings, desk.registry, desk.resolver)
+
+
+@pytest.mark.row("S45")
+def test_a_key_that_cannot_be_sent_is_named_where_it_stands(desk):
+    desk.environ["MM_BOSTON_KEY"] = "two words"
+    with pytest.raises(ProblemsError) as caught:
+        resolve_settings(desk.check_settings(), desk.resolver, ["boston"])
+    what = "sites.boston.api_key: the key that ${env:MM_BOSTON_KEY} gives holds a space, a line break or a sign"
+    assert str(caught.value).startswith(f"mmflow.yaml:4:40: {what} outside of ASCII; copy it again")
+    assert "two words" not in str(caught.value)

@@ -62,7 +62,7 @@ from mmflow.sinks import Partial, Receipt, SinkType
 
 class VaultOptions(Options):
     mood: str
-    token: str = ""
+    token: Secret
 
 class VaultConnection(Options):
     url: str
@@ -97,7 +97,7 @@ def chain(said):
         raise OSError(5, said, said) from error
 
 def deliver(table, options, run):
-    said = f"{run.connection.url} {run.connection.password.reveal()} {options.token}"
+    said = f"{run.connection.url} {run.connection.password.reveal()} {options.token.reveal()}"
     run.log.info("info: %s", said)
     run.log.warning("warning: %r", said)
     logging.getLogger("a.library").warning("library: %s", said)

@@ -21,7 +21,7 @@ from mmflow.check.fit import explain_misfit, fit_model
 from mmflow.check.layers import EACH, Layers, all_texts, find, get, lay_over
 from mmflow.check.rules import JOB_RULES, SETTINGS_RULES, WRITTEN_RULES, Facts, apply_rules
 from mmflow.check.rules.changes import ClockChanges
-from mmflow.check.rules.literals import LITERAL
+from mmflow.check.rules.literals import LITERAL, check_reach
 from mmflow.check.uses import SinkUse, check_connections, check_uses, fit_sinks
 from mmflow.document import Document, Value
 from mmflow.document import Path as ValuePath
@@ -129,8 +129,12 @@ def check_settings(document: Document, registry: Registry, root: Path, now: date
 
 
 def check_written(layers: Layers, facts: Facts, said: Iterable[Finding]) -> list[Finding]:
-    """Say where a reference is malformed, and where a secret is written out unless somebody says that it is none."""
-    return [one for one in drop_said(apply_rules(WRITTEN_RULES, facts), said) if not layers.is_silenced(one)]
+    """Say where a reference is malformed or reaches too far, and where a secret is written out.
+
+    A secret counts unless somebody says that it is none.
+    """
+    found = [*apply_rules(WRITTEN_RULES, facts), *check_reach(layers)]
+    return [one for one in drop_said(found, said) if not layers.is_silenced(one)]
 
 
 def drop_said(findings: Iterable[Finding], said: Iterable[Finding]) -> list[Finding]:

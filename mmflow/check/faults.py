@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from mmflow.document import Path, Value
 from mmflow.errors import Severity, hint_names, suggest_name
+from mmflow.refs import has_reference
 from mmflow.secrecy import looks_like_secret
 
 LONGEST_SHOWN: Final = 40
@@ -197,6 +198,8 @@ def _explain_form(fault: Fault) -> Finding:
 
 def _explain_secret(fault: Fault) -> Finding:
     hint = f"write {suggest_reference(fault.path)} and set that variable, or write ${{file:path}}"
+    if isinstance(fault.value, str) and has_reference(fault.value):
+        return Finding(fault.path, "expected one reference and nothing beside it, a default neither", hint)
     return Finding(fault.path, "a secret must not stand in this file", hint)
 
 

@@ -36,6 +36,10 @@ class Layers:
         given = isinstance(defaults, dict) and path[0] in defaults
         return (self.base, ("defaults", *path)) if given else (self.document, path)
 
+    def is_own(self, path: Path) -> bool:
+        """Tell whether a value stands in a job itself, and not in ``mmflow.yaml``."""
+        return self.base is not None and self.locate(path)[0] is self.document
+
     def problem(self, finding: Finding) -> Problem:
         """Give the finding its file, line and column."""
         document, path = self.locate(finding.path)

@@ -12,7 +12,7 @@ import msgspec
 
 from mmflow.job import CHECK_FORMS, WINDOW_FORMS, CheckSpec, SinkKeys, WindowSpec
 from mmflow.options import Options
-from mmflow.refs import Secret
+from mmflow.refs import SECRET_FORM, Secret
 from mmflow.settings import ConnectionKeys
 from mmflow.sinks import SinkType
 
@@ -68,7 +68,7 @@ def _merge_keys(options: Schema, common: Schema, sink: SinkType) -> Schema:
 
 def _describe_special(kind: type) -> Schema:
     if kind is Secret:
-        return REFERENCE | {"writeOnly": True}
+        return {"type": "string", "pattern": SECRET_FORM, "writeOnly": True}
     raise NotImplementedError(f"no schema for {kind!r}")
 
 

@@ -1,4 +1,4 @@
-"""Rules about references, and about secrets that should have been references."""
+"""Rules about references and what they may reach, and about secrets that should have been references."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from mmflow.check.faults import Finding, suggest_reference
-from mmflow.check.layers import all_texts
+from mmflow.check.layers import Layers, all_texts
 from mmflow.check.rules.facts import Facts
-from mmflow.refs import find_references
+from mmflow.refs import check_confined, find_references
 from mmflow.secrecy import looks_like_secret
 from mmflow.text import BadText
 
@@ -32,6 +32,17 @@ def check_literals(facts: Facts) -> Iterator[Finding]:
                 f"write {suggest_reference(path)} and set that variable; if it is none, add # mmflow: ignore[{LITERAL}]"
             )
             yield Finding(path, "this looks like a secret, which must not stand in this file", hint, id=LITERAL)
+
+
+def check_reach(layers: Layers) -> Iterator[Finding]:
+    """Expect a job to name files under the root only; what else this machine holds is no business of a report."""
+    for path, text in all_texts(layers.values):
+        if "${" in text and layers.is_own(path):
+            try:
+                for reference in find_references(text):
+                    check_confined(reference)
+            except BadText as bad:
+                yield Finding(path, bad.message, bad.hint)
 
 
 SECRET_RULES: Final = (check_references, check_literals)
