@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from msgspec import Meta
+from msgspec.structs import fields
 
 from mmflow.check import CheckedSettings, check_job, check_settings
 from mmflow.document import format_path, read_text
@@ -222,3 +223,12 @@ def assert_hidden(values, check):
     text = describe(check(read_text(json.dumps(values), "x.yaml")))
     assert "x.yaml:1:" in text
     assert TOKEN not in text
+
+
+def test_every_option_of_a_sink_can_be_written_without_quotes():
+    """YAML takes some words, such as null and true, for something else than text."""
+    for sink in load().sinks.values():
+        for model in filter(None, (sink.options, sink.connection)):
+            names = [field.encode_name for field in fields(model)]
+            text = "\n".join(f"{name}: x" for name in names) or "{}"
+            assert read_text(text, "x.yaml").values == dict.fromkeys(names, "x")

@@ -60,7 +60,7 @@ DIALECTS: st.SearchStrategy[CsvDialect] = st.builds(
     delimiter=st.sampled_from(",;\t| :-.'"),
     quoting=st.sampled_from(["minimal", "all"]),
     decimal=st.sampled_from([".", ","]),
-    null=st.sampled_from(["", "NULL", "-", '"', "a,b"]),
+    empty=st.sampled_from(["", "NULL", "-", '"', "a,b"]),
     date_format=st.sampled_from(FORMATS),
     datetime_format=st.sampled_from(TIME_FORMATS),
     newline=st.sampled_from(["\r\n", "\n"]),
@@ -94,7 +94,7 @@ def body(*values: Cell, columns: Sequence[Column] = (TEXT,), **options: Any) -> 
 def show(cell: Cell, column: Column, dialect: CsvDialect) -> str:
     """The text of a cell, by Python's own means."""
     if cell is None:
-        return dialect.null
+        return dialect.empty
     if isinstance(cell, str):
         return ("'" if dialect.formula_guard == "prefix" and is_formula(cell) else "") + cell
     if isinstance(cell, float):
@@ -141,7 +141,7 @@ def test_python_reads_back_what_the_table_holds_in_any_dialect(
 @given(rows=st.lists(st.tuples(PLAIN, FLOATS), max_size=4))
 @QUICK
 def test_without_quotes_a_text_that_needs_them_is_refused(rows: list[tuple[str, float]]) -> None:
-    dialect = CsvDialect(quoting="none", delimiter=";", formula_guard="none", null="NULL")
+    dialect = CsvDialect(quoting="none", delimiter=";", formula_guard="none", empty="NULL")
     columns = (NUMBER, TEXT)
     turned = [(number, text) for text, number in rows]
     if any(set(text) & set(';"\r\n') for text, _ in rows):
@@ -234,12 +234,12 @@ def test_nul_is_refused_before_anything_is_written(tmp_path: Path) -> None:
 def test_null_and_empty_text_can_be_told_apart_and_null_is_never_zero() -> None:
     columns = (TEXT, NUMBER, Column("note", "note", "text"))
     assert body(None, None, "", columns=columns) == ',,""'
-    assert body("NULL", None, "", columns=columns, null="NULL") == '"NULL",NULL,'
+    assert body("NULL", None, "", columns=columns, empty="NULL") == '"NULL",NULL,'
 
 
 def test_a_lonely_null_is_no_blank_line() -> None:
     assert body(None) == '""'
-    assert body(None, null="-") == "-"
+    assert body(None, empty="-") == "-"
 
 
 def test_the_decimal_comma_is_quoted_when_the_comma_divides_fields() -> None:
@@ -312,12 +312,12 @@ def test_columns_named_like_words_of_the_rendering_are_harmless() -> None:
         ({"datetime_format": "%H:%M %Z"}, "datetime_format has no directive '%Z'"),
         ({"datetime_format": "100 %"}, "datetime_format has no directive '%'"),
         ({"date_format": ""}, "date_format must be a text of directives"),
-        ({"null": "\0"}, "null must not hold a NUL"),
+        ({"empty": "\0"}, "empty must not hold a NUL"),
         ({"quoting": "none", "decimal": ","}, "numbers can hold the delimiter"),
         ({"quoting": "none", "delimiter": "-"}, "integers can hold the delimiter"),
         ({"quoting": "none", "date_format": "%d,%m"}, "dates can hold the delimiter"),
         ({"quoting": "none", "delimiter": ":"}, "datetimes can hold the delimiter"),
-        ({"quoting": "none", "null": "a,b"}, "the null text can hold the delimiter"),
+        ({"quoting": "none", "empty": "a,b"}, "the text of empty cells can hold the delimiter"),
     ],
 )
 def test_a_dialect_that_nobody_could_read_is_refused(options: dict[str, Any], said: str) -> None:

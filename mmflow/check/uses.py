@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Container, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import msgspec
@@ -11,7 +12,7 @@ from mmflow.check.faults import Finding, Owner, explain_error, name_kind, show
 from mmflow.check.fit import explain_misfit
 from mmflow.check.layers import EACH, all_texts, find, find_texts, get
 from mmflow.document import Path, Value
-from mmflow.errors import hint_names
+from mmflow.errors import hint_names, suggest_name
 from mmflow.job import SinkKeys, find_time_group
 from mmflow.options import Options, convert_values
 from mmflow.plugins import Registry
@@ -35,7 +36,7 @@ class SinkUse:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A sink of a job where it stands; ``use`` is None when its keys do not fit."""
+    """A sink of a job where it stands; ``use`` is None when too little of it can be read."""
 
     path: Path
     block: dict[str, Value]
@@ -91,15 +92,35 @@ def find_type(block: dict[str, Value], path: Path, registry: Registry) -> tuple[
 def fit_sink(
     block: dict[str, Value], path: Path, sink: SinkType, *, strict: bool
 ) -> tuple[SinkUse | None, list[Finding]]:
-    """Read the keys that every sink has and the options of its own."""
+    """Read a block with the keys that every sink has and the options of its own.
+
+    What else can be read of it is given beside the findings, so that it can be looked at further.
+    """
+    try:
+        return read_sink(block, sink, strict=strict), []
+    except msgspec.ValidationError:
+        schema = describe_sink(sink)
+    findings = explain_misfit(block, schema, Owner(sink.name, "option"), path, strict=strict)
+    wrong = {finding.path[len(path)] for finding in findings}
+    with suppress(msgspec.ValidationError):
+        return read_sink(mend_block(block, wrong, schema["properties"]), sink, strict=strict), findings
+    return None, findings
+
+
+def read_sink(block: dict[str, Value], sink: SinkType, *, strict: bool) -> SinkUse:
+    """Give what a block means; raises :class:`msgspec.ValidationError`."""
     common = {key: value for key, value in block.items() if key in COMMON_KEYS}
     own = {key: value for key, value in block.items() if key not in COMMON_KEYS}
-    try:
-        keys = convert_values(common, SinkKeys, strict=strict)
-        options = convert_values(own, sink.options, strict=strict)
-    except msgspec.ValidationError:
-        return None, explain_misfit(block, describe_sink(sink), Owner(sink.name, "option"), path, strict=strict)
-    return SinkUse(keys.name or sink.name, sink, options, keys.connection, required=keys.required), []
+    keys = convert_values(common, SinkKeys, strict=strict)
+    options = convert_values(own, sink.options, strict=strict)
+    return SinkUse(keys.name or sink.name, sink, options, keys.connection, required=keys.required)
+
+
+def mend_block(block: dict[str, Value], wrong: Container[str | int], known: Collection[str]) -> dict[str, Value]:
+    """Leave out what is wrong, and take unknown keys for those that they are nearest to."""
+    meant = {suggest_name(key, known): value for key, value in block.items() if key not in known}
+    fitting = {key: value for key, value in block.items() if key not in wrong}
+    return {key: value for key, value in (meant | fitting).items() if key in known}
 
 
 def ask_sink(placed: Placed, use: SinkUse, time_column: str) -> Iterator[Finding]:
@@ -158,7 +179,7 @@ def check_files(placed: Iterable[Placed]) -> Iterator[Finding]:
         file = getattr(one.use and one.use.options, "path", None)
         if not isinstance(file, str) or "{sink}" in file:
             continue
-        first = taken.setdefault((one.block.get("connection"), file), one.path)
+        first = taken.setdefault((one.use and one.use.connection_name, file), one.path)
         if first is not one.path:
             yield Finding((*one.path, "path"), f"sinks[{first[-1]}] writes to {show(file)} too", "choose another path")
 

@@ -102,7 +102,7 @@ def define_macros(dialect: CsvDialect) -> Iterator[str]:
         "needs_quotes(t)": f"regexp_matches(t, '[{special}]')",
         "in_quotes(t)": """'"' || replace(t, '"', '""') || '"'""",
         "guard(t)": GUARDS[dialect.formula_guard],
-        "enclose(t)": ENCLOSURES[dialect.quoting].format(null=quote_text(dialect.null)),
+        "enclose(t)": ENCLOSURES[dialect.quoting].format(null=quote_text(dialect.empty)),
         # The database writes 1.5e-07 and 1e+16, people and other programs want 0.00000015.
         "digits(t)": "regexp_replace(split_part(t, 'e', 1), '[-.]', '', 'g')",
         "exponent(t)": "CAST(split_part(t, 'e', 2) AS INTEGER)",
@@ -172,10 +172,10 @@ def write_query(block: Block, dialect: CsvDialect, offsets: Mapping[str, Sequenc
 
 def write_null(dialect: CsvDialect, *, alone: bool) -> str:
     """Give the field for a value that is not known; ``alone`` on its line it must not make the line blank."""
-    clashing = bool(dialect.special & set(dialect.null)) or (alone and not dialect.null)
+    clashing = bool(dialect.special & set(dialect.empty)) or (alone and not dialect.empty)
     if dialect.quoting == "all" or (dialect.quoting == "minimal" and clashing):
-        return '"' + dialect.null.replace('"', '""') + '"'
-    return dialect.null
+        return '"' + dialect.empty.replace('"', '""') + '"'
+    return dialect.empty
 
 
 def write_cell(field: Field, dialect: CsvDialect, offsets: Sequence[Offset]) -> str:

@@ -19,9 +19,9 @@ FORMAT_PART = re.compile(r"%[-:]?.?|[^%]+", re.DOTALL)
 class CsvDialect:
     """How a table is written as CSV, always in UTF-8. Raises :class:`UserError` for a dialect nobody could read.
 
-    ``quoting``: ``minimal`` quotes what would else be read wrongly, and a text equal to ``null``, so that a quoted
+    ``quoting``: ``minimal`` quotes what would else be read wrongly, and a text equal to ``empty``, so that a quoted
     field is never null; ``none`` refuses texts that need quotes.
-    ``null`` is written for a value that is not known.
+    ``empty`` is written for a value that is not known.
     ``date_format`` and ``datetime_format`` are directives of strftime. Times are shown in the zone of their column;
     ``%z`` and ``%:z`` are its offset at that instant.
     ``formula_guard`` concerns texts alone, numbers are never touched: ``prefix`` puts ``'`` before a text that a
@@ -32,7 +32,7 @@ class CsvDialect:
     delimiter: str = ","
     quoting: Literal["minimal", "all", "none"] = "minimal"
     decimal: Literal[".", ","] = "."
-    null: str = ""
+    empty: str = ""
     date_format: str = "%Y-%m-%d"
     datetime_format: str = "%Y-%m-%dT%H:%M:%S%:z"
     newline: Literal["\r\n", "\n"] = "\r\n"
@@ -43,8 +43,8 @@ class CsvDialect:
     def __post_init__(self) -> None:
         if len(self.delimiter) != 1 or self.delimiter.isalnum() or self.delimiter in '"\r\n\0':
             raise UserError("delimiter must be one character, and no letter, digit, quote or line break")
-        if "\0" in self.null:
-            raise UserError("null must not hold a NUL character")
+        if "\0" in self.empty:
+            raise UserError("empty must not hold a NUL character")
         check_format("date_format", self.date_format, DIRECTIVES)
         check_format("datetime_format", self.datetime_format, DIRECTIVES | OFFSETS)
         if self.quoting == "none":
@@ -81,8 +81,8 @@ def check_unquoted(dialect: CsvDialect) -> None:
     """Raise :class:`UserError` when even numbers, dates or nulls would need quotes and there are to be none."""
     kinds: tuple[ColumnType, ...] = ("integer", "number", "date", "datetime")
     clashing = [f"{kind}s" for kind in kinds if dialect.can_clash(kind)]
-    if dialect.special & set(dialect.null):
-        clashing.append("the null text")
+    if dialect.special & set(dialect.empty):
+        clashing.append("the text of empty cells")
     if clashing:
         raise UserError(
             f"quoting is none, but {clashing[0]} can hold the delimiter; choose another delimiter or quoting"

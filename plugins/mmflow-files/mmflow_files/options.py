@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from msgspec import Meta
+from msgspec.structs import replace
 
 from mmflow import CsvDialect, Options, UserError, check_template
 
@@ -16,6 +17,7 @@ Mode = Annotated[
 ]
 PATH = "Where it goes under the output folder; words in braces are filled in."
 SAMPLE = datetime(2026, 11, 8, 17, 30, tzinfo=UTC)
+FREE = ("delimiter", "empty", "date_format", "datetime_format")  # options that may be any text
 CHANGING = ("{date}", "{first_day}", "{last_day}", "{time}", "{run}")
 
 
@@ -49,7 +51,7 @@ class CsvOptions(FileOptions):
         Meta(description="utf-8-sig is UTF-8 with the mark by which Excel knows it."),
     ] = "utf-8-sig"
     newline: Annotated[Literal["crlf", "lf"], Meta(description="End of a line: Windows or Unix.")] = "crlf"
-    null: Annotated[str, Meta(description="Text for a cell without a value.", examples=["NULL"])] = ""
+    empty: Annotated[str, Meta(description="Text for a cell without a value.", examples=["-"])] = ""
     date_format: Annotated[str, Meta(description="Days, in strftime words.", examples=["%d.%m.%Y"])] = "%Y-%m-%d"
     datetime_format: Annotated[
         str, Meta(description="Times, in strftime words; %z is the offset.", examples=["%d.%m.%Y %H:%M"])
@@ -65,7 +67,7 @@ class CsvOptions(FileOptions):
             delimiter="\t" if self.delimiter == "tab" else self.delimiter,
             quoting=self.quoting,
             decimal=self.decimal,
-            null=self.null,
+            empty=self.empty,
             date_format=self.date_format,
             datetime_format=self.datetime_format,
             newline="\r\n" if self.newline == "crlf" else "\n",
@@ -106,14 +108,25 @@ def validate_file(options: FileOptions, time_column: str) -> Iterator[tuple[str,
 def validate_csv(options: CsvOptions, time_column: str) -> Iterable[tuple[str, str]]:
     """Find options of a CSV file that contradict each other or that nobody could read back."""
     yield from validate_file(options, time_column)
+    faults = dict(find_faults(options))
+    yield from faults.items()
+    if options.mode == "replace_window":
+        yield from (fault for fault in validate_rolling(options, time_column) if fault[0] not in faults)
+
+
+def find_faults(options: CsvOptions) -> Iterator[tuple[str, str]]:
+    """Say what is wrong with each option of the text by itself, or else with all of them together."""
+    alone = (replace(CsvOptions(), **{name: getattr(options, name)}) for name in FREE)
+    yield from [fault for one in alone for fault in explain_refusal(one)] or explain_refusal(options)
+
+
+def explain_refusal(options: CsvOptions) -> Iterator[tuple[str, str]]:
+    """Say which option makes a text that nobody could read, and why."""
     try:
         options.dialect()
     except UserError as error:
         option, _, message = str(error).partition(" ")  # its sentences begin with the option that they are about
         yield option, message
-        return
-    if options.mode == "replace_window":
-        yield from validate_rolling(options, time_column)
 
 
 def validate_rolling(options: CsvOptions, time_column: str) -> Iterator[tuple[str, str]]:

@@ -56,7 +56,7 @@ def test_every_choice_reaches_the_file(tmp_path, table, deliver):
         quoting="all",
         encoding="windows-1252",
         newline="lf",
-        null="-",
+        empty="-",
         date_format="%d.%m.%Y",
     )
     assert read(tmp_path / "out/x.csv", "windows-1252") == (
@@ -158,7 +158,7 @@ BAD = [
     ({"delimiter": "x"}, "delimiter", "must be one character"),
     ({"date_format": "%Q"}, "date_format", "has no directive '%Q'"),
     ({"datetime_format": "%Q"}, "datetime_format", "has no directive '%Q'"),
-    ({"null": "\0"}, "null", "must not hold a NUL character"),
+    ({"empty": "\0"}, "empty", "must not hold a NUL character"),
 ]
 
 
@@ -172,6 +172,11 @@ def test_contradicting_options_are_found_before_any_run(validate, written, key, 
     found = validate("csv", **written)
     assert list(found) == [key]
     assert message in found[key]
+
+
+def test_all_that_is_wrong_is_found_at_once(validate):
+    written = {"path": "../x.csv", "mode": "replace_window", "header": "none", "date_format": "%Q", "empty": "\0"}
+    assert set(validate("csv", **written)) == {"path", "header", "date_format", "empty"}
 
 
 def test_replace_window_needs_a_time_group(validate):
