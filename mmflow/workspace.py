@@ -13,10 +13,12 @@ from typing import Final
 from mmflow.check import CheckedJob, CheckedSettings, check_job, check_settings
 from mmflow.check.faults import Finding, Owner
 from mmflow.check.fit import fit_model
-from mmflow.check.layers import Layers, get
+from mmflow.check.layers import Layers, all_texts, get
 from mmflow.document import Document, read_file
+from mmflow.document import Path as ValuePath
 from mmflow.errors import Problem, ProblemsError, UserError, hint_names
 from mmflow.plugins import Registry, load
+from mmflow.refs import has_reference
 from mmflow.settings import PluginRules, Settings
 
 SETTINGS_FILE: Final = "mmflow.yaml"
@@ -130,9 +132,15 @@ def read_plugin_rules(document: Document) -> PluginRules:
     if not isinstance(document.values, dict) or "plugins" not in document.values:
         return PluginRules()
     rules, findings = fit_model(written, PluginRules, Owner("'plugins'"), ("plugins",))
-    if rules is None:
+    findings += map(refuse_reference, (path for path, text in all_texts(written, ("plugins",)) if has_reference(text)))
+    if rules is None or findings:
         raise ProblemsError(layers.problems(findings))
     return rules
+
+
+def refuse_reference(path: ValuePath) -> Finding:
+    """Say that no reference may stand here: which plugins load is decided before any value is known."""
+    return Finding(path, "found a reference, expected the name of a package or plugin", "write the name here")
 
 
 def list_jobs(root: Path) -> tuple[Path, ...]:

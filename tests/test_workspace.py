@@ -191,6 +191,23 @@ def test_a_job_replaces_a_default_as_a_whole(root):
     assert not opened.read_job("b").job.shape.totals
 
 
+@pytest.mark.parametrize(
+    ("rules", "place"),
+    [
+        ('{allow: ["${env:OURS}"]}', "plugins.allow[0]"),
+        ('{block: "${env:X}"}', "plugins.block"),
+        ('"${env:X}"', "plugins"),
+    ],
+)
+def test_plugin_rules_are_read_before_any_reference_is(root, rules, place):
+    write(root, "mmflow.yaml", SETTINGS + f"plugins: {rules}\n")
+    with pytest.raises(ProblemsError) as caught:
+        open_workspace(root, NOW)
+    assert f"{place}: found a reference, expected the name of a package or plugin; write the name here" in str(
+        caught.value
+    )
+
+
 def test_plugin_rules_that_cannot_be_read_let_nothing_load(root):
     write(root, "mmflow.yaml", SETTINGS + "plugins: {blok: [x]}\n")
     with pytest.raises(ProblemsError, match="'plugins' has no key 'blok'; did you mean 'block'"):
