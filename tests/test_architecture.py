@@ -19,7 +19,8 @@ GROUPS = {
     "ground": "errors clock durations text secrecy refs options atomic",
     "words": "document job settings table catalogue expressions cron plant windows sinks files paths hookspecs plugins",
     "memory": "ledger",
-    "line": "hosts schema check leaks resolve workspace origins question plan api fetch load shape gate deliver run live",
+    "line": "hosts schema check leaks resolve workspace origins question plan api fetch load shape gate deliver run "
+    "live",
     "doors": "simulator testing starter cli __main__",
 }
 
