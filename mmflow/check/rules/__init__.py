@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 
 from mmflow.check.faults import Finding
 from mmflow.check.rules.facts import Facts
+from mmflow.check.rules.files import FILE_RULES
 from mmflow.check.rules.literals import SECRET_RULES
 from mmflow.check.rules.report import REPORT_RULES
 from mmflow.check.rules.settings import SITE_RULES
@@ -18,7 +19,7 @@ from mmflow.check.rules.timing import TIMING_RULES
 
 Rule = Callable[[Facts], Iterator[Finding]]
 
-JOB_RULES: tuple[Rule, ...] = (*REPORT_RULES, *TIMING_RULES, *SHAPING_RULES)
+JOB_RULES: tuple[Rule, ...] = (*REPORT_RULES, *TIMING_RULES, *SHAPING_RULES, *FILE_RULES)
 SETTINGS_RULES: tuple[Rule, ...] = SITE_RULES
 WRITTEN_RULES: tuple[Rule, ...] = SECRET_RULES  # for files as they are written: once resolved, secrets belong there
 

@@ -24,8 +24,9 @@ UTF_8_MARKS = {"utf-8": b"", "utf-8-sig": codecs.BOM_UTF8}
 def deliver_csv(table: Table, options: CsvOptions, run: RunInfo) -> Receipt:
     """Write a CSV file. A text that the encoding lacks raises :class:`GiveUp`, and the old file stays."""
     path = place_file(options.path, run)
-    if old := find_old(path, options):
-        chunks = encode_texts(merge_csv(old, table, options, Replacement.of(table, run)), options.encoding)
+    replacement = find_replacement(table, options, run)
+    if replacement and path.is_file():
+        chunks = encode_texts(merge_csv(path, table, options, replacement), options.encoding)
     else:
         chunks = csv_chunks(table, options)
     return write_file(path, chunks, table, run)
@@ -34,19 +35,20 @@ def deliver_csv(table: Table, options: CsvOptions, run: RunInfo) -> Receipt:
 def deliver_jsonl(table: Table, options: JsonlOptions, run: RunInfo) -> Receipt:
     """Write a JSON Lines file in UTF-8, keys in the order of the columns; times have the offset of the plant."""
     path = place_file(options.path, run)
+    replacement = find_replacement(table, options, run)
     lines = json_lines(table)
-    if old := find_old(path, options):
-        lines = merge_jsonl(old, table, lines, Replacement.of(table, run))
+    if replacement and path.is_file():
+        lines = merge_jsonl(path, table, lines, replacement)
     return write_file(path, lines, table, run)
 
 
 def deliver_parquet(table: Table, options: ParquetOptions, run: RunInfo) -> Receipt:
     """Write a Parquet file; times are instants in UTC."""
     path = place_file(options.path, run)
-    old = find_old(path, options)
+    replacement = find_replacement(table, options, run)
     with replace_file(path, run.output_mode) as draft, draft.scratch() as scratch:
-        if old:
-            made = merge_parquet(old, table, scratch, Replacement.of(table, run))
+        if replacement and path.is_file():
+            made = merge_parquet(path, table, scratch, replacement)
         else:
             made = scratch / "new.parquet"
             table.parquet(made)
@@ -65,9 +67,9 @@ def render_jsonl(table: Table, _options: JsonlOptions, _run: RunInfo) -> str:
     return b"".join(json_lines(table)).decode()
 
 
-def find_old(path: Path, options: FileOptions) -> Path | None:
-    """Give the file whose rows are to be kept, when there is one."""
-    return path if options.mode == "replace_window" and path.is_file() else None
+def find_replacement(table: Table, options: FileOptions, run: RunInfo) -> Replacement | None:
+    """Say which rows of an earlier file are replaced, when the others are to be kept."""
+    return Replacement.of(table, run) if options.mode == "replace_window" else None
 
 
 def write_file(path: Path, chunks: Iterable[bytes], table: Table, run: RunInfo) -> Receipt:

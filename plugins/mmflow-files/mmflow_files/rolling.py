@@ -15,7 +15,6 @@ from typing import Generic, NamedTuple, TypeVar
 from mmflow import GiveUp, RunInfo, Span, Table
 
 Raw = TypeVar("Raw", str, bytes)
-HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 TICK = timedelta(microseconds=1)
 
@@ -32,7 +31,7 @@ def quarter_text(day: date) -> str:
 
 # For each time group: the first and the last of its values that a span touches.
 RANGES: Mapping[str, Callable[[Span], tuple[str, str]]] = {
-    "hour": lambda span: (instant_text(span.start - HOUR + TICK), instant_text(span.end - TICK)),
+    "hour": lambda span: (instant_text(span.start), instant_text(span.end - TICK)),
     "day": lambda span: (span.first_day.isoformat(), span.last_day.isoformat()),
     "week": lambda span: ((span.first_day - 6 * DAY).isoformat(), span.last_day.isoformat()),
     "month": lambda span: (f"{span.first_day:%Y-%m}", f"{span.last_day:%Y-%m}"),
@@ -50,10 +49,12 @@ class Replacement:
 
     @classmethod
     def of(cls, table: Table, run: RunInfo) -> Replacement:
-        """Read it off the delivery; :class:`GiveUp` when rows have no time to go by."""
+        """Read it off the delivery; :class:`GiveUp` when rows have no time to go by, or lack a part of their hour."""
         names = [column.name for column in table.columns]
         if run.time_column not in names or run.time_column not in RANGES:
             raise GiveUp("replace_window needs a time group in the report, such as day; add one, or use mode: replace")
+        if run.time_column == "hour":
+            check_starts(run.spans)
         ranges = tuple((site, *RANGES[run.time_column](span)) for site, span in run.spans)
         return cls(names.index(run.time_column), names.index("site") if "site" in names else None, ranges)
 
@@ -65,6 +66,14 @@ class Replacement:
     def covers(self, site: str, moment: str) -> bool:
         """Tell whether a row is delivered anew, or is no longer there."""
         return any(first <= moment <= last and (self.site is None or name == site) for name, first, last in self.ranges)
+
+
+def check_starts(spans: Iterable[tuple[str, Span]]) -> None:
+    """Raise :class:`GiveUp` for a window that begins within an hour: that row would take the place of a fuller one."""
+    for site, span in spans:
+        if span.start.minute or span.start.second:
+            found = f"replace_window needs windows that begin on a full hour of UTC, the one of {site} begins at"
+            raise GiveUp(f"{found} {span.start:%H:%M}; put day in the place of hour, or use mode: replace")
 
 
 class Row(NamedTuple, Generic[Raw]):

@@ -153,6 +153,28 @@ def test_hours_are_told_apart_where_the_clock_is_set_back(kind, roll):
 
 
 @all_kinds
+def test_hours_of_a_window_that_begins_within_one_are_refused(kind, roll, tmp_path):
+    """Days from 06:30: the hour from 06:00 would be left with the half that came last."""
+    start = datetime(2026, 11, 1, 11, 30, tzinfo=UTC)
+    span = Span(start, start + timedelta(days=1), "America/New_York", FIRST, FIRST, whole_days=True, why="one day")
+    expected = r"begin on a full hour of UTC, the one of boston begins at 11:30; put day in the place of hour"
+    with pytest.raises(GiveUp, match=expected):
+        roll(kind, 0, 1, [(start.replace(minute=0), 1)], (HOUR, PARTS), time_column="hour", spans=(("boston", span),))
+    assert not (tmp_path / "out" / f"rolling.{kind}").exists()
+
+
+@all_kinds
+def test_hours_of_a_window_that_ends_within_one_are_made_whole_by_the_next(kind, roll):
+    """A window up to now, at 06:40 and again at 07:10."""
+    start = datetime(2026, 11, 1, 11, tzinfo=UTC)
+    for minutes, parts in ((40, [4]), (70, [6, 1])):
+        span = Span(start, start + timedelta(minutes=minutes), "America/New_York", FIRST, FIRST, False, "so far")
+        listed = [(start + timedelta(hours=number), count) for number, count in enumerate(parts)]
+        found = roll(kind, 0, 1, listed, (HOUR, PARTS), time_column="hour", spans=(("boston", span),))
+    assert [row[1] for row in found] == ["6.0", "1.0"]
+
+
+@all_kinds
 def test_file_with_other_columns_is_refused_and_stays(kind, roll, tmp_path):
     roll(kind, 0, 1, days(0, 1, 1))
     path = tmp_path / "out" / f"rolling.{kind}"
@@ -201,6 +223,13 @@ def test_last_line_that_an_editor_left_open_is_closed(tmp_path, table, deliver):
     path.write_text("Day,Machine,Good parts,Down (min)\r\n2026-10-01,a,1,2", encoding="utf-8", newline="")
     deliver("csv", table(days(0, 1, 5)), make_run(tmp_path, first=FIRST), path="x.csv", mode="replace_window")
     assert "2026-10-01,a,1,2\r\n2026-11-01,Haas 1,5,1.5\r\n" in path.read_bytes().decode()
+
+
+def test_last_json_line_that_an_editor_left_open_is_closed(roll, tmp_path):
+    roll("jsonl", 0, 1, days(0, 1, 1))
+    path = tmp_path / "out" / "rolling.jsonl"
+    path.write_bytes(path.read_bytes().removesuffix(b"\n"))
+    assert roll("jsonl", 1, 1, days(1, 1, 2)) == texts(days(0, 1, 1) + days(1, 1, 2))
 
 
 def test_csv_time_that_cannot_be_read_is_named(tmp_path, table, deliver):

@@ -1,0 +1,68 @@
+"""Files that many deliveries write to: jobs whose deliveries would take away rows or files of others are found."""
+
+import pytest
+
+SETTINGS = """
+    version: 1
+    sites:
+      boston:
+        environment: simulator
+        timezone: {zone}
+        start_of_day: "{start}"
+        shifts:
+          - {{name: First, days: mon-fri, from: "06:00", to: "14:30"}}
+          - {{name: Second, days: mon-fri, from: "14:30", to: "22:00"}}
+    defaults: {{owner: ops@example.com}}
+"""
+NEW_YORK = {"zone": "America/New_York", "start": "06:00"}
+HALF_PAST = {"zone": "America/New_York", "start": "06:30"}
+KOLKATA = {"zone": "Asia/Kolkata", "start": "06:00"}
+
+
+def validate(desk, settings, window, groups, sink):
+    """Give the lines that validate prints about a job."""
+    desk.write("mmflow.yaml", SETTINGS.format(**settings))
+    desk.job(f"""
+        job: daily
+        report: {{metrics: [goodParts], group_by: [{groups}]}}
+        window: {window}
+        sinks: [{{{sink}}}]
+    """)
+    return desk.mmflow("validate").out.splitlines()
+
+
+ROLLING = "type: csv, path: all.csv, mode: replace_window"
+
+
+@pytest.mark.parametrize(
+    ("settings", "window", "begins"),
+    [
+        (HALF_PAST, "yesterday", "11:30"),
+        (KOLKATA, "month_to_date", "00:30"),
+        (KOLKATA, "{last: 3 hours}", "07:30"),
+        (NEW_YORK, "last_shift", "19:30"),
+        (NEW_YORK, '{from: "2026-11-02T06:15-05:00", to: "2026-11-03T06:15-05:00"}', "11:15"),
+    ],
+)
+def test_rows_of_hours_are_not_replaced_by_windows_that_begin_within_one(desk, settings, window, begins):
+    first, _ = validate(desk, settings, window, "hour", ROLLING)
+    place, _, message = first.partition(": sinks[0].mode: ")
+    assert place.startswith("jobs/daily.yaml:4:")
+    assert message == (
+        f"replace_window needs windows that begin on a full hour of UTC, this one begins at {begins}; "
+        "put day in the place of hour, or write replace"
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "window", "groups", "sink"),
+    [
+        (NEW_YORK, "yesterday", "hour", ROLLING),
+        (NEW_YORK, "{shift: First}", "hour", ROLLING),
+        (HALF_PAST, "{last: 3 hours}", "hour", ROLLING),
+        (HALF_PAST, "yesterday", "day", ROLLING),
+        (HALF_PAST, "yesterday", "hour", "type: csv"),
+    ],
+)
+def test_full_hours_and_days_may_be_replaced(desk, settings, window, groups, sink):
+    assert validate(desk, settings, window, groups, sink) == ["1 job, no problems"]
