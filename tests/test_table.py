@@ -255,6 +255,23 @@ def test_what_is_no_whole_snapshot_is_said_to_be_none(path: Path, damage: object
     assert path.name in str(raised.value)
 
 
+def test_a_snapshot_too_large_for_the_memory_is_not_called_damaged(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    columns = [Column("text", "Text", "text", "group")]
+    table = make_table([["x" * 4_000_000 + str(number)] for number in range(4)], columns=columns, path=path)
+    monkeypatch.setattr("mmflow.table.MEMORY_LIMIT", "5MB")
+    with pytest.raises(GiveUp, match="cannot be read in 5MB of memory"):
+        list(table.rows())
+
+
+def test_a_snapshot_that_is_gone_cannot_be_copied_and_a_folder_that_is_not_there_is_another_matter(path: Path) -> None:
+    table = numbers(path, "SELECT 1.5 AS i", "i")
+    with pytest.raises(FileNotFoundError):
+        table.parquet(path.parent / "nowhere" / "copy.parquet")
+    path.unlink()
+    with pytest.raises(StateError, match="is missing; run the report again"):
+        table.parquet(path.parent / "copy.parquet")
+
+
 def test_many_threads_read_one_table_at_once(path: Path) -> None:
     table = numbers(path, "SELECT i::DOUBLE AS i FROM range(50_000) t(i)", "i")
 

@@ -20,13 +20,13 @@ import msgspec
 from msgspec import Struct
 
 from mmflow.catalogue import GROUPS
-from mmflow.errors import BadResponse, GiveUp
+from mmflow.errors import BadResponse, GiveUp, TryLater
 from mmflow.fetch import Answer, Spool
 from mmflow.job import Job
 from mmflow.load.rows import GROUP_TYPES, Field, FieldType, RowReader, join_names, list_fields
 from mmflow.plan import BUCKETS, Constants, Plan, Query, QueryKey
 from mmflow.question import ask_groups
-from mmflow.table import open_database
+from mmflow.table import is_full, open_database
 from mmflow.table.cells import quote_name, quote_text
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ class Raw:
     connection: DuckDBPyConnection
     forms: Mapping[QueryKey, RawForm]
     notices: tuple[str, ...]
+    spill: Path
     stack: ExitStack
 
     def __enter__(self) -> Self:
@@ -111,8 +112,9 @@ def load(plan: Plan, job: Job, spool: Spool, folder: Path) -> Raw:
     Raises :class:`BadResponse` when an answer is not what was asked, or when two rows of one key differ.
     """
     forms = {query.key: describe_form(query.key, plan, job) for query in plan.queries}
-    with ExitStack() as stack, explain_limits():
-        connection = stack.enter_context(open_database(folder / "spill"))
+    spill = folder / "spill"
+    with ExitStack() as stack, explain_limits(spill):
+        connection = stack.enter_context(open_database(spill))
         notices = [str(missing) for missing in spool.missing]
         for form in forms.values():
             create_table(connection, form)
@@ -120,18 +122,22 @@ def load(plan: Plan, job: Job, spool: Spool, folder: Path) -> Raw:
                 if query.key == form.table:
                     notices += load_query(connection, form, query, list_answers(query, spool), folder)
             notices += drop_repeated(connection, form)
-        return Raw(connection, forms, tuple(dict.fromkeys(notices)), stack.pop_all())
+        return Raw(connection, forms, tuple(dict.fromkeys(notices)), spill, stack.pop_all())
 
 
 @contextmanager
-def explain_limits() -> Iterator[None]:
-    """Turn the database's end of memory and disk into an error that says what to do."""
+def explain_limits(spill: Path) -> Iterator[None]:
+    """Turn the end of the database's memory, or of the disk that it spills to, into an error that says what to do."""
     import duckdb
 
     try:
         yield
-    except duckdb.OutOfMemoryException as error:
-        raise GiveUp("the report is too large for the memory and disk it may use; ask for fewer rows") from error
+    except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
+        if is_full(error):
+            raise TryLater(f"cannot write to {spill}: the disk is full; make room") from error
+        if isinstance(error, duckdb.IOException):
+            raise GiveUp(f"cannot work in {spill.parent}; check the folder and its permissions") from error
+        raise GiveUp("the report is too large for the memory it may use; ask for fewer rows") from error
 
 
 def describe_form(key: QueryKey, plan: Plan, job: Job) -> RawForm:

@@ -24,7 +24,7 @@ from mmflow.shape.facts import Facts, find_facts
 from mmflow.shape.footer import Underneath
 from mmflow.shape.headings import list_headings, show_rows
 from mmflow.shape.relations import Frame, Side, add_columns, base_query, join_query, order_terms
-from mmflow.table import Table, write_table
+from mmflow.table import Table, is_full, write_table
 from mmflow.table.cells import quote_name, quote_text
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class _Shaper:
         self.add_columns()
         self.keep_rows()
         self.check_words()
-        with self.explain_failure(), explain_limits():
+        with explain_limits(self.raw.spill), self.explain_failure():
             facts = find_facts(self.connection, self.frame, self.job.checks)
             self.join_rows()
             return Shaped(self.write_rows(path, facts.rows), facts)
@@ -187,8 +187,9 @@ class _Shaper:
 
         try:
             yield
-        except duckdb.Error:
-            self.try_expressions()
+        except duckdb.Error as error:
+            if not is_full(error):
+                self.try_expressions()
             raise
 
     def try_expressions(self) -> None:

@@ -81,6 +81,7 @@ def parse_expression(connection: DuckDBPyConnection, sql: str) -> str:
 _MISFITS: Sequence[tuple[str, str]] = (
     (r"argument types '(.+?)\((.*)\)'", "{0} cannot be used with {1}"),
     (r"Cannot compare values of type (.+?) and type (.+?) -", "{0} cannot be compared with {1}"),
+    (r"^Out of Memory Error", "its values are too large for the memory that they may use"),
     (r"Cannot mix values of type (.+?) and (.+?) in", "{0} and {1} cannot stand for one value"),
 )
 _SQL_WORDS: Mapping[str, str] = {

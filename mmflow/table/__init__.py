@@ -58,8 +58,8 @@ THREADS = 2
 CELLS_A_GROUP = 500_000
 ROWS_A_GROUP = (2_048, 122_880)  # the smallest that the database takes, and what it likes best
 INTEGERS = frozenset("TINYINT SMALLINT INTEGER BIGINT HUGEINT UTINYINT USMALLINT UINTEGER UBIGINT".split())  # noqa: SIM905
-# What Linux and Windows say of a full disk, also where the database hands it on as text.
-FULL = re.compile("no space left|not enough space|quota exceeded", re.IGNORECASE)
+# What Linux, Windows and the database say of a full disk; its own limit is the room that the disk had at the start.
+FULL = re.compile("no space left|not enough space|quota exceeded|max_temp_directory_size", re.IGNORECASE)
 # Types of a query that become the column's type without losing anything but digits past a double.
 ACCEPTED = {
     "text": frozenset({"VARCHAR"}),
@@ -140,8 +140,13 @@ class Table:
             yield from write_csv(connection, escape_path(self.path), self.columns, self.footer, dialect or CsvDialect())
 
     def parquet(self, path: Path) -> None:
-        """Write the rows as a Parquet file, replacing what is there."""
-        shutil.copyfile(self.path, path)
+        """Write the rows as a Parquet file, replacing what is there; raises :class:`OSError` when that cannot be."""
+        try:
+            shutil.copyfile(self.path, path)
+        except FileNotFoundError as error:
+            if self.path.is_file():
+                raise
+            raise unreadable(self.path) from error
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         """Give the rows to any library that reads Arrow streams, in batches of up to a million rows."""
@@ -178,7 +183,10 @@ def open_database(spill: Path | None = None) -> Iterator[DuckDBPyConnection]:
 
 @contextmanager
 def read_snapshot(path: Path) -> Iterator[DuckDBPyConnection]:
-    """Open a database to read a snapshot with; what it cannot read becomes a :class:`StateError`."""
+    """Open a database to read a snapshot with; what it cannot read becomes a :class:`StateError`.
+
+    A snapshot that needs more memory than there is becomes a :class:`GiveUp`.
+    """
     import duckdb
 
     with open_database() as connection:
@@ -186,9 +194,17 @@ def read_snapshot(path: Path) -> Iterator[DuckDBPyConnection]:
             yield connection
         except (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException):
             raise  # the fault is in our query, not in the file
+        except duckdb.OutOfMemoryException as error:
+            need = f"the snapshot {path} cannot be read in {MEMORY_LIMIT} of memory"
+            raise GiveUp(f"{need}; ask for fewer columns or shorter texts") from error
         except duckdb.Error as error:
-            found = "is damaged or no snapshot" if path.is_file() else "is missing"
-            raise StateError(f"the snapshot {path} {found}; run the report again") from error
+            raise unreadable(path) from error
+
+
+def unreadable(path: Path) -> StateError:
+    """Give the error for a snapshot that is not there, or is none."""
+    found = "is damaged or no snapshot" if path.is_file() else "is missing"
+    return StateError(f"the snapshot {path} {found}; run the report again")
 
 
 def write_table(
@@ -266,8 +282,8 @@ def check_finite(path: Path, columns: Sequence[Column]) -> None:
         found = connection.execute(f"SELECT {counts} FROM read_parquet(?)", [escape_path(path)]).fetchone()
     for column, count in zip(numbers, found or (), strict=True):
         if count:
-            found = f"{count} number{'s' * (count != 1)} that {'are' if count != 1 else 'is'} not finite"
-            raise GiveUp(f"column {column.name!r} holds {found}; expected numbers or null")
+            what = f"{count} number{'s' * (count != 1)} that {'are' if count != 1 else 'is'} not finite"
+            raise GiveUp(f"column {column.name!r} holds {what}; expected numbers or null")
 
 
 def mark_utc(batch: list[tuple[Cell, ...]], times: Sequence[int]) -> list[tuple[Cell, ...]]:
@@ -285,6 +301,11 @@ def escape_path(path: Path) -> str:
     return glob.escape(str(path))
 
 
+def is_full(error: Exception) -> bool:
+    """Tell whether an error of the system or of the database means that the disk is full."""
+    return FULL.search(str(error)) is not None
+
+
 @contextmanager
 def explain_failure(path: Path) -> Iterator[None]:
     """Turn a failure of the disk while writing ``path`` into an error that says what to do."""
@@ -292,7 +313,9 @@ def explain_failure(path: Path) -> Iterator[None]:
 
     try:
         yield
-    except (OSError, duckdb.IOException) as error:
-        if FULL.search(str(error)):
+    except (OSError, duckdb.IOException, duckdb.OutOfMemoryException) as error:
+        if is_full(error):
             raise TryLater(f"cannot write the snapshot {path}: the disk is full; make room") from error
+        if isinstance(error, duckdb.OutOfMemoryException):
+            raise
         raise GiveUp(f"cannot write the snapshot {path}; check the folder and its permissions") from error

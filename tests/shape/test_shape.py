@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mmflow.document import read_text
-from mmflow.errors import GiveUp, ProblemsError, UserError
+from mmflow.errors import GiveUp, ProblemsError, TryLater, UserError
+from mmflow.load import explain_limits
 from mmflow.shape import shape, shut_off
 from mmflow.table import open_database
 
@@ -95,6 +96,20 @@ def test_data_that_does_not_fit_is_blamed_on_its_expression_without_showing_it(w
     assert "secret" not in str(caught.value)
 
 
+@pytest.mark.parametrize("side", ["rows", "previous"])
+def test_values_too_large_for_memory_are_blamed_on_their_expression(workshop, make_case_job, side):
+    names = {"rows": "A", "previous": "A"} | {side: "A" * 1_000}
+    for query, day in {"rows": "2026-11-02", "previous": "2026-10-31"}.items():
+        workshop.answers[query, "boston"] = [ROWS[0] | {"machine": names[query], "day": day}]
+    columns = "".join(f'    c{i}: "{" || ".join([f"c{i - 1}" if i else "machine"] * 8)}"\n' for i in range(6))
+    text = write_job(f"  columns:\n{columns}    long: length(c5)\n  compare: {{to: previous}}")
+    with pytest.raises(ProblemsError) as caught:
+        workshop.shape(make_case_job(**read_text(text, "x").values), text)
+    (problem,) = caught.value.problems
+    assert problem.message == "its values are too large for the memory that they may use"
+    assert problem.line in (14, 15)
+
+
 def test_without_a_document_the_path_is_named(workshop, make_case_job):
     report = {"metrics": ["goodParts"], "group_by": ["machine"]}
     with pytest.raises(UserError, match=r"^shape\.where: 'goodPart' is not a column"):
@@ -149,6 +164,41 @@ def test_a_report_too_large_for_its_memory_says_so(workshop, make_case_job, monk
     workshop.answers = {("rows", "boston"): [{"machine": "A", "goodParts": 1}]}
     with pytest.raises(GiveUp, match="too large for the memory"):
         workshop.load(make_case_job(report={"metrics": ["goodParts"], "group_by": ["machine"]}))
+
+
+def shrink_disk(connection):
+    """Leave the database little memory and next to no disk."""
+    connection.execute("SET memory_limit = '20MB'; SET max_temp_directory_size = '1MB'")
+
+
+def fill_disk(connection, *_others):
+    """Compute what needs far more than that."""
+    connection.execute("CREATE TABLE t AS SELECT repeat(md5(i::VARCHAR), 20) AS x FROM range(100_000) r(i)")
+
+
+@pytest.mark.row("R49")
+@pytest.mark.parametrize("step", ["load", "shape"])
+def test_a_disk_that_is_full_when_a_report_is_loaded_or_shaped_is_no_bug(workshop, make_case_job, monkeypatch, step):
+    def end_load(connection, _form):
+        shrink_disk(connection)
+        if step == "load":
+            fill_disk(connection)
+        return ()
+
+    monkeypatch.setattr("mmflow.load.drop_repeated", end_load)
+    monkeypatch.setattr("mmflow.shape.find_facts", fill_disk)
+    workshop.answers = {("rows", "boston"): [{"machine": "A", "goodParts": 1}]}
+    with pytest.raises(TryLater, match=r"cannot write to .*spill: the disk is full; make room"):
+        workshop.shape(make_case_job(report={"metrics": ["goodParts"], "group_by": ["machine"]}))
+
+
+def test_a_folder_that_the_database_cannot_work_in_is_named(tmp_path):
+    spill = tmp_path / "file" / "spill"
+    spill.parent.write_bytes(b"no folder")
+    with open_database(spill) as connection:
+        shrink_disk(connection)
+        with pytest.raises(GiveUp, match=r"cannot work in .*file; check the folder"), explain_limits(spill):
+            fill_disk(connection)
 
 
 NUMBERS = st.none() | st.integers(0, 10**9) | st.floats(0, 1e9, allow_nan=False)

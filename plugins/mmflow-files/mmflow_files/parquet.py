@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from glob import escape
@@ -14,6 +15,15 @@ from mmflow_files.rolling import Replacement, check_columns
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+# What Linux, Windows and the database say of a full disk.
+FULL = re.compile("no space left|not enough space|quota exceeded|max_temp_directory_size", re.IGNORECASE)
+# As the engine's own: small, and no extension is looked for on disk or on the network.
+SETTINGS: dict[str, str | bool | int | float | list[str]] = {
+    "memory_limit": "128MB",
+    "threads": 2,
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+}
 # The moment of a row as Replacement has it, in SQL, by the type of its column; rows without one stand first.
 MOMENTS = {
     "text": "coalesce({}, '')",
@@ -39,15 +49,17 @@ def merge_parquet(path: Path, table: Table, scratch: Path, replacement: Replacem
 
 @contextmanager
 def open_database(path: Path, spill: Path) -> Iterator[DuckDBPyConnection]:
-    """Open a small database that spills to the disk; that the disk is full becomes an error of ours."""
+    """Open a small database that spills to the disk, to merge into ``path``; its failures become errors of ours."""
     import duckdb
 
-    with duckdb.connect(config={"memory_limit": "128MB", "threads": 2, "temp_directory": str(spill)}) as database:
-        database.execute("SET enable_progress_bar = false")  # it would be drawn on stdout
+    with duckdb.connect(config={**SETTINGS, "temp_directory": str(spill)}) as database:
+        # Times in UTC; progress would be drawn on stdout.
+        database.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
         try:
             yield database
-        except duckdb.IOException as error:
-            raise TryLater(f"cannot write {path}: {str(error).splitlines()[0]}") from error
+        except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
+            found = "the disk is full; make room" if FULL.search(str(error)) else str(error).splitlines()[0]
+            raise TryLater(f"cannot merge the report into {path}: {found}") from error
 
 
 def describe_parquet(database: DuckDBPyConnection, path: Path) -> list[str]:
