@@ -180,6 +180,42 @@ def test_every_resolved_secret_is_hidden_from_output(desk):
     assert desk.redactor.redact(f"{KEY} and tok-93c1f0a7") == "*** and ***"
 
 
+PLAIN_JOB = """
+job: morning
+sites: [boston]
+report: {metrics: [oee], group_by: [machine]}
+window: yesterday
+sinks: [{type: lamp, connection: cellar, colour: red, watts: 5}]
+"""
+
+
+@pytest.mark.row("S51")
+@pytest.mark.parametrize("holder", ["site", "connection", "sink"])
+def test_what_stands_where_a_secret_belongs_is_hidden_whatever_its_variable_is_called(desk, holder):
+    """Neither the names of the variables nor the value look like a secret."""
+    desk.environ |= {"CELLAR": "an open door", "BOSTON": "northern-lights", "WORD": "cold harbour"}
+    if holder == "site":
+        text = SETTINGS.replace("${env:MM_BOSTON_KEY}", "${env:BOSTON}")
+        resolve_settings(desk.check_settings(text), desk.resolver, ["boston"])
+    else:
+        desk.resolve_job(PLAIN_JOB.replace("watts: 5", "watts: 5" + ', code: "${env:WORD}"' * (holder == "sink")))
+    value = {"site": "northern-lights", "connection": "an open door", "sink": "cold harbour"}[holder]
+    assert desk.redactor.redact(f"it is {value}.") == "it is ***."
+
+
+def test_a_connection_may_be_named_by_a_reference(desk):
+    text = JOB.replace("connection: hall", 'connection: "${env:ROOM}"')
+    checked = check_job(read_text(text, "jobs/morning.yaml"), desk.check_settings(), desk.registry)
+    assert checked.problems == ()
+    desk.environ["ROOM"] = "hall"
+    (use,) = desk.resolve_job(text).sinks
+    assert (use.connection_name, use.connection.port) == ("hall", 99)
+    desk.environ["ROOM"] = "hal"
+    assert desk.problems_of(text) == [
+        "jobs/morning.yaml:7:34: sinks[0].connection: mmflow.yaml has no connection 'hal'; did you mean 'hall'?"
+    ]
+
+
 @pytest.mark.row("S51")
 def test_no_secret_shows_in_what_is_resolved(desk):
     settings = resolve_settings(desk.check_settings(), desk.resolver, ["boston"])
