@@ -134,6 +134,13 @@ def test_a_good_job_has_no_problem(settings, registry):
     assert [use.name for use in checked.sinks] == ["csv"]
 
 
+def test_a_sink_with_a_warning_is_still_one_of_the_job(settings, registry):
+    values = GOOD_JOB | {"window": {"last": "3 hours"}, "sinks": [{"type": "csv", "path": "{date}.csv"}]}
+    checked = check_job(read_text(json.dumps(values), "jobs/x.yaml"), settings, registry)
+    assert [(problem.path, problem.severity) for problem in checked.problems] == [("sinks[0].path", "warning")]
+    assert [use.name for use in checked.sinks] == ["csv"]
+
+
 def test_settings_without_sites_are_one_mistake_and_not_one_in_every_job(registry):
     broken = check_settings(read_text("version: 1", "mmflow.yaml"), registry, JOBS, NOW)
     assert [str(problem) for problem in broken.problems] == [

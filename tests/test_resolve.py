@@ -182,6 +182,7 @@ def test_every_resolved_secret_is_hidden_from_output(desk):
 
 PLAIN_JOB = """
 job: morning
+owner: ops@example.com
 sites: [boston]
 report: {metrics: [oee], group_by: [machine]}
 window: yesterday
