@@ -1,4 +1,4 @@
-"""Rules about ``mmflow.yaml``: sites and their calendars, lengths of time."""
+"""Rules about ``mmflow.yaml``: sites and their calendars, the output folder, lengths of time."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Final
 from mmflow.check.faults import Finding, explain_error, show, suggest_reference
 from mmflow.check.layers import EACH
 from mmflow.check.rules.facts import Facts
+from mmflow.check.rules.shifts import SHIFT_RULES
 from mmflow.durations import parse_duration
 from mmflow.errors import UserError
 from mmflow.hosts import check_address
-from mmflow.plant import parse_weekdays
 from mmflow.plant.instants import find_zone, read_day
 
 SITE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
@@ -81,16 +81,6 @@ def check_durations(facts: Facts) -> Iterator[Finding]:
                 yield Finding(path, f"found {show(text)}, {error}")
 
 
-def check_shift_days(facts: Facts) -> Iterator[Finding]:
-    """Expect weekdays, or ranges of them, in shifts."""
-    for place in (("sites", EACH, "shifts", EACH, "days"), ("sites", EACH, "schedules", EACH, "shifts", EACH, "days")):
-        for path, days in (*facts.texts(*place), *facts.texts(*place, EACH)):
-            try:
-                parse_weekdays(days)
-            except UserError as error:
-                yield explain_error(path, error)
-
-
 def check_holidays(facts: Facts) -> Iterator[Finding]:
     """Expect days of the calendar in a list of holidays."""
     for path, day in facts.texts("sites", EACH, "holidays", EACH):
@@ -106,7 +96,7 @@ SITE_RULES: Final = (
     check_zones,
     check_start_of_day,
     check_simulated,
-    check_shift_days,
+    *SHIFT_RULES,
     check_holidays,
     check_durations,
 )
