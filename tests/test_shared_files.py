@@ -66,3 +66,32 @@ def test_rows_of_hours_are_not_replaced_by_windows_that_begin_within_one(desk, s
 )
 def test_full_hours_and_days_may_be_replaced(desk, settings, window, groups, sink):
     assert validate(desk, settings, window, groups, sink) == ["1 job, no problems"]
+
+
+@pytest.mark.parametrize(
+    "window", ["last_shift", "{shift: current}", "{last: 8 hours}", "{last: 23 hours, to_now: true}"]
+)
+@pytest.mark.parametrize("sink", ["type: csv", 'type: jsonl, path: "{first_day}.jsonl"'])
+def test_parts_of_a_day_in_one_file_are_warned_of(desk, window, sink):
+    first, _ = validate(desk, NEW_YORK, window, "machine", sink)
+    path = "{first_day}.jsonl" if "jsonl" in sink else "{job}/{date}.csv"
+    assert first.partition(": warning: ")[2] == (
+        f"sinks[0].path: each part of a day is written to '{path}' anew, and only the last is left; "
+        "add {time}, at which the part begins [one-file-a-day]"
+    )
+
+
+@pytest.mark.parametrize(
+    ("window", "sink"),
+    [
+        ("yesterday", "type: csv"),
+        ("{shift: First, on: yesterday}", "type: csv"),
+        ("{last: 24 hours}", "type: csv"),
+        ("last_shift", 'type: csv, path: "{date} {time}.csv"'),
+        ("last_shift", 'type: csv, path: "{date}/{run}.csv"'),
+        ("last_shift", "type: csv, path: last.csv"),  # meant to hold the latest alone
+        ("last_shift", "type: console"),
+    ],
+)
+def test_whole_days_and_names_that_tell_parts_apart_are_fine(desk, window, sink):
+    assert validate(desk, NEW_YORK, window, "machine", sink) == ["1 job, no problems"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Container, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Final
 
 import msgspec
 
@@ -12,14 +13,19 @@ from mmflow.check.faults import Finding, Owner, explain_error, name_kind, show
 from mmflow.check.fit import explain_misfit
 from mmflow.check.layers import EACH, all_texts, find, find_texts, get
 from mmflow.document import Path, Value
-from mmflow.errors import hint_names, suggest_name
-from mmflow.job import SinkKeys, find_time_group
+from mmflow.errors import UserError, hint_names, suggest_name
+from mmflow.job import SinkKeys, WindowSpec, find_time_group
 from mmflow.options import Options, convert_values
 from mmflow.plugins import Registry
 from mmflow.refs import has_reference
 from mmflow.schema import describe_connection, describe_sink
 from mmflow.secrecy import looks_like_secret
 from mmflow.sinks import COMMON_KEYS, SinkType, find_function
+from mmflow.windows import parts_a_day
+
+# Words of path templates that differ from day to day, and those that differ within a day too.
+DAY_WORDS: Final = ("{date}", "{first_day}", "{last_day}")
+PART_WORDS: Final = ("{time}", "{run}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +77,8 @@ def check_uses(placed: Iterable[Placed], values: Value, connections: Value) -> I
             yield from ask_sink(one, one.use, time_column)
     yield from check_names(values)
     yield from check_files(one for one in placed if one.use)
+    if has_parts_of_days(values):
+        yield from check_day_files(placed)
 
 
 def find_type(block: dict[str, Value], path: Path, registry: Registry) -> tuple[SinkType | None, list[Finding]]:
@@ -182,6 +190,29 @@ def check_files(placed: Iterable[Placed]) -> Iterator[Finding]:
         first = taken.setdefault((one.use and one.use.connection_name, file), one.path)
         if first is not one.path:
             yield Finding((*one.path, "path"), f"sinks[{first[-1]}] writes to {show(file)} too", "choose another path")
+
+
+def has_parts_of_days(values: Value) -> bool:
+    """Tell whether the window of a job is a part of a day; of one that means nothing is said elsewhere."""
+    for _, value in find(values, ("window",)):
+        with suppress(msgspec.ValidationError, UserError):
+            return parts_a_day(value if isinstance(value, str) else convert_values(value, WindowSpec))
+    return False
+
+
+def check_day_files(placed: Iterable[Placed]) -> Iterator[Finding]:
+    """Warn of files named for a day where each holds only a part of it, so that the last of the day is left alone."""
+    for one in placed:
+        file = getattr(one.use and one.use.options, "path", None)
+        if isinstance(file, str) and one.block.get("mode") != "replace_window" and is_named_for_day(file):
+            message = f"each part of a day is written to {show(file)} anew, and only the last is left"
+            hint = "add {time}, at which the part begins"
+            yield Finding((*one.path, "path"), message, hint, severity="warning", id="one-file-a-day")
+
+
+def is_named_for_day(path: str) -> bool:
+    """Tell whether a template names a day, and nothing that tells its parts apart."""
+    return any(word in path for word in DAY_WORDS) and not any(word in path for word in PART_WORDS)
 
 
 def check_connections(values: Value, registry: Registry) -> Iterator[Finding]:

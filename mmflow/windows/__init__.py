@@ -42,12 +42,14 @@ __all__ = [
     "check_key",
     "check_window",
     "earlier_span",
+    "parts_a_day",
     "read_window",
     "resolve_window",
 ]
 
 # A hundred years, in each of the units of ``last``.
 LONGEST: Final = {"hour": 876_600, "day": 36_525, "week": 5_217, "month": 1_200, "quarter": 400, "year": 100}
+HOURS_OF_A_DAY: Final = 24
 SHIFT_SUMMARIES: Final = {
     "current": "the shift running at the slot, to its end",
     "last": "the shift that ended last before the slot",
@@ -90,6 +92,17 @@ def check_window(window: str | WindowSpec, calendar: PlantCalendar, *, machine_g
     words = read_window(window)
     if isinstance(words, ShiftWords):
         words.find_schedule(calendar, machine_groups)
+
+
+def parts_a_day(window: str | WindowSpec) -> bool:
+    """Tell whether one production day has several of these windows, one after the other: its shifts, or some hours.
+
+    Raises :class:`UserError` for what is not understood.
+    """
+    words = read_window(window)
+    if isinstance(words, HourWords):
+        return words.count < HOURS_OF_A_DAY
+    return isinstance(words, ShiftWords) and words.shift in SHIFT_SUMMARIES
 
 
 def read_window(window: str | WindowSpec) -> Words:
