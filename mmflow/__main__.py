@@ -44,12 +44,13 @@ def run_guarded(words: list[str], around: Surroundings) -> int:
     """Run one command; every error becomes redacted text on stderr and the exit code of its kind."""
     from mmflow import errors
     from mmflow.cli import run_command
+    from mmflow.text import show_lines
 
     try:
         code = run_command(words, around)
         around.stdout.flush()
     except errors.MmflowError as error:
-        around.stderr.write(around.redactor.redact(str(error)) + "\n")
+        around.stderr.write(show_lines(around.redactor.redact(str(error))) + "\n")
         return error.exit_code
     except KeyboardInterrupt:
         around.stderr.write("interrupted\n")
@@ -75,11 +76,12 @@ def report_bug(error: Exception, words: list[str], around: Surroundings) -> int:
 
     from mmflow import __version__
     from mmflow.errors import EXIT_BUG
+    from mmflow.text import show_lines
 
     machine = f"Python {platform.python_version()}, {platform.platform()}"
     facts = f"mmflow {__version__}, {machine}\nmmflow {' '.join(words)}\n\n"
     text = around.redactor.redact(facts + "".join(traceback.format_exception(error)))
-    around.stderr.write(around.redactor.redact(f"a bug in mmflow: {type(error).__name__}: {error}\n"))
+    around.stderr.write(show_lines(around.redactor.redact(f"a bug in mmflow: {type(error).__name__}: {error}")) + "\n")
     try:
         with tempfile.NamedTemporaryFile(
             "w", encoding="utf-8", prefix="mmflow-bug-", suffix=".log", delete=False
@@ -87,7 +89,7 @@ def report_bug(error: Exception, words: list[str], around: Surroundings) -> int:
             log.write(text)
         around.stderr.write(f"please report it with {log.name}\n")
     except OSError:  # a full disk, say
-        around.stderr.write(f"please report it with this:\n{text}")
+        around.stderr.write(f"please report it with this:\n{show_lines(text)}")
     return EXIT_BUG
 
 

@@ -11,14 +11,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta
 
+from mmflow.errors import GiveUp
 from mmflow.job import SinkKeys
 from mmflow.options import Options
 from mmflow.table.columns import align_texts, show_cell
+from mmflow.text import show_lines
 
 if TYPE_CHECKING:
     from mmflow.table import Table
@@ -138,6 +140,9 @@ def find_function(reference: Reference) -> Callable[..., Any]:
     return found  # type: ignore[no-any-return]
 
 
+WIDEST_CELL: Final = 40  # places of a terminal
+
+
 class ConsoleOptions(Options):
     """Options of the console sink."""
 
@@ -145,16 +150,20 @@ class ConsoleOptions(Options):
 
 
 def render_console(table: Table, options: ConsoleOptions, run: RunInfo) -> str:
-    """Give the text that the console sink prints: a heading, aligned columns, what was cut off, and the notices."""
+    """Give the text that the console sink prints: a heading, aligned columns, what was cut off, and the notices.
+
+    Cells are cut to :data:`WIDEST_CELL` places.
+    """
     from itertools import chain, islice
 
     shown = chain(islice(table.rows(), options.rows), (row.values for row in table.footer))
     texts = [[show_cell(cell, column) for cell, column in zip(row, table.columns, strict=True)] for row in shown]
     numbers = [column.type in ("number", "integer") for column in table.columns]
-    lines = [f"{run.job}, {run.names['date']}", *align_texts([c.label for c in table.columns], texts, numbers)]
+    aligned = align_texts([column.label for column in table.columns], texts, numbers, widest=WIDEST_CELL)
+    lines = [f"{run.job}, {run.names['date']}", *aligned]
     if (hidden := len(table) - options.rows) > 0:
         lines.append(f"and {hidden} more row{'s' * (hidden != 1)}; 'rows' says how many are printed")
-    lines += [f"note: {notice}" for notice in table.notices]
+    lines += [show_lines(f"note: {notice}") for notice in table.notices]
     return "\n".join(lines) + "\n"
 
 
@@ -163,8 +172,11 @@ def print_table(table: Table, options: ConsoleOptions, run: RunInfo) -> Receipt:
     import sys
 
     encoding = sys.stdout.encoding or "utf-8"
-    sys.stdout.write(render_console(table, options, run).encode(encoding, "replace").decode(encoding))
-    sys.stdout.flush()
+    try:
+        sys.stdout.write(render_console(table, options, run).encode(encoding, "replace").decode(encoding))
+        sys.stdout.flush()
+    except BrokenPipeError as error:  # mmflow run daily | head -1
+        raise GiveUp("the table was not printed: nobody reads the output any more") from error
     return Receipt(rows=len(table))
 
 

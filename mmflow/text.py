@@ -1,4 +1,4 @@
-"""Small text files, read with suspicion: regular, bounded, UTF-8, without characters that nobody can see."""
+"""Text met with suspicion: small files, regular, bounded and UTF-8, and what others send, before it is shown."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ LINE_BREAK: Final = re.compile(r"\r\n|\r|\n")
 _UNSEEN: Final = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]"
 )
+LONGEST_LINE: Final = 2_000
 _WIDE_MARKS: Final = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
 _NO_BLOCK: Final = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
@@ -80,6 +81,23 @@ def find_unseen(text: str) -> tuple[int, str] | None:
         return None
     unnamed = "control character" if unicodedata.category(found[0]) == "Cc" else "not a character"
     return found.start(), f"U+{ord(found[0]):04X} ({unicodedata.name(found[0], unnamed).lower()})"
+
+
+def show_text(text: str) -> str:
+    """Replace what a terminal would obey or hide: line breaks, escape sequences, marks that turn the direction."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+def show_lines(text: str) -> str:
+    """Make a message fit to be shown: its line breaks stay, and a line that somebody made endless is cut."""
+    return "\n".join(_cut_line(show_text(line)) for line in text.expandtabs().split("\n"))
+
+
+def _cut_line(line: str) -> str:
+    over = len(line) - LONGEST_LINE
+    return line if over <= 0 else f"{line[:LONGEST_LINE]}… ({over} characters more)"
 
 
 def locate(text: str, index: int) -> Position:

@@ -10,8 +10,9 @@ from mmflow.options import convert_values
 from mmflow.plugins import load
 from mmflow.sinks import SinkType, find_function
 from mmflow.table import Column, FooterRow, make_table
-from mmflow.table.columns import align_texts, measure_text, show_cell, show_number, show_text
+from mmflow.table.columns import align_texts, measure_text, show_cell, show_number
 from mmflow.testing.deliveries import DAY, DOWN, HOUR, MACHINE, PARTS, make_run
+from mmflow.text import show_text
 
 
 @pytest.fixture
@@ -71,6 +72,19 @@ def test_terminal_does_not_obey_what_data_holds(print_rows):
     assert len(text.splitlines()) == 4
 
 
+def test_a_notice_does_not_steer_the_terminal_either(print_rows):
+    _, text = print_rows([], notices=["sent columns that nobody asked for: x\x1b[2J\r" + "y" * 40_000])
+    assert not {"\x1b", "\r"} & set(text)
+    assert len(text) < 3_000
+
+
+def test_one_endless_name_does_not_push_the_numbers_away(print_rows):
+    _, text = print_rows([(date(2026, 11, 21), "N" * 40_000, 1.0, 1.0), (date(2026, 11, 21), "Haas 1", 2.0, 1.0)])
+    lines = text.splitlines()
+    assert lines[3].split() == ["2026-11-21", "N" * 39 + "…", "1", "1.0"]
+    assert max(map(len, lines)) < 90
+
+
 @pytest.mark.parametrize(
     ("cell", "column", "text"),
     [
@@ -98,11 +112,14 @@ def test_numbers_never_have_an_exponent_and_keep_nine_decimals(number):
     assert float(text) == pytest.approx(number, abs=1e-9, rel=1e-12)
 
 
-@given(st.lists(st.lists(st.text(), min_size=2, max_size=2)))
-def test_columns_stand_under_each_other_whatever_the_texts_hold(rows):
-    lines = list(align_texts(["name", "|"], [[show_text(left), "|"] for left, _ in rows], [False, False]))
+@given(st.lists(st.lists(st.text(), min_size=2, max_size=2)), st.integers(4, 30))
+def test_columns_stand_under_each_other_whatever_the_texts_hold(rows, widest):
+    lines = list(
+        align_texts(["name", "|"], [[show_text(left), "|"] for left, _ in rows], [False, False], widest=widest)
+    )
     assert len({measure_text(line.rpartition("|")[0]) for line in [lines[0], *lines[2:]]}) == 1
     assert len(lines) == len(rows) + 2
+    assert max(map(measure_text, lines)) <= widest + len("  |")
 
 
 def test_wide_characters_take_two_places_and_marks_none():

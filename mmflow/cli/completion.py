@@ -31,5 +31,5 @@ def run(args: argparse.Namespace) -> int:
     if out.as_json:
         out.data({"shell": args.shell, "code": code})
     else:
-        out.line(code)
+        out.copy(code)
     return 0

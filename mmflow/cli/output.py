@@ -8,17 +8,20 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from io import TextIOWrapper
 from threading import Lock
-from typing import TextIO
+from typing import Final, TextIO
 
 import msgspec
 
 from mmflow.document import change_texts
 from mmflow.refs import Redactor
 from mmflow.table.columns import align_texts
+from mmflow.text import show_lines, show_text
+
+WIDEST_CELL: Final = 200  # places of a terminal
 
 
 class Output:
-    """The one place where a command writes, from any thread; what it prints carries no secret."""
+    """The one place where a command writes, from any thread; that carries no secret and steers no terminal."""
 
     def __init__(self, stdout: TextIO, stderr: TextIO, redactor: Redactor, *, as_json: bool) -> None:
         self.as_json = as_json
@@ -30,11 +33,17 @@ class Output:
 
     def line(self, text: str = "") -> None:
         """Print a line for a person."""
-        self._write(self._stdout, self._redactor.redact(text))
+        self._write(self._stdout, show_lines(self._redactor.redact(text)))
+
+    def copy(self, text: str) -> None:
+        """Print what is meant for a file or another program as it is; a terminal is told nothing by it."""
+        redacted = self._redactor.redact(text)
+        shown = map(show_text, redacted.expandtabs().splitlines()) if self._stdout.isatty() else [redacted]
+        self._write(self._stdout, "\n".join(shown))
 
     def note(self, text: str) -> None:
         """Print a line to stderr: warnings and what is going on."""
-        self._write(self._stderr, self._redactor.redact(text))
+        self._write(self._stderr, show_lines(self._redactor.redact(text)))
 
     def data(self, document: object) -> None:
         """Print one JSON document, in UTF-8 whatever the terminal is set to; times are ISO 8601 with offset."""
@@ -52,7 +61,7 @@ class Output:
             for place in range(len(headings))
         ]
         texts = [["" if cell is None else str(cell) for cell in row] for row in listed]
-        for text in align_texts(headings, texts, right):
+        for text in align_texts(headings, texts, right, widest=WIDEST_CELL):
             self.line(text)
 
     def progress(self, text: str) -> None:
@@ -61,7 +70,7 @@ class Output:
             return
         with self._lock:
             self._clear_progress()
-            self._stderr.write(self._redactor.redact(text))
+            self._stderr.write(show_text(self._redactor.redact(text)))
             self._stderr.flush()
             self._pending = bool(text)
 

@@ -86,7 +86,7 @@ def show_report(out: Output, report: Report, shown: str) -> None:
     if out.as_json:
         out.data(table_document(report.table))
     else:
-        out.line(shown.rstrip("\n"))
+        out.copy(shown.rstrip("\n"))
     for reason in report.verdict.reasons:
         out.note(f"{report.verdict.state}: {reason}")
 

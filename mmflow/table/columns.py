@@ -8,23 +8,38 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from mmflow.text import show_text
+
 if TYPE_CHECKING:
     from mmflow.table import Cell, Column
 
 GAP = "  "
 
 
-def align_texts(headings: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[bool]) -> Iterator[str]:
+def align_texts(
+    headings: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[bool], *, widest: int
+) -> Iterator[str]:
     """Give a heading line, a rule, and a line for each row, without trailing blanks.
 
-    ``right`` says for each column whether it is bound to the right, as numbers are.
+    ``right`` says for each column whether it is bound to the right, as numbers are. A text that takes more than
+    ``widest`` places is cut and ends in ``…``, since it would push all others away.
     """
-    listed = [[show_text(cell) for cell in row] for row in (headings, *rows)]
+    listed = [[cut_text(show_text(cell), widest) for cell in row] for row in (headings, *rows)]
     widths = [max(map(measure_text, column)) for column in zip(*listed, strict=True)]
     listed.insert(1, ["-" * width for width in widths])
     for row in listed:
         padded = (pad_text(cell, width, bound) for cell, width, bound in zip(row, widths, right, strict=True))
         yield GAP.join(padded).rstrip()
+
+
+def cut_text(text: str, widest: int) -> str:
+    """Give the part of a text that takes at most ``widest`` places of a terminal, with its last one as ``…``."""
+    if measure_text(text) <= widest:
+        return text
+    end = widest - 1
+    while measure_text(text[:end]) >= widest:
+        end -= 1
+    return text[:end] + "…"
 
 
 def pad_text(text: str, width: int, right: bool) -> str:
@@ -39,15 +54,6 @@ def measure_text(text: str) -> int:
         return len(text)
     wide = sum(unicodedata.east_asian_width(char) in "WF" for char in text)
     return len(text) + wide - sum(unicodedata.combining(char) > 0 for char in text)
-
-
-def show_text(text: str) -> str:
-    """Replace what a terminal would obey or hide: line breaks, escape sequences, marks that turn the direction."""
-    return (
-        text
-        if text.isprintable()
-        else "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
-    )
 
 
 def show_cell(cell: Cell, column: Column) -> str:

@@ -1,0 +1,62 @@
+"""Commands print what others sent so that no terminal obeys it, and cut what has no end."""
+
+import io
+
+import pytest
+
+from mmflow.cli.output import Output
+from mmflow.refs import Redactor
+from mmflow.text import LONGEST_LINE
+
+ESCAPE = "\x1b[2J\x1b]0;title\x07"
+
+
+class Terminal(io.StringIO):
+    """A stream that says that it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def terminal():
+    return Terminal()
+
+
+@pytest.fixture
+def out(terminal):
+    return Output(terminal, terminal, Redactor(), as_json=False)
+
+
+@pytest.mark.parametrize("way", ["line", "note", "copy", "progress"])
+def test_nothing_that_is_printed_steers_the_terminal(out, terminal, way):
+    getattr(out, way)(f"held: machine {ESCAPE}\rM1\x9b5m\u202e")
+    assert "held: machine \N{REPLACEMENT CHARACTER}[2J" in terminal.getvalue()
+    assert not {"\x1b", "\x07", "\r", "\x9b", "\u202e"} & set(terminal.getvalue())
+
+
+@pytest.mark.parametrize("way", ["line", "note"])
+def test_an_endless_line_is_cut_and_the_others_stay(out, terminal, way):
+    getattr(out, way)("first\n" + "N" * 40_000 + "\nlast")
+    first, endless, last = terminal.getvalue().splitlines()
+    assert (first, last) == ("first", "last")
+    assert endless == "N" * LONGEST_LINE + f"… ({40_000 - LONGEST_LINE} characters more)"
+
+
+def test_a_table_is_not_widened_by_one_cell(out, terminal):
+    out.table(("name", "id"), [("N" * 40_000, "a-1"), ("Haas 1", "b-2")])
+    assert max(map(len, terminal.getvalue().splitlines())) < 250
+    assert "a-1" in terminal.getvalue()
+
+
+def test_a_copy_for_a_file_is_left_as_it_is():
+    piped = io.StringIO()
+    text = "\ufeffday,note\r\n2026-11-21,tab\there\r\n" + "N" * 40_000
+    Output(piped, piped, Redactor(), as_json=False).copy(text)
+    assert piped.getvalue() == text + "\n"
+
+
+def test_an_error_that_ends_a_command_steers_no_terminal_either(desk):
+    done = desk.mmflow("run", "daily", "--root", f"nowhere{ESCAPE}")
+    assert done.code == 2
+    assert "nowhere\N{REPLACEMENT CHARACTER}[2J" in done.err
