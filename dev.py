@@ -17,6 +17,9 @@ from typing import NamedTuple
 HERE = Path(__file__).resolve().parent
 VENV = HERE / ".venv"
 BIN = VENV / ("Scripts" if sys.platform == "win32" else "bin")
+UNFINISHED = (
+    HERE / ".venv-unfinished"
+)  # there while the environment is being made: one that was interrupted is made anew
 PYTHON = BIN / ("python.exe" if sys.platform == "win32" else "python")
 PROJECTS = [HERE / "pyproject.toml", *sorted((HERE / "plugins").glob("*/pyproject.toml"))]
 
@@ -38,7 +41,7 @@ def run(*words: str | Path) -> None:
 
 def prepare(stages: tuple[str, ...]) -> None:
     """Make the environment, and install each stage that is not there or whose pyproject.toml files have changed."""
-    if not PYTHON.exists():
+    if UNFINISHED.exists() or not PYTHON.exists():
         print("setting up .venv (once, about a minute) ...", flush=True)
         make_environment()
     for stage in stages:
@@ -51,10 +54,12 @@ def prepare(stages: tuple[str, ...]) -> None:
 
 def make_environment() -> None:
     """Make an empty environment with pip in it."""
+    UNFINISHED.touch()
     try:
         venv.create(VENV, with_pip=True, clear=True)
     except subprocess.CalledProcessError:
         sys.exit("this Python cannot make environments with pip; on Debian and Ubuntu: apt install python3-venv")
+    UNFINISHED.unlink()
 
 
 def fingerprint() -> str:

@@ -14,7 +14,6 @@ TIME_GROUPS = ("hour", "day", "week", "month", "quarter")  # the groups that pla
 COMPARED = ("previous", "change")  # what a comparison adds to a number, as <name>_previous and <name>_change
 ROW_BOUND = re.compile(r"\s*(>=|<=|>|<|=)\s*(\d{1,9})\s*", re.ASCII)  # what a check of the rows may say
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$(?!\n)", description="Small letters, digits, - and _.")]
-Count = Annotated[int, Meta(ge=1)]
 
 
 def find_time_group(groups: Iterable[str]) -> str:

@@ -3,7 +3,10 @@
 import re
 import subprocess
 import sys
+import venv
 from pathlib import Path
+
+import pytest
 
 import dev
 
@@ -27,6 +30,29 @@ def test_commands_are_listed_with_what_they_do():
 def test_demo_does_not_wait_for_tools():
     assert dev.COMMANDS["demo"].stages == ("mmflow",)
     assert {stage for command in dev.COMMANDS.values() for stage in command.stages} == set(dev.STAGES)
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt(), subprocess.CalledProcessError(1, "ensurepip")])
+def test_environment_that_was_not_finished_is_made_anew(tmp_path, monkeypatch, end):
+    monkeypatch.setattr(dev, "VENV", tmp_path / ".venv")
+    monkeypatch.setattr(dev, "PYTHON", tmp_path / ".venv" / "python")
+    monkeypatch.setattr(dev, "UNFINISHED", tmp_path / ".venv-unfinished")
+    made = []
+
+    def create(folder, *, with_pip, clear):
+        made.append((folder, with_pip, clear))
+        folder.mkdir(exist_ok=True)
+        dev.PYTHON.touch()
+        if len(made) == 1:
+            raise end
+
+    monkeypatch.setattr(venv, "create", create)
+    with pytest.raises((KeyboardInterrupt, SystemExit)):
+        dev.prepare(())
+    dev.prepare(())
+    dev.prepare(())
+    assert made == [(tmp_path / ".venv", True, True)] * 2
+    assert [path.name for path in tmp_path.iterdir()] == [".venv"]
 
 
 def test_every_package_of_the_project_is_installed_in_place():

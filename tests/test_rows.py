@@ -47,3 +47,13 @@ def test_rows_and_tests_are_held_to_each_other(tmp_path, rows, holds, words, cod
     assert found == code, out
     assert said in out
     assert said or "rows" not in out
+
+
+def test_a_page_that_is_not_there_is_not_taken_for_one_without_rows(tmp_path):
+    (tmp_path / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
+    (tmp_path / "test_it.py").write_text("def test_it():\n    pass\n", encoding="utf-8")
+    shutil.copy(ROOT / "conftest.py", tmp_path)
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode != 0
+    assert "reliability.md" in done.stdout + done.stderr

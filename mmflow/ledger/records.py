@@ -12,7 +12,6 @@ from mmflow.windows import Span
 
 SiteSpans = tuple[tuple[str, Span], ...]
 SlotKind = Literal["schedule", "manual", "backfill"]
-SlotState = Literal["due", "running", "done", "failed", "skipped", "expired"]
 RunState = Literal["running", "ok", "degraded", "held", "failed"]
 DeliveryState = Literal[
     "pending", "running", "retrying", "unknown", "done", "failed", "skipped", "superseded", "quarantined"
@@ -42,9 +41,9 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """One execution for one slot. ``slot`` is the due instant; times are UTC; ``rows`` is None until it is known.
 
-    ``spans`` are the spans each site was asked for, ``extracted`` is when the answers were complete, ``snapshot`` is
-    the path of the stored table, relative to the root, empty when there is none (any more). ``missing`` holds the sites
-    that are not in the table, each with the reason.
+    ``spans`` are the spans each site was asked for, ``extracted`` is just before the first question, so that no figure
+    is older, ``snapshot`` is the path of the stored table, relative to the root, empty when there is none (any more).
+    ``missing`` holds the sites that are not in the table, each with the reason.
     """
 
     id: str

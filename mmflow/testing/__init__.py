@@ -1,1 +1,1 @@
-"""For those who write plugins: what a sink is handed, made by hand, and the checks every sink has to pass."""
+"""For those who write plugins: what a sink is handed, made by hand."""
