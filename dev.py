@@ -17,9 +17,7 @@ from typing import NamedTuple
 HERE = Path(__file__).resolve().parent
 VENV = HERE / ".venv"
 BIN = VENV / ("Scripts" if sys.platform == "win32" else "bin")
-UNFINISHED = (
-    HERE / ".venv-unfinished"
-)  # there while the environment is being made: one that was interrupted is made anew
+UNFINISHED = HERE / ".venv-unfinished"  # there until the environment is made, so that one half made is made anew
 PYTHON = BIN / ("python.exe" if sys.platform == "win32" else "python")
 PROJECTS = [HERE / "pyproject.toml", *sorted((HERE / "plugins").glob("*/pyproject.toml"))]
 

@@ -78,7 +78,8 @@ def replace_file(path: Path, mode: int) -> Iterator[Draft]:
     nothing is left beside it; what a killed process left is swept an hour later by the next that writes to the folder.
     ``mode`` holds the permissions of the file. A failure of the system, also inside the block, becomes
     :class:`TryLater` (disk full, open in another program) or :class:`GiveUp` (no permission, read-only, a folder in the
-    way), with the path and the system's name of the error.
+    way), with the path and the system's name of the error. :class:`Unknown` says that the new file is in its place and
+    the disk does not confirm that it will stay.
     """
     with explain_errors(path):
         check_target(path)
