@@ -15,11 +15,11 @@ from mmflow.windows.spans import Earlier, Moment, Span, show_day, show_days, spa
 # Within so many days a weekly schedule shows each of its shifts: also one of today's that has not ended yet, and one
 # that a change of the clocks swallowed a week ago.
 NEAR: Final = 15
-# How many days before to look, of which the first that has the shift is taken, and how that is called.
-BACK: Final[Mapping[Earlier, tuple[Sequence[int], str]]] = {
-    "previous": (range(1, NEAR), "the same shift on the latest day before"),
-    "same_weekday": (range(7, 22, 7), "the same shift a week earlier"),
-    "last_year": (range(364, 379, 7), "the same shift 52 weeks earlier"),
+# How many days before to look, of which the first that has the shift is taken, how that is called, and those days.
+BACK: Final[Mapping[Earlier, tuple[Sequence[int], str, str]]] = {
+    "previous": (range(1, NEAR), "the same shift on the latest day before", "in the fortnight"),
+    "same_weekday": (range(7, 22, 7), "the same shift a week earlier", "a week, two or three"),
+    "last_year": (range(364, 379, 7), "the same shift 52 weeks earlier", "52, 53 or 54 weeks"),
 }
 
 
@@ -47,10 +47,14 @@ class ShiftWords:
     def earlier(self, moment: Moment, to: Earlier) -> Span:
         """Give the shift of the same name a day, a week or 52 weeks before, or on the next earlier day that has it."""
         shift = self.find_shift(moment)
-        steps, why = BACK[to]
-        days = (shift.day - timedelta(days=step) for step in steps)
-        found = (near for day in days for near in moment.calendar.shifts_on(day, shift.schedule))
-        return span_shift(moment.calendar, next(near for near in found if near.name == shift.name), why)
+        steps, why, days = BACK[to]
+        back = (shift.day - timedelta(days=step) for step in steps)
+        found = (near for day in back for near in moment.calendar.shifts_on(day, shift.schedule))
+        before = next((near for near in found if near.name == shift.name), None)
+        if before is None:  # clock changes move a shift to another production day
+            place = f"at site {moment.calendar.name} {days} before {show_day(shift.day)}"
+            raise NoShift(f"no shift {shift.name!r} starts {place}; compare it with previous")
+        return span_shift(moment.calendar, before, why)
 
     def find_schedule(self, calendar: PlantCalendar, machine_groups: Sequence[str]) -> ShiftSchedule:
         """Give the schedule that is meant; raises :class:`UserError` when it, or its shift, does not exist."""
