@@ -24,6 +24,7 @@ from mmflow.errors import (
     Held,
     MmflowError,
     ProblemsError,
+    RunError,
     StateError,
     UserError,
     suggest_name,
@@ -48,8 +49,7 @@ from mmflow.windows import Span
 log = logging.getLogger(__name__)
 
 RUN_TIME: Final = "%Y%m%dT%H%M%S"
-# What needs no more work; "skipped" is left over when a held report is released to some of its sinks only.
-SETTLED: Final = frozenset({"done", "superseded", "skipped"})
+SETTLED: Final = frozenset({"done", "superseded"})  # what needs no more work
 
 
 def say_nothing(text: str) -> None:
@@ -104,10 +104,11 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How a run ended, as the ledger has it."""
+    """How a run ended, as the ledger has it, and what ended it before its time, when something did."""
 
     run: Run
     deliveries: Sequence[Delivery]
+    cause: RunError | UserError | None = None
 
 
 def plan_job(engine: Engine, job: Job, order: Order) -> Plan:
@@ -136,19 +137,25 @@ def make_report(engine: Engine, checked: CheckedJob, plan: Plan, folder: Path, s
 
 
 def run_job(engine: Engine, checked: CheckedJob, order: Order) -> Result:
-    """Execute a job for one slot and record it; what goes wrong is in the ledger before it is raised.
+    """Execute a job for one slot and record it.
 
-    Raises :class:`Held` when the gate stopped the report, and the errors of the steps. A sink that fails raises
-    nothing: its delivery says so, and the run is ``failed`` or, when the sink is not required, ``degraded``.
+    What the steps raise ends the run, is on record and becomes the result's ``cause``; it is a :class:`Held` when the
+    gate stopped the report. A sink that fails is no cause: its delivery says so, and the run is ``failed`` or, when the
+    sink is not required, ``degraded``. Raises :class:`UserError` for an unknown sink and :class:`StateError` when the
+    job is running already or the ledger cannot be used.
     """
     uses = choose_sinks(checked.sinks, order.sinks)
     run = name_run(engine.clock.now())
     with JobLock(engine.state / "locks", checked.job.job), engine.open_ledger() as ledger:
         sweep(engine, ledger)
         ledger.begin_run(run, checked.job.job, order.slot, order.kind)
-        with record_failure(engine, ledger, run):
-            execute(engine, checked, uses, order, run, ledger)
-        return give_result(ledger, run)
+        cause = None
+        try:
+            with record_failure(engine, ledger, run):
+                execute(engine, checked, uses, order, run, ledger)
+        except (RunError, UserError) as error:
+            cause = error
+        return Result(ledger.read_run(run), ledger.deliveries(run), cause)
 
 
 @contextmanager
@@ -212,14 +219,14 @@ def resend_run(engine: Engine, checked: CheckedJob, run: str, sinks: frozenset[s
     with JobLock(engine.state / "locks", checked.job.job), engine.open_ledger() as ledger:
         known = ledger.read_run(run)
         table = open_snapshot(engine, known)
-        done = {delivery.sink for delivery in ledger.deliveries(run) if delivery.state in ("done", "superseded")}
+        done = {delivery.sink for delivery in ledger.deliveries(run) if delivery.state in SETTLED}
         uses = [use for use in choose_sinks(checked.sinks, sinks) if not (failed and use.name in done)]
         if not uses:
             raise UserError(f"nothing of run {run} is left to send: every delivery is done")
         ledger.begin_resend(run, known.job, list_deliveries(uses, known.job, known.slot, known.spans))
         with record_failure(engine, ledger, run):
             deliver_run(engine, checked, uses, run, table, ledger)
-        return give_result(ledger, run)
+        return Result(ledger.read_run(run), ledger.deliveries(run))
 
 
 def list_deliveries(
@@ -267,12 +274,15 @@ def choose_sinks(uses: Sequence[SinkUse], names: frozenset[str] | None) -> list[
 
 
 def judge_run(deliveries: Sequence[Delivery], uses: Sequence[SinkUse], lacks: Sequence[str]) -> tuple[RunState, str]:
-    """Say what a run is: ok only when every required delivery is settled and its readers do without nothing."""
+    """Say what a run is: ok only when every required delivery is settled and its readers do without nothing.
+
+    It is held as long as a required sink has not got it and that is only because nobody sent it there.
+    """
     required = {use.name for use in uses if use.required}
     bad = [delivery for delivery in deliveries if delivery.state not in SETTLED]
     errors = [f"{delivery.sink}: {delivery.error or delivery.state}" for delivery in bad]
-    if any(delivery.sink in required for delivery in bad):
-        return "failed", "; ".join(errors)
+    if states := {delivery.state for delivery in bad if delivery.sink in required}:
+        return "held" if states == {"skipped"} else "failed", "; ".join(errors)
     return ("degraded", "; ".join([*lacks, *errors])) if bad or lacks else ("ok", "")
 
 
@@ -284,11 +294,6 @@ def destination(engine: Engine, checked: CheckedJob) -> Destination:
         output_mode=int(engine.settings.output_mode, 8),
         job_folder=(engine.root / checked.document.name).parent,
     )
-
-
-def give_result(ledger: Ledger, run: str) -> Result:
-    """Read back what was recorded."""
-    return Result(ledger.read_run(run), ledger.deliveries(run))
 
 
 def name_run(now: datetime) -> str:

@@ -85,7 +85,7 @@ def test_an_answer_that_cannot_be_trusted_fails_the_run_before_any_sink(stage, f
     assert len(stage.simulator.requests) - seen == asked
     run = last_run(stage)
     assert (run["state"], run["error"]) == ("failed", done.err.rstrip("\n"))
-    assert [(d["state"], d["error"]) for d in run["deliveries"]] == [("skipped", "the run failed")]
+    assert [(d["state"], d["error"]) for d in run["deliveries"]] == [("failed", "the run failed")]
     assert stage.text("out/daily.csv") == before
     assert [path.name for path in (stage.root / "out").iterdir()] == ["daily.csv"]
 

@@ -235,7 +235,7 @@ def test_ctrl_c_ends_a_run_soon_and_is_on_record(slow_run):
     assert (process.returncode, said) == (130, "interrupted\n")
     (run,) = desk.mmflow("runs", "--json").data["runs"]
     assert (run["state"], run["error"]) == ("failed", "interrupted")
-    assert {delivery["state"] for delivery in run["deliveries"]} == {"skipped"}
+    assert {delivery["state"] for delivery in run["deliveries"]} == {"failed"}
     assert not (desk.root / "out").exists()
 
 

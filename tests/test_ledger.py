@@ -1,16 +1,19 @@
 """The ledger: what was begun is finished or explained, and a stale worker cannot commit."""
 
+import errno
+import os
 import sqlite3
 import stat
 import subprocess
 import sys
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
 from mmflow.clock import FixedClock
 from mmflow.errors import StateError, UserError
-from mmflow.ledger import JobLock, Ledger
+from mmflow.ledger import JobLock, Ledger, lock, store
 from mmflow.ledger.migrations import MIGRATIONS
 from mmflow.sinks import Receipt
 from mmflow.windows import Span
@@ -146,7 +149,7 @@ def test_what_was_under_way_when_a_run_ended_is_unknown_and_what_waited_for_a_re
     ledger.finish_run("r1", "failed", error="interrupted")
     assert {d.sink: (d.state, d.error) for d in ledger.deliveries("r1")} == {
         "csv": ("unknown", "the run failed"),
-        "mail": ("skipped", "the run failed"),
+        "mail": ("failed", "the run failed"),
         "sql": ("failed", "it is locked"),
     }
 
@@ -188,16 +191,159 @@ def test_a_folder_that_is_a_file_is_a_clear_error_for_ledger_and_lock(tmp_path, 
         pass
 
 
+def change_ledger(path, *statements):
+    """Do to a ledger what another version of mmflow, or somebody else, did."""
+    with closing(sqlite3.connect(path)) as connection:
+        for statement in statements:
+            connection.execute(statement)
+        connection.commit()
+
+
 @pytest.mark.row("R26")
-def test_a_ledger_of_a_newer_version_is_refused(tmp_path, clock):
+def test_a_ledger_of_a_newer_version_is_refused(desk):
+    path = desk.root / ".mmflow" / "ledger.sqlite"
+    Ledger.open(path, desk.clock).close()
+    change_ledger(
+        path,
+        f"UPDATE meta SET value = '{len(MIGRATIONS) + 1}' WHERE key = 'schema_version'",
+        "UPDATE meta SET value = '9.8.7' WHERE key = 'written_by'",
+    )
+    before = path.read_bytes()
+    done = desk.mmflow("runs")
+    assert done.code == 4
+    assert "was written by a newer mmflow (9.8.7); this is " in done.err
+    assert path.read_bytes() == before
+
+
+def test_a_ledger_is_copied_before_it_is_brought_up_to_date(tmp_path, clock, monkeypatch):
     path = tmp_path / "ledger.sqlite"
-    Ledger.open(path, clock).close()
-    connection = sqlite3.connect(path)
-    connection.execute("UPDATE meta SET value = ? WHERE key = 'schema_version'", (str(len(MIGRATIONS) + 1),))
-    connection.commit()
-    connection.close()
+    with Ledger.open(path, clock) as old:
+        begin(old)
+    monkeypatch.setattr(store, "MIGRATIONS", (*MIGRATIONS, ("ALTER TABLE run ADD COLUMN mood TEXT",)))
+    with Ledger.open(path, clock) as new:
+        assert new.read_run("r1").job == "daily"
+    assert list(tmp_path.glob("*.backup")) == [tmp_path / f"ledger.v{len(MIGRATIONS)}.backup"]
+    monkeypatch.undo()
+    with Ledger.open(tmp_path / f"ledger.v{len(MIGRATIONS)}.backup", clock) as kept:
+        assert kept.read_run("r1").job == "daily"
     with pytest.raises(StateError, match="newer mmflow"):
         Ledger.open(path, clock)
+
+
+def test_a_commit_is_on_disk_before_it_counts(ledger):
+    full = 2
+    assert ledger._do("PRAGMA synchronous").fetchone() == (full,)
+
+
+@pytest.mark.row("R23")
+def test_a_ledger_with_an_overwritten_page_is_refused_and_left_as_it_is(tmp_path, clock):
+    path = tmp_path / "ledger.sqlite"
+    with Ledger.open(path, clock) as ledger:
+        for number in range(40):
+            begin(ledger, f"r{number}", slot=SLOT + timedelta(minutes=number))
+    whole = path.read_bytes()
+    broken = whole[:-4096] + b"\xff" * 4096
+    path.write_bytes(broken)
+    Ledger.open(path, clock).close()  # the pages have been looked at today
+    left = path.with_name("ledger.sqlite-wal")
+    left.touch()  # as a process leaves it that was killed
+    with pytest.raises(StateError, match="is damaged; put a backup in its place"):
+        Ledger.open(path, clock)
+    left.unlink(missing_ok=True)
+    clock.sleep(86400)
+    with pytest.raises(StateError, match="is damaged; put a backup in its place"):
+        Ledger.open(path, clock)
+    assert path.read_bytes() == broken
+    path.write_bytes(whole)
+    with Ledger.open(path, clock) as mended:
+        assert len(mended.runs(limit=99)) == 40
+
+
+def test_who_only_looks_leaves_nothing_behind(desk):
+    desk.job("""
+        job: daily
+        report: {metrics: [goodParts]}
+        window: yesterday
+        sinks: [{type: csv}]
+    """)
+    assert desk.mmflow("runs", "--json").data == {"runs": []}
+    assert desk.mmflow("jobs", "--json").data["jobs"][0]["last"] == ""
+    for words in (("runs", "show", "nope"), ("resend", "nope")):
+        done = desk.mmflow(*words)
+        assert (done.code, done.err) == (2, "there is no run 'nope'; 'mmflow runs' lists them\n")
+    assert not (desk.root / ".mmflow").exists()
+    (desk.root / ".mmflow").mkdir()
+    assert desk.mmflow("runs").code == 0
+    assert list((desk.root / ".mmflow").iterdir()) == []
+
+
+def test_runs_of_a_job_that_neither_ran_nor_exists_are_asked_for_by_mistake(desk):
+    desk.job("""
+        job: daily
+        report: {metrics: [goodParts]}
+        window: yesterday
+        sinks: [{type: csv}]
+    """)
+    assert desk.mmflow("runs", "--job", "daily", "--json").data == {"runs": []}
+    done = desk.mmflow("runs", "--job", "dayly")
+    assert (done.code, "there is no job 'dayly'" in done.err, "did you mean 'daily'?" in done.err) == (2, True, True)
+
+
+@pytest.mark.parametrize("count", ["0", "-1", "many", "1.5", "9" * 30])
+def test_a_number_of_runs_is_a_whole_number_from_1(desk, capsys, count):
+    with pytest.raises(SystemExit) as ended:
+        desk.mmflow("runs", "-n", count)
+    assert ended.value.code == 2
+    assert "expected a whole number from 1" in capsys.readouterr().err
+
+
+def test_the_receipt_that_a_sink_is_shown_is_that_of_the_latest_generation(ledger, clock):
+    for number, run in enumerate(("r1", "r2", "r3"), 1):
+        begin(ledger, run)
+        ledger.commit_delivery(ledger.take_delivery(run, "csv"), "done", receipt=Receipt(rows=number))
+        clock.sleep(1)
+    assert ledger.last_receipt("k-csv") == Receipt(rows=3)
+
+
+def slots(ledger):
+    return ledger._do("SELECT state, reason FROM slot ORDER BY due").fetchall()
+
+
+def test_a_slot_ends_as_its_run_does(ledger):
+    for number, ended in enumerate((("ok", {}), ("ok", {"skipped": "no rows"}), ("failed", {"error": "no key"}))):
+        begin(ledger, f"r{number}", slot=SLOT + timedelta(days=number))
+        ledger.finish_run(f"r{number}", ended[0], **ended[1])
+    begin(ledger, "left", slot=SLOT + timedelta(days=8))
+    begin(ledger, "next", slot=SLOT + timedelta(days=9))
+    assert slots(ledger) == [
+        ("done", ""),
+        ("skipped", "no rows"),
+        ("failed", "no key"),
+        ("failed", "the process ended before the run did"),
+        ("running", ""),
+    ]
+
+
+def test_slots_go_with_the_last_of_their_runs(ledger, clock):
+    begin(ledger)
+    ledger.finish_run("r1", "ok")
+    clock.sleep(86400)
+    begin(ledger, "r2", slot=SLOT + timedelta(days=1))
+    ledger.forget_before(clock.now(), clock.now())
+    assert slots(ledger) == [("running", "")]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows locks bytes, not files")
+def test_a_disk_without_locks_is_not_taken_for_another_runner(tmp_path, monkeypatch):
+    def refuse(handle):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(lock, "lock_file", refuse)
+    with (
+        pytest.raises(StateError, match=r"daily\.lock cannot be locked: .*No locks available"),
+        JobLock(tmp_path, "daily"),
+    ):
+        pass
 
 
 @pytest.mark.row("R23")

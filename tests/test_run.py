@@ -92,13 +92,42 @@ HELD = JOB + '    checks: [{rows: ">= 1000"}]\n'
 def test_a_held_report_reaches_nobody_and_says_why(desk):
     desk.job(HELD)
     done = desk.mmflow("run", "daily")
-    assert done.code == 1
-    assert done.err.startswith("held: ")
-    assert "59 rows" in done.err
+    said = "held: the report has 59 rows, expected >= 1000"
+    assert (done.code, done.err) == (1, f"{said}\n")
     assert not (desk.root / "out").exists()
     run = desk.mmflow("runs", "--json").data["runs"][0]
-    assert (run["state"], run["deliveries"][0]["state"]) == ("held", "skipped")
-    assert "1000" in run["error"]
+    assert (run["state"], run["deliveries"][0]["state"], run["error"]) == ("held", "skipped", said)
+    release = f"  'mmflow resend {run['run']}' delivers it all the same"
+    assert done.out.splitlines() == [
+        f"daily: held, 59 rows  (run {run['run']})",
+        "  boston: 2026-11-21 06:00 to 2026-11-22 06:00 America/New_York, 24 h",
+        "  csv: skipped, the run was held",
+        release,
+    ]
+    assert desk.mmflow("runs", "show", run["run"]).out.splitlines()[-2:] == [f"  {said}", release]
+
+
+def test_a_run_that_ended_before_its_time_is_shown_as_json_too(stormy_desk):
+    stormy_desk.job(HELD)
+    held = stormy_desk.mmflow("run", "daily", "--json")
+    assert (held.code, held.data["state"]) == (1, "held")
+    assert held.err == held.data["error"] + "\n"
+    stormy_desk.simulator.faults({"match": "/reports", "kind": "html", "times": 99})
+    failed = stormy_desk.mmflow("run", "daily", "--json")
+    assert (failed.code, failed.data["state"]) == (1, "failed")
+    assert failed.err == failed.data["error"] + "\n"
+    assert stormy_desk.mmflow("runs", "show", failed.data["run"], "--json").data == failed.data
+
+
+def test_a_held_report_stays_held_until_every_required_sink_has_it(desk):
+    desk.job(HELD.replace("    checks", TWO_SINKS.removeprefix(JOB) + "    checks"))
+    run = desk.mmflow("run", "daily", "--json").data["run"]
+    part = desk.mmflow("resend", run, "--sink", "csv", "--json")
+    assert (part.code, part.data["state"]) == (1, "held")
+    assert part.data["error"] == "second: the run was held; third: the run was held"
+    rest = desk.mmflow("resend", run, "--failed", "--json")
+    assert (rest.code, rest.data["state"], rest.data["error"]) == (0, "ok", "")
+    assert {delivery["state"] for delivery in rest.data["deliveries"]} == {"done"}
 
 
 def test_a_held_report_can_be_released_without_asking_again(desk):
@@ -153,6 +182,8 @@ def test_an_optional_sink_that_fails_degrades_the_run(desk):
     desk.write("out/blocked", "a file where a folder should be")
     done = desk.mmflow("run", "daily", "--json")
     assert (done.code, done.data["state"]) == (0, "degraded")
+    assert done.data["error"].startswith("second: ")
+    assert f"  {done.data['error']}\n" in desk.mmflow("runs", "show", done.data["run"]).out
 
 
 def test_only_the_named_sink_gets_the_report(desk):
@@ -208,7 +239,7 @@ def test_a_failed_run_is_on_record_with_its_reason(stormy_desk):
     done = stormy_desk.mmflow("run", "daily")
     assert done.code == 1
     run = stormy_desk.mmflow("runs", "--json").data["runs"][0]
-    assert (run["state"], run["deliveries"][0]["state"]) == ("failed", "skipped")
+    assert (run["state"], run["deliveries"][0]["state"]) == ("failed", "failed")
     assert run["error"]
     assert run["error"] in done.err
 

@@ -10,7 +10,6 @@ from datetime import date, datetime, timedelta
 from mmflow.cli.session import Session, open_engine
 from mmflow.errors import UserError
 from mmflow.job import Job, WindowSpec
-from mmflow.ledger import SlotKind
 from mmflow.plan import Plan
 from mmflow.plant import PlantCalendar
 from mmflow.plant.instants import has_time, read_day, read_instant
@@ -31,6 +30,11 @@ def add_sinks(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sink", action="append", metavar="NAME", help="only this sink of the job (may be repeated)")
 
 
+def named_sinks(args: argparse.Namespace) -> frozenset[str] | None:
+    """Give the sinks that were named, None when none was and all are meant."""
+    return frozenset(args.sink) if args.sink else None
+
+
 def add_dates(parser: argparse.ArgumentParser) -> None:
     """Declare the ways to say which dates are meant."""
     dates = parser.add_argument_group("dates (default: the job's window as of now)")
@@ -42,21 +46,19 @@ def add_dates(parser: argparse.ArgumentParser) -> None:
 
 def read_order(args: argparse.Namespace, job: Job, calendars: Mapping[str, PlantCalendar], now: datetime) -> Order:
     """Give the order that the dates mean; raises :class:`UserError` for dates that mean nothing or two things."""
-    sinks = frozenset(args.sink) if getattr(args, "sink", None) else None
     given = [name for name, value in (("--for", args.day), ("--from", args.first), ("--at", args.at)) if value]
     if len(given) > 1:
         raise UserError(f"{' and '.join(given)} mean different dates; give one of them")
     if bool(args.first) != bool(args.last):
         raise UserError("--from and --to go together")
-    kind: SlotKind = "manual"
     calendar = calendars[job.sites[0]]
     if args.day:
-        return Order(slot=slot_about(job, calendar, read_day(args.day)), kind=kind, sinks=sinks)
+        return Order(slot=slot_about(job, calendar, read_day(args.day)))
     if args.first:
         window = WindowSpec(from_=args.first, to=args.last)
         spans = {name: resolve_window(window, site, now) for name, site in calendars.items()}
-        return Order(slot=now, kind=kind, sinks=sinks, spans=spans)
-    return Order(slot=read_moment(args.at, calendar) if args.at else now, kind=kind, sinks=sinks)
+        return Order(slot=now, spans=spans)
+    return Order(slot=read_moment(args.at, calendar) if args.at else now)
 
 
 def plan_offline(session: Session, args: argparse.Namespace) -> Plan:

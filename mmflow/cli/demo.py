@@ -37,6 +37,8 @@ def run(args: argparse.Namespace) -> int:
     checked = session.resolve_job(session.read_job("morning-oee"))
     with open_engine(session, checked.job.sites) as engine:
         result = run_job(engine, checked, Order(slot=engine.clock.now()))
+    if result.cause:
+        raise result.cause
     made = [folder / delivery.receipt.path for delivery in result.deliveries if delivery.receipt]
     if out.as_json:
         out.data({**run_document(result.run, result.deliveries), "files": [str(path) for path in made]})

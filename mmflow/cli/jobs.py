@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 
-from mmflow.atomic import STATE
 from mmflow.check import CheckedJob
 from mmflow.check.layers import get
-from mmflow.cli.session import Session, open_session
+from mmflow.cli.session import open_session
 from mmflow.errors import EXIT_OK, EXIT_USER, describe_problems
 from mmflow.ledger import Ledger, Run
 from mmflow.refs import HIDDEN
@@ -33,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
     """Print one line a job; exit code 2 when a file could not be read."""
     session = open_session(args)
     jobs, unread = session.workspace.read_jobs()
-    with open_last(session) as ledger:
+    with session.open_ledger() as ledger:
         rows = [describe_job(job, ledger) for job in jobs]
     if session.out.as_json:
         session.out.data({"jobs": rows, "problems": unread})
@@ -44,19 +41,9 @@ def run(args: argparse.Namespace) -> int:
     return EXIT_USER if unread else EXIT_OK
 
 
-@contextmanager
-def open_last(session: Session) -> Iterator[Ledger | None]:
-    """Give the ledger, or None when nothing has ever run; looking must not create one."""
-    if not (session.root / STATE / "ledger.sqlite").exists():
-        yield None
-        return
-    with session.open_ledger() as ledger:
-        yield ledger
-
-
-def describe_job(job: CheckedJob, ledger: Ledger | None) -> dict[str, object]:
+def describe_job(job: CheckedJob, ledger: Ledger) -> dict[str, object]:
     """Give one row; a job with mistakes is listed with what can be read of it."""
-    last: Run | None = next(iter(ledger.runs(job.name, 1)), None) if ledger and job.name else None
+    last: Run | None = next(iter(ledger.runs(job.name, 1)), None) if job.name else None
     errors = sum(problem.severity == "error" for problem in job.problems)
     return {
         "job": job.name,

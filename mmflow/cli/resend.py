@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from mmflow.cli.arguments import add_sinks
+from mmflow.cli.arguments import add_sinks, named_sinks
 from mmflow.cli.output import quiet_stdout
 from mmflow.cli.session import open_engine, open_session
-from mmflow.cli.show import show_run
-from mmflow.errors import EXIT_OK, EXIT_RUN
+from mmflow.cli.show import end_run
 
 SUMMARY = "Deliver the stored table of a past run again; this also releases a run that was held."
 EXAMPLES = """
@@ -26,16 +25,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Deliver; exit code 1 when a required delivery failed again."""
+    """Deliver; exit code 1 when a required sink has not got the report by then."""
     from mmflow.run import resend_run
 
     session = open_session(args)
     with session.open_ledger() as ledger:
         known = ledger.read_run(args.run)
     checked = session.resolve_job(session.read_job(known.job))
-    with open_engine(session, checked.job.sites, ask=False) as engine:
-        sinks = frozenset(args.sink) if args.sink else None
-        with quiet_stdout(session.out):
-            result = resend_run(engine, checked, args.run, sinks, failed=args.failed)
-    show_run(session.out, result.run, result.deliveries)
-    return EXIT_OK if result.run.state in ("ok", "degraded") else EXIT_RUN
+    with open_engine(session, checked.job.sites, ask=False) as engine, quiet_stdout(session.out):
+        result = resend_run(engine, checked, args.run, named_sinks(args), failed=args.failed)
+    return end_run(session.out, result)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 
-from mmflow.cli.arguments import add_dates, add_job, add_sinks, read_order
+from mmflow.cli.arguments import add_dates, add_job, add_sinks, named_sinks, read_order
 from mmflow.cli.output import quiet_stdout
 from mmflow.cli.session import open_engine, open_session
-from mmflow.cli.show import show_run
-from mmflow.errors import EXIT_OK, EXIT_RUN
+from mmflow.cli.show import end_run
 
 SUMMARY = "Ask the service for a job's report and deliver it."
 EXAMPLES = """
@@ -36,6 +36,5 @@ def run(args: argparse.Namespace) -> int:
     with open_engine(session, checked.job.sites) as engine:
         order = read_order(args, checked.job, calendars_of(engine, checked.job), engine.clock.now())
         with quiet_stdout(session.out):
-            result = run_job(engine, checked, order)
-    show_run(session.out, result.run, result.deliveries)
-    return EXIT_OK if result.run.state in ("ok", "degraded") else EXIT_RUN
+            result = run_job(engine, checked, replace(order, sinks=named_sinks(args)))
+    return end_run(session.out, result)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from mmflow.cli.output import Output
-from mmflow.cli.session import open_session
+from mmflow.cli.session import Session, open_session
 from mmflow.cli.show import run_document, show_run
 from mmflow.errors import UserError
 from mmflow.ledger import Ledger, Run
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("show", nargs="?", choices=["show"], help="show one run")
     parser.add_argument("run", nargs="?", metavar="ID", help="the run's id")
     parser.add_argument("--job", default="", help="only runs of this job")
-    parser.add_argument("-n", dest="count", type=int, default=20, help="how many (default: 20)")
+    parser.add_argument("-n", dest="count", type=read_count, default=20, help="how many (default: 20)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -36,8 +36,23 @@ def run(args: argparse.Namespace) -> int:
             found = ledger.read_run(args.run)
             show_run(session.out, found, ledger.deliveries(found.id))
         else:
-            list_runs(session.out, ledger, ledger.runs(args.job, args.count))
+            list_runs(session.out, ledger, find_runs(session, ledger, args.job, args.count))
     return 0
+
+
+def read_count(text: str) -> int:
+    """Read how many runs to list."""
+    if not text.isdecimal() or not 1 <= int(text[:9]) == int(text):
+        raise argparse.ArgumentTypeError(f"found {text[:20]!r}, expected a whole number from 1")
+    return int(text)
+
+
+def find_runs(session: Session, ledger: Ledger, job: str, count: int) -> list[Run]:
+    """Give the latest runs; raises :class:`UserError` for a job that neither ran nor exists."""
+    found = ledger.runs(job, count)
+    if found or not job:
+        return found
+    return ledger.runs(session.workspace.read_job(job, session.around.cwd).name, count)
 
 
 def list_runs(out: Output, ledger: Ledger, runs: list[Run]) -> None:

@@ -60,10 +60,10 @@ class Session:
         return resolve_question(checked, self.workspace.checked, self.workspace.registry, self.resolver)
 
     def open_ledger(self) -> Ledger:
-        """Open the record of what ran."""
+        """Open the record of what ran, for looking."""
         from mmflow.ledger import Ledger
 
-        return Ledger.open(self.root / STATE / "ledger.sqlite", self.around.clock)
+        return Ledger.look(self.root / STATE / "ledger.sqlite", self.around.clock)
 
 
 def open_output(args: argparse.Namespace) -> Output:
@@ -96,7 +96,9 @@ def open_session(args: argparse.Namespace) -> Session:
 def open_engine(session: Session, sites: Iterable[str], *, ask: bool = True) -> Iterator[Engine]:
     """Give what runs need, with the settings of these sites resolved.
 
-    ``ask=False`` opens no way to the service and needs no key. Raises :class:`ProblemsError` with everything that is wrong in mmflow.yaml.
+    ``ask=False`` opens no way to the service and needs no key.
+
+    Raises :class:`ProblemsError` with everything that is wrong in mmflow.yaml.
     """
     from mmflow.cli.plants import open_hosts
     from mmflow.run import Engine

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from mmflow.cli.output import Output
+from mmflow.errors import EXIT_OK, EXIT_RUN
 from mmflow.ledger import Delivery, Run
 from mmflow.windows import Span
+
+if TYPE_CHECKING:
+    from mmflow.run import Result
 
 
 def run_document(run: Run, deliveries: Sequence[Delivery]) -> dict[str, object]:
@@ -58,8 +63,16 @@ def local_time(moment: datetime, span: Span) -> datetime:
     return moment.astimezone(ZoneInfo(span.zone))
 
 
-def show_run(out: Output, run: Run, deliveries: Sequence[Delivery]) -> None:
-    """Print what a run did."""
+def end_run(out: Output, result: Result) -> int:
+    """Show a run that has ended and give its exit code; what ended it before its time is raised, for stderr."""
+    show_run(out, result.run, result.deliveries, say_why=result.cause is None)
+    if result.cause:
+        raise result.cause
+    return EXIT_OK if result.run.state in ("ok", "degraded") else EXIT_RUN
+
+
+def show_run(out: Output, run: Run, deliveries: Sequence[Delivery], *, say_why: bool = True) -> None:
+    """Print what a run did, and why it is not ok unless that is said elsewhere."""
     if out.as_json:
         out.data(run_document(run, deliveries))
         return
@@ -71,8 +84,10 @@ def show_run(out: Output, run: Run, deliveries: Sequence[Delivery]) -> None:
         out.line(f"  {delivery.sink}: {describe_delivery(delivery)}")
     for notice in run.notices:
         out.line(f"  note: {notice}")
-    if run.error and run.state in ("held", "failed"):
+    if run.error and say_why:
         out.line(f"  {run.error}")
+    if run.state == "held":
+        out.line(f"  'mmflow resend {run.id}' delivers it all the same")
 
 
 def describe_span(span: Span) -> str:

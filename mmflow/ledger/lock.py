@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from contextlib import suppress
@@ -14,6 +15,8 @@ from mmflow.errors import StateError
 
 # Windows locks byte ranges and forbids reading them, so the locked byte lies far behind the text.
 LOCKED_BYTE = 1 << 30
+# What the systems say when somebody else has the lock.
+HELD = frozenset({errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK})
 
 if sys.platform == "win32":
     import msvcrt
@@ -49,8 +52,7 @@ class JobLock:
         except OSError as error:
             owner = read_owner(handle)
             os.close(handle)
-            message = f"job {self._job!r} is being run by {owner}; wait until it ends, or end it"
-            raise StateError(message) from error
+            raise StateError(self._explain(error, owner)) from error
         write_owner(handle)
         self._handle = handle
         return self
@@ -61,6 +63,11 @@ class JobLock:
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None
+
+    def _explain(self, error: OSError, owner: str) -> str:
+        if error.errno in HELD:
+            return f"job {self._job!r} is being run by {owner}; wait until it ends, or end it"
+        return f"{self._path} cannot be locked: {error}; keep .mmflow on a disk of this machine"
 
 
 def read_owner(handle: int) -> str:

@@ -47,7 +47,7 @@ ADD_DELIVERY = """
 """
 CLOSE_DELIVERIES = """
     UPDATE delivery SET updated = ?, error = CASE WHEN state = 'retrying' THEN error ELSE ? END,
-        state = CASE WHEN state = 'pending' THEN 'skipped' WHEN state = 'running' THEN 'unknown' ELSE 'failed' END
+        state = CASE WHEN state = 'pending' THEN ? WHEN state = 'running' THEN 'unknown' ELSE 'failed' END
     WHERE run = ? AND state IN ('pending', 'running', 'retrying')
 """
 TAKE_DELIVERY = """

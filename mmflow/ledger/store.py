@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -23,6 +23,8 @@ from mmflow.ledger.records import Delivery, DeliveryState, Run, RunState, SiteSp
 from mmflow.sinks import Receipt
 
 BUSY_SECONDS = 30
+CHECK_EVERY = timedelta(days=1)
+IN_MEMORY = ":memory:"
 
 
 class Ledger:
@@ -38,20 +40,31 @@ class Ledger:
 
     @classmethod
     def open(cls, path: Path, clock: Clock) -> Ledger:
-        """Open the file, making or migrating it (after a backup beside it) when needed."""
+        """Open the file, making or migrating it (after a backup beside it) when needed.
+
+        Every page is looked at once a day, and when the last process that had it open did not end in order.
+        """
+        left = path.with_name(f"{path.name}-wal")
         try:
             make_private(path.parent)
             # Made here, since SQLite gives its other files the rights of this one, and would let others read it.
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            clean = not left.exists()
             connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
         except (OSError, sqlite3.Error) as error:
             raise StateError(f"the ledger {path} cannot be opened: {error}") from error
         ledger = cls(connection, path, clock)
-        try:
-            ledger._prepare()
-        except BaseException:
-            connection.close()
-            raise
+        ledger._prepare(clean=clean)
+        return ledger
+
+    @classmethod
+    def look(cls, path: Path, clock: Clock) -> Ledger:
+        """Open the file when there is one, else an empty ledger in memory: who only looks leaves nothing behind."""
+        known = path if path.parent.is_dir() else path.parent
+        if known.exists():
+            return cls.open(path, clock)
+        ledger = cls(sqlite3.connect(IN_MEMORY, isolation_level=None), path, clock)
+        ledger._prepare(clean=True)
         return ledger
 
     def __enter__(self) -> Self:
@@ -143,10 +156,9 @@ class Ledger:
         """
         now = self._now()
         slot = "failed" if state == "failed" else "skipped" if skipped else "done"
+        reason = skipped or ("the run was held" if state == "held" else "the run failed")
         with self._transaction():
-            self._do(
-                sql.CLOSE_DELIVERIES, now, skipped or ("the run was held" if state == "held" else "the run failed"), run
-            )
+            self._do(sql.CLOSE_DELIVERIES, now, reason, "failed" if state == "failed" else "skipped", run)
             self._do(sql.FINISH_RUN, state, now, error, run)
             self._do(sql.END_SLOT, slot, skipped or error, now, run)
 
@@ -186,23 +198,40 @@ class Ledger:
 
     # -- ground
 
-    def _prepare(self) -> None:
-        if self._do("PRAGMA quick_check(1)").fetchone()[0] != "ok":
-            raise StateError(damaged(self._path))
-        self._do("PRAGMA journal_mode = WAL")
-        self._do("PRAGMA synchronous = FULL")
-        self._do("PRAGMA foreign_keys = ON")
-        self._migrate()
+    def _prepare(self, *, clean: bool) -> None:
+        try:
+            self._do("PRAGMA journal_mode = WAL")
+            self._do("PRAGMA synchronous = FULL")
+            self._do("PRAGMA foreign_keys = ON")
+            with self._transaction():
+                self._do(sql.CREATE_META)
+            self._refuse_newer()
+            if not clean or self._check_due():
+                self._check_pages()
+            self._migrate()
+        except BaseException:
+            self.close()
+            raise
 
-    def _migrate(self) -> None:
-        with self._transaction():
-            self._do(sql.CREATE_META)
-            version = self._version()
-        if version > len(MIGRATIONS):
+    def _refuse_newer(self) -> None:
+        if self._version() > len(MIGRATIONS):
             raise StateError(
-                f"the ledger {self._path} was written by a newer mmflow ({self._writer()}); "
+                f"the ledger {self._path} was written by a newer mmflow ({self._meta('written_by')}); "
                 f"this is {__version__}: install that version or a later one"
             )
+
+    def _check_due(self) -> bool:
+        checked = self._meta("checked")
+        return not checked or abs(self._clock.now() - datetime.fromisoformat(checked)) >= CHECK_EVERY
+
+    def _check_pages(self) -> None:
+        if self._do("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+            raise StateError(damaged(self._path))
+        with suppress(StateError), self._transaction():  # without room to note it the next process looks again
+            self._do(sql.WRITE_META, "checked", self._now())
+
+    def _migrate(self) -> None:
+        version = self._version()
         if 0 < version < len(MIGRATIONS):
             self._back_up(version)
         if version < len(MIGRATIONS):
@@ -214,12 +243,11 @@ class Ledger:
                 self._do(sql.WRITE_META, "written_by", __version__)
 
     def _version(self) -> int:
-        row = self._do(sql.READ_META, "schema_version").fetchone()
-        return int(row[0]) if row else 0
+        return int(self._meta("schema_version") or 0)
 
-    def _writer(self) -> str:
-        row = self._do(sql.READ_META, "written_by").fetchone()
-        return str(row[0]) if row else "unknown version"
+    def _meta(self, key: str) -> str:
+        row = self._do(sql.READ_META, key).fetchone()
+        return str(row[0]) if row else ""
 
     def _back_up(self, version: int) -> None:
         # A plain copy of a file in WAL mode loses committed rows; SQLite's own backup does not.
@@ -280,19 +308,6 @@ def as_run(row: tuple[object, ...]) -> Run:
 
 def as_delivery(row: tuple[object, ...]) -> Delivery:
     """Build a delivery from its columns; its fields stand in the order of ``DELIVERY_COLUMNS``."""
-    names = (
-        "run",
-        "sink",
-        "type",
-        "key",
-        "generation",
-        "fence",
-        "state",
-        "attempts",
-        "receipt",
-        "error",
-        "updated",
-    )
-    values = dict(zip(names, row, strict=True))
-    values["receipt"] = msgspec.json.decode(str(row[8])) if row[8] else None
+    values = dict(zip(Delivery.__struct_fields__, row, strict=True))
+    values["receipt"] = msgspec.json.decode(str(values["receipt"])) if values["receipt"] else None
     return msgspec.convert(values, Delivery)
