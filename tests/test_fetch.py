@@ -177,13 +177,6 @@ def test_a_spool_that_cannot_be_written_is_no_fault_of_a_site(order: Order) -> N
         order(job())
 
 
-@pytest.mark.skipif(sys.platform == "win32" or not hasattr(os, "geteuid"), reason="POSIX paths")
-def test_names_that_cannot_be_kept_are_told_with_their_own_folder(order: Order) -> None:
-    (order.folder / "cache").write_text("in the way", encoding="utf-8")
-    with pytest.raises(GiveUp, match=r"cannot write .*cache: a part of the path is a file"):
-        order(job(filter={"machine": ("Mill 01",)}))
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 def test_an_interrupt_ends_requests_that_hang(tmp_path: Path) -> None:
     made, main = job("last_week", slice="1 day"), threading.get_ident()

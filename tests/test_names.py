@@ -3,6 +3,7 @@
 import io
 import json
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -240,6 +241,18 @@ def test_a_damaged_cache_is_asked_for_again(desk: Desk, content: bytes) -> None:
     (desk.folder / "boston.json").write_bytes(content)
     assert len(desk.open().list_names("machine")) == len(SOME)
     assert json.loads((desk.folder / "boston.json").read_bytes())["kinds"]["machine"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX paths")
+def test_names_that_cannot_be_kept_are_used_all_the_same(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    """A disk that is full stops whoever needs it; a cache is not needed."""
+    desk.folder.write_text("in the way", encoding="utf-8")
+    assert len(desk.open().list_names("machine")) == len(SOME)
+    assert len(desk.open().list_names("machine")) == len(SOME)
+    assert count_looks(desk.sim) == 2
+    (first, _second) = caplog.messages
+    assert first.startswith(f"{desk.folder / 'boston.json'} cannot be written: ")
+    assert first.endswith("; names are asked for each time")
 
 
 # --- matching ---------------------------------------------------------------------------------------------------------

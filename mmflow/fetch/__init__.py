@@ -89,8 +89,7 @@ def fetch(
     with explain_errors(folder), ExitStack() as stack:
         make_private(folder)
         apis = open_apis({site: hosts[site] for site in sites}, network, clock, tell, stack)
-        with explain_errors(cache):
-            found, missing = find_filters(plan, job, apis, cache, clock)
+        found, missing = find_filters(plan, job, apis, cache, clock)
         tasks = list_tasks(plan, folder, found)
         answers, failed = ask_sites(tasks, lambda site: fetch_site(apis[site], tasks[site], tell))
     missing |= failed

@@ -6,6 +6,7 @@ nowhere else. What was found is kept for a day in ``.mmflow/cache``; a name that
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ from mmflow.errors import GiveUp, hint_names
 
 if TYPE_CHECKING:
     from mmflow.api.client import Api
+
+log = logging.getLogger(__name__)
 
 FRESH = timedelta(hours=24)
 RECENT = timedelta(days=30)  # how far back a name must have been in use, unless the report reaches further
@@ -121,9 +124,12 @@ class NameBook:
         return found if found.owner == owner else Cache(owner)
 
     def _write_cache(self, cache: Cache) -> None:
-        make_private(self.folder)
-        with replace_file(self._path) as file:
-            file.write(msgspec.json.encode(cache))
+        try:
+            make_private(self.folder)
+            with replace_file(self._path) as file:
+                file.write(msgspec.json.encode(cache))
+        except OSError as error:  # what cannot be kept is asked for again
+            log.warning("%s cannot be written: %s; names are asked for each time", self._path, error.strerror)
 
     @property
     def _path(self) -> Path:
