@@ -46,7 +46,7 @@ def resolve_settings(
     written = Layers({**needed, "sites": wanted, "connections": {}, "defaults": {}}, checked.document)
     layers = resolve_layers(written, resolver, frozenset() if ask else HOST_KEYS)
     settings, found = fit_model(layers.values, Settings, Owner("mmflow.yaml"), strict=False)
-    found += drop_said(apply_rules(SETTINGS_RULES, Facts(layers.values, checked.changes)), found)
+    found += drop_said(apply_rules(SETTINGS_RULES, Facts(layers.values, checked.changes, root=resolver.root)), found)
     raise_errors(layers.problems(found))
     assert settings, "what does not fit has been raised"
     if ask:

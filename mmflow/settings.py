@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, field
 
 from mmflow.options import Options
 from mmflow.refs import Secret
 
+JOBS_FOLDER: Final = "jobs"  # beside mmflow.yaml
 TimeOfDay = Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", examples=["06:00"])]
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 Environment = Literal["standard", "govcloud", "demo", "simulator"]
@@ -110,7 +111,7 @@ class Settings(Options):
     defaults: Annotated[dict[str, Any], Meta(description="Any job key, for jobs that do not say.")] = field(
         default_factory=dict
     )
-    output: Annotated[str, Meta(description="Folder that every written file stays under.")] = "out"
+    output: Annotated[str, Meta(description="Folder that every written file stays under, with no jobs in it.")] = "out"
     output_mode: Annotated[
         str, Meta(pattern=r"^0?[0-7]{3}$", description="Permissions of written files, in octal and quotes.")
     ] = "0644"

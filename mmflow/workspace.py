@@ -19,10 +19,9 @@ from mmflow.document import Path as ValuePath
 from mmflow.errors import Problem, ProblemsError, UserError, hint_names
 from mmflow.plugins import Registry, load
 from mmflow.refs import has_reference
-from mmflow.settings import PluginRules, Settings
+from mmflow.settings import JOBS_FOLDER, PluginRules, Settings
 
 SETTINGS_FILE: Final = "mmflow.yaml"
-JOBS_FOLDER: Final = "jobs"
 MOST_JOBS: Final = 20_000
 
 

@@ -239,3 +239,37 @@ def test_every_option_of_a_sink_can_be_written_without_quotes():
             names = [field.encode_name for field in fields(model)]
             text = "\n".join(f"{name}: x" for name in names) or "{}"
             assert read_text(text, "x.yaml").values == dict.fromkeys(names, "x")
+
+
+@pytest.mark.row("S56")
+@pytest.mark.parametrize(
+    ("output", "taken"),
+    [
+        (".", "mmflow.yaml"),
+        ("", "mmflow.yaml"),
+        ("..", "mmflow.yaml"),
+        ("/", "mmflow.yaml"),
+        ("out/..", "mmflow.yaml"),
+        ("jobs", "a file in jobs/"),
+        ("jobs/out", "a file in jobs/"),
+        ("link", "a file in jobs/"),
+        (".mmflow", "a file in .mmflow/"),
+        ("./.mmflow/snapshots", "a file in .mmflow/"),
+    ],
+)
+def test_an_output_folder_where_a_report_could_replace_what_is_read_is_refused(output, taken, registry, tmp_path):
+    (tmp_path / "jobs").mkdir()
+    (tmp_path / "link").symlink_to("jobs", target_is_directory=True)
+    (problem,) = problems_of_output(output, tmp_path, registry)
+    assert problem.path == "output"
+    assert problem.message.endswith(f"could take the place of {taken}")
+
+
+def test_an_output_folder_may_lie_anywhere_else(registry, tmp_path):
+    for output in ("out", "jobs-out", "a/b", str(tmp_path.parent / "reports"), "../reports"):
+        assert not problems_of_output(output, tmp_path, registry)
+
+
+def problems_of_output(output: str, root: Path, registry: Registry) -> tuple[Problem, ...]:
+    text = (JOBS / "mmflow.yaml").read_text(encoding="utf-8") + f"\noutput: {json.dumps(output)}\n"
+    return check_settings(read_text(text, "mmflow.yaml"), registry, root, NOW).problems

@@ -294,3 +294,11 @@ def test_a_key_that_cannot_be_sent_is_named_where_it_stands(desk):
     what = "sites.boston.api_key: the key that ${env:MM_BOSTON_KEY} gives holds a space, a line break or a sign"
     assert str(caught.value).startswith(f"mmflow.yaml:4:40: {what} outside of ASCII; copy it again")
     assert "two words" not in str(caught.value)
+
+
+def test_an_output_folder_is_looked_at_once_its_reference_has_a_value(desk):
+    checked = desk.check_settings(SETTINGS + 'output: "${env:OUT}"\n')
+    assert not checked.problems
+    desk.environ["OUT"] = "out/../jobs"
+    with pytest.raises(ProblemsError, match=r"output: a report in '.*' could take the place of a file in jobs/"):
+        resolve_settings(checked, desk.resolver, ("boston",))

@@ -121,7 +121,7 @@ def check_settings(document: Document, registry: Registry, root: Path, now: date
     layers = Layers(document.values, document)
     settings, found = fit_model(layers.values, Settings, Owner("mmflow.yaml"))
     found += [*check_connections(layers.values, registry), *check_defaults(layers.values)]
-    facts = Facts(layers.values, changes)
+    facts = Facts(layers.values, changes, root=root)
     found += check_written(layers, facts, found)
     found += drop_said(apply_rules(SETTINGS_RULES, facts), found)
     calendars, wrong = make_calendars(layers.values, root, found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,13 +21,15 @@ from mmflow.refs import has_reference
 class Facts:
     """The values of one file, and what is known around them.
 
-    ``sites`` are the names in ``mmflow.yaml``, ``calendars`` those of them whose calendar could be made.
+    ``sites`` are the names in ``mmflow.yaml``, ``calendars`` those of them whose calendar could be made. ``root`` is
+    the folder of that file where its paths are looked at.
     """
 
     values: Value
     changes: ClockChanges
     sites: tuple[str, ...] = ()
     calendars: Mapping[str, PlantCalendar] = field(default_factory=dict)
+    root: pathlib.Path | None = None
 
     def texts(self, *pattern: str) -> Iterator[tuple[Path, str]]:
         """Give the texts that a pattern fits, without those that hold references."""

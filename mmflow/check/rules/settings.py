@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import pathlib
 import re
 from collections.abc import Iterator
 from typing import Final
 
+from mmflow.atomic import STATE
 from mmflow.check.faults import Finding, explain_error, show, suggest_reference
 from mmflow.check.layers import EACH
 from mmflow.check.rules.facts import Facts
@@ -14,6 +17,7 @@ from mmflow.durations import parse_duration
 from mmflow.errors import UserError
 from mmflow.hosts import check_address
 from mmflow.plant.instants import find_zone, read_day
+from mmflow.settings import JOBS_FOLDER
 
 SITE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 DURATIONS: Final = (("network", "deadline"), ("retention", "runs"), ("retention", "snapshots"))
@@ -71,6 +75,31 @@ def check_simulated(facts: Facts) -> Iterator[Finding]:
             yield Finding((*path, "start_of_day"), message, f'write "{start[:-2]}00", or ask a real service')
 
 
+def check_output(facts: Facts) -> Iterator[Finding]:
+    """Expect a folder in which no report can take the place of what mmflow itself reads."""
+    for path, text in facts.texts("output"):
+        if taken := find_taken(facts.root, text) if facts.root else "":
+            message = f"a report in {show(text)} could take the place of {taken}"
+            yield Finding(path, message, "write a folder that holds nothing else, such as out")
+
+
+def find_taken(root: pathlib.Path, output: str) -> str:
+    """Say what lies in an output folder, or around it, and may not be written to; "" when nothing does."""
+    folder, home = place_folder(root / output), place_folder(root)
+    if home.is_relative_to(folder):
+        return "mmflow.yaml"
+    for kept in (JOBS_FOLDER, STATE):
+        inner = place_folder(root / kept)
+        if folder.is_relative_to(inner) or inner.is_relative_to(folder):
+            return f"a file in {kept}/"
+    return ""
+
+
+def place_folder(folder: pathlib.Path) -> pathlib.Path:
+    """Give the real place of a folder, in the one spelling that it has where letter case does not count."""
+    return pathlib.Path(os.path.normcase(os.path.realpath(folder)))
+
+
 def check_durations(facts: Facts) -> Iterator[Finding]:
     """Expect lengths of time to be a number and a unit."""
     for pattern in DURATIONS:
@@ -98,5 +127,6 @@ SITE_RULES: Final = (
     check_simulated,
     *SHIFT_RULES,
     check_holidays,
+    check_output,
     check_durations,
 )
