@@ -108,8 +108,8 @@ def test_a_folder_that_cannot_be_synced_is_no_failure(
 def test_what_is_planted_under_the_name_of_the_new_file_is_not_written_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plant: object
 ) -> None:
-    monkeypatch.setattr("secrets.token_hex", lambda _count: "guessed")
-    precious, link = tmp_path / "precious", tmp_path / f".a.json.guessed{DRAFT}"
+    monkeypatch.setattr(os, "urandom", bytes)
+    precious, link = tmp_path / "precious", tmp_path / f".a.json.{bytes(4).hex()}{DRAFT}"
     precious.write_bytes(b"kept")
     plant(link, precious)  # type: ignore[operator]
     with pytest.raises(FileExistsError), replace_file(tmp_path / "a.json") as file:
