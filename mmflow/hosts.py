@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import string
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,9 @@ ENVIRONMENTS: Mapping[str, str] = {
 }
 # Those of RFC 3986. Others, such as a backslash, are read as different hosts by different programs.
 ADDRESS_CHARACTERS = frozenset(string.ascii_letters + string.digits + "-._~:/?#[]@!$&'()*+,;=%")
+
+
+NUMBER = re.compile("[0-9]+|0[xX][0-9a-fA-F]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,16 @@ def check_address(url: str) -> str | None:
     return next((fault for broken, fault in list_rules(url, parts, port) if broken), None)
 
 
+def check_proxy(url: str) -> str | None:
+    """Say in one phrase why an address cannot be a proxy's, or None when it can; a name and a port are enough."""
+    try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        fits = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        fits = False
+    return None if fits else "must be like http://proxy.example.com:3128"
+
+
 def list_rules(url: str, parts: SplitResult, port: int | None) -> tuple[tuple[bool, str], ...]:
     """Give every rule of an address: whether it is broken, and how to say so."""
     host = parts.hostname or ""
@@ -88,6 +102,7 @@ def list_rules(url: str, parts: SplitResult, port: int | None) -> tuple[tuple[bo
             "must begin with https://, as the key would travel in clear",
         ),
         (port == 0, "has port 0, which nothing listens on"),
+        (is_odd_ip(host), "is a number that programs read as different hosts; write it as four numbers with dots"),
         (is_link_local(host), "is a link-local address, where no service of a plant is"),
     )
 
@@ -102,6 +117,11 @@ def is_link_local(host: str) -> bool:
     """Say whether a host is an address such as 169.254.169.254."""
     address = read_ip(host)
     return address is not None and address.is_link_local
+
+
+def is_odd_ip(host: str) -> bool:
+    """Say whether a host is a number, which is an IPv4 address to most programs, in any but its usual form."""
+    return read_ip(host) is None and NUMBER.fullmatch(host.rstrip(".").rpartition(".")[2]) is not None
 
 
 def read_ip(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -8,6 +8,7 @@ from mmflow.refs import Secret
 from mmflow.settings import Site
 
 KEY = Secret("key-boston-8d21f0")
+ODD_IP = "a number that programs read as different hosts; write it as four numbers with dots"
 
 
 def site(**keys: object) -> Site:
@@ -40,6 +41,8 @@ def test_https_and_this_machine_may_be_asked(url: str) -> None:
         ("http://10.1.2.3", "must begin with https://, as the key would travel in clear"),
         ("http://169.254.169.254/latest", "must begin with https://, as the key would travel in clear"),
         ("https://169.254.169.254/", "is a link-local address, where no service of a plant is"),
+        *((f"https://{odd}/", f"is {ODD_IP}") for odd in ("2852039166", "0xA9FEA9FE", "0251.0376.0251.0376")),
+        *((f"https://{odd}/", f"is {ODD_IP}") for odd in ("169.254.43518", "169.254.169.254.", "0x7f.1", "api.1")),
         ("https://[fe80::1]/", "is a link-local address, where no service of a plant is"),
         ("https://[::ffff:169.254.169.254]/", "is a link-local address, where no service of a plant is"),
         ("http://localhost.evil.example", "must begin with https://, as the key would travel in clear"),

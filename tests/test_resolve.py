@@ -149,11 +149,14 @@ def test_only_the_sites_that_are_asked_for_need_their_keys(desk):
     assert settings.sites["boston"].start_of_day == "06:00"
 
 
-@pytest.mark.parametrize("written", ["certs/company.pem", "/etc/company.pem"])
-def test_a_relative_ca_bundle_starts_at_the_root(desk, written):
-    network = f"network: {{ca_bundle: {written}}}\n"
+@pytest.mark.parametrize("folder", ["certs", "{root}/certs"])
+def test_a_relative_ca_bundle_starts_at_the_root(desk, folder):
+    bundle = desk.root / "certs" / "company.pem"
+    bundle.parent.mkdir()
+    bundle.write_text("-----BEGIN CERTIFICATE-----", encoding="ascii")
+    network = f'network: {{ca_bundle: "{folder.format(root=desk.root.as_posix())}/company.pem"}}\n'
     settings = resolve_settings(desk.check_settings(SETTINGS + network), desk.resolver, ["boston"])
-    assert Path(settings.network.ca_bundle) == desk.root / written
+    assert Path(settings.network.ca_bundle) == bundle
 
 
 @pytest.mark.row("R81")

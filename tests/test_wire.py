@@ -211,7 +211,7 @@ def test_a_connection_that_died_without_a_word_leaves_time_for_another_try(desk:
     ("reply", "kind", "words"),
     [
         (b"407 Proxy Authentication Required", GiveUp, "the proxy on the way to https://plant.invalid refused: 407"),
-        (b"502 Bad Gateway", TryLater, "cannot be reached: 502"),
+        (b"502 Bad Gateway", TryLater, "plant.invalid cannot be reached by way of the proxy 127.0.0.1:"),
     ],
 )
 def test_a_proxy_carries_the_request_and_sees_no_key(
@@ -232,6 +232,14 @@ def test_a_proxy_carries_the_request_and_sees_no_key(
     assert proxy.received.startswith(b"CONNECT plant.invalid:443 HTTP/1.1\r\n")
     assert b"Proxy-Authorization: Basic dXNlcjpwYXNzIHdvcmQ=" in proxy.received
     assert KEY.encode() not in proxy.received
+
+
+@pytest.mark.row("S46")
+def test_a_proxy_that_is_down_is_named(desk: Desk) -> None:
+    api = desk.open("https://plant.invalid", proxy="http://user:pass@127.0.0.1:9")
+    text = refused(api, desk, TryLater)
+    assert "https://plant.invalid cannot be reached by way of the proxy 127.0.0.1:9: " in text
+    assert "pass" not in text
 
 
 @pytest.mark.row("S46")

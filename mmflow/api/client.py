@@ -28,7 +28,7 @@ from mmflow.api.answers import Bytes, NotAnAnswer, decode_answer
 from mmflow.api.refusals import Refusal, explain_refusal
 from mmflow.api.retry import TRIES, TRIES_WHEN_CUT, draw_wait, read_retry_after
 from mmflow.api.unpack import MEGABYTE, limit_size, unpack_chunks
-from mmflow.api.wire import Timer, open_pool, trust_authorities
+from mmflow.api.wire import Timer, find_proxy, name_proxy, open_pool, trust_authorities
 from mmflow.atomic import replace_file
 from mmflow.clock import Clock
 from mmflow.durations import parse_duration
@@ -81,7 +81,9 @@ class Api:
         self._redactor = Redactor()
         self._redactor.remember(host.key)
         self._timer = Timer(clock)
+        self._proxy = name_proxy(find_proxy(host.base_url, network.proxy))
         self._client = open_client(host, network, self._timer)
+        self._client.event_hooks = {"response": [self._refuse_redirect]}
 
     def __enter__(self) -> Self:
         return self
@@ -134,6 +136,11 @@ class Api:
             if response.status_code != 200:
                 raise self._refuse(response)
             yield limit_size(unpack_chunks(response.iter_raw(), packing_of(response)), self._limit)
+
+    def _refuse_redirect(self, response: httpx.Response) -> None:
+        """Refuse it before the library looks at where it leads, which may be no address at all."""
+        if response.is_redirect:
+            raise self._refuse(response)
 
     def _refuse(self, response: httpx.Response) -> RunError:
         where, status, headers = str(response.request.url), response.status_code, response.headers
@@ -195,6 +202,8 @@ class Api:
         most = TRIES_WHEN_CUT if isinstance(error, Cut) else TRIES
         if tries >= most or now + wait >= started + self._deadline:
             text = f"{error}; gave up after {tries} {'try' if tries == 1 else 'tries'} in {now - started:.0f} s"
+            if error.after is not None and tries < most:
+                text += f", since it asks to wait for {wait:.0f} s and network.deadline is {self._deadline:.0f} s"
             raise (BadResponse(text) if isinstance(error, Cut) else TryLater(text, after=error.after)) from error
         self._tell(f"{error}; asking again in {wait:.1f} s")
         self._sleep(wait)
@@ -215,7 +224,8 @@ class Api:
         reason = self._hide(str(error) or type(error).__name__)
         if isinstance(error, httpx.ProxyError) and reason.startswith("4"):
             return GiveUp(f"the proxy on the way to {where} refused: {reason}; check network.proxy")
-        return TryLater(f"{where} cannot be reached: {reason}")
+        way = f" by way of the proxy {self._proxy}" if self._proxy else ""
+        return TryLater(f"{where} cannot be reached{way}: {reason}")
 
     def _hide(self, text: str) -> str:
         return self._redactor.redact(text)

@@ -20,7 +20,7 @@ import httpcore
 
 from mmflow.clock import Clock
 from mmflow.errors import UserError
-from mmflow.hosts import is_loopback
+from mmflow.hosts import check_proxy, is_loopback
 from mmflow.settings import Network
 
 
@@ -138,13 +138,18 @@ def find_proxy(base_url: str, given: str) -> str:
     return found.get(parts.scheme) or found.get("all", "")
 
 
+def name_proxy(url: str) -> str:
+    """Give a proxy's host and port, without the user name and password that may stand in its address."""
+    return url.rpartition("@")[2].rpartition("://")[2].rstrip("/")
+
+
 def read_proxy(url: str) -> httpcore.Proxy | None:
     """Give a proxy from its address, with the user name and password that stand in it."""
     if not url:
         return None
+    if fault := check_proxy(url):
+        raise UserError(f"the proxy's address {fault}")
     parts = urlsplit(url if "://" in url else f"http://{url}")
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise UserError("the proxy's address must be like http://proxy.example.com:3128")
     auth = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
-    address = httpcore.URL(scheme=parts.scheme, host=parts.hostname, port=parts.port, target="/")
+    address = httpcore.URL(scheme=parts.scheme, host=parts.hostname or "", port=parts.port, target="/")
     return httpcore.Proxy(address, auth=auth)

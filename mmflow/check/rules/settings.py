@@ -15,11 +15,14 @@ from mmflow.check.rules.facts import Facts
 from mmflow.check.rules.shifts import SHIFT_RULES
 from mmflow.durations import parse_duration
 from mmflow.errors import UserError
-from mmflow.hosts import check_address
+from mmflow.hosts import check_address, check_proxy
 from mmflow.plant.instants import find_zone, read_day
 from mmflow.settings import JOBS_FOLDER
+from mmflow.text import BadText, read_bytes
 
 SITE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+LARGEST_BUNDLE: Final = 8 * 1024 * 1024  # bytes
+PEM: Final = b"-----BEGIN"
 DURATIONS: Final = (("network", "deadline"), ("retention", "runs"), ("retention", "snapshots"))
 
 
@@ -32,7 +35,7 @@ def check_site_names(facts: Facts) -> Iterator[Finding]:
 
 
 def check_hosts(facts: Facts) -> Iterator[Finding]:
-    """Expect one address for a site, and a key unless it is a simulated plant."""
+    """Expect one address for a site, and a key unless it is a simulated plant; and an address for a proxy."""
     for path, site in facts.blocks("sites", EACH):
         if "environment" in site and "base_url" in site:
             yield Finding(
@@ -46,6 +49,19 @@ def check_hosts(facts: Facts) -> Iterator[Finding]:
     for path, url in facts.texts("sites", EACH, "base_url"):
         if wrong := check_address(url):
             yield Finding(path, f"this address {wrong}")
+    for path, url in facts.texts("network", "proxy"):
+        if url and (wrong := check_proxy(url)):
+            yield Finding(path, f"this address {wrong}")
+
+
+def check_bundle(facts: Facts) -> Iterator[Finding]:
+    """Expect the file of the company's own authority to be there, and to hold certificates."""
+    for path, name in facts.texts("network", "ca_bundle"):
+        try:
+            if facts.root and name and PEM not in read_bytes(facts.root / name, LARGEST_BUNDLE):
+                yield Finding(path, f"the file {show(name)} holds no PEM certificate", "give the company CA as PEM")
+        except BadText as bad:
+            yield Finding(path, f"the file {show(name)} {bad.message}", bad.hint)
 
 
 def check_zones(facts: Facts) -> Iterator[Finding]:
@@ -127,6 +143,7 @@ SITE_RULES: Final = (
     check_simulated,
     *SHIFT_RULES,
     check_holidays,
+    check_bundle,
     check_output,
     check_durations,
 )
