@@ -14,11 +14,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from operator import attrgetter
+from pathlib import Path, PurePath
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
+from mmflow.atomic import STATE
 from mmflow.catalogue import GROUPS, metric
 from mmflow.errors import BadResponse
 from mmflow.fetch import Answer
@@ -179,7 +181,16 @@ class RowReader:
 def _refuse(answer: Answer, reason: str) -> BadResponse:
     piece = answer.slice
     window = " to ".join(piece.window.values())
-    return BadResponse(f"{piece.site} cannot be read for {window}: {reason}; its answer is kept as {answer.path.name}")
+    return BadResponse(f"{piece.site} cannot be read for {window}: {reason}{_name_kept(answer.path)}")
+
+
+def _name_kept(path: Path) -> str:
+    """Say where an answer stays, seen from the root; nothing of one that is gone when the command ends."""
+    parts = path.parts
+    if STATE not in parts:
+        return ""
+    kept = PurePath(*parts[len(parts) - 1 - parts[::-1].index(STATE) :])
+    return f"; its answer is kept as {kept.as_posix()}"
 
 
 def explain_answer(content: bytes, error: Exception, home: str, fields: Sequence[Field]) -> str:

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -60,13 +61,23 @@ def test_bad_answer_is_refused_and_kept(workshop, make_case_job, name):
     """The message says which site, which days, what is wrong and where the answer lies; it holds no value."""
     content, reason = BAD_ANSWERS[name]
     workshop.answers = {("rows", "boston"): content}
+    kept = Path(".mmflow", "spool", "a-run", "boston-rows-0.json")
+    root, workshop.folder = workshop.folder, workshop.folder / kept.parent
+    workshop.folder.mkdir(parents=True)
     with pytest.raises(BadResponse) as caught:
         workshop.load(make_case_job(**ASKED))
     text = str(caught.value)
     assert text.startswith(f"boston cannot be read for 2026-11-02 to 2026-11-03: {reason}")
-    assert text.endswith("; its answer is kept as boston-rows-0.json")
-    assert (workshop.folder / "boston-rows-0.json").read_bytes() == content
+    assert text.endswith(f"; its answer is kept as {kept.as_posix()}")
+    assert (root / kept).read_bytes() == content
     assert "secret" not in text
+
+
+def test_an_answer_that_goes_with_its_command_is_not_said_to_be_kept(workshop, make_case_job):
+    """A preview works in a folder that is gone when it ends."""
+    workshop.answers = {("rows", "boston"): BAD_ANSWERS["odd-day"][0]}
+    with pytest.raises(BadResponse, match=r"not a date$"):
+        workshop.load(make_case_job(**ASKED))
 
 
 @pytest.mark.row("R37", "R39")
@@ -260,3 +271,22 @@ def test_answers_are_loaded_whole_however_many_go_together(workshop, make_case_j
     weeks = ["2026-11-02"] * 7 + ["2026-11-09"] * 7 if group == "week" else ["-"] * 14
     assert found == [(day, number, first) for number, (day, first) in enumerate(zip(days, weeks, strict=True))]
     assert list(workshop.folder.glob("*.ndjson")) == []
+
+
+@pytest.mark.parametrize(
+    ("moment", "notices"),
+    [
+        ("2026-11-04T11:00", ()),  # the production day of the 3rd is over at 06:00 in Boston
+        (
+            "2026-11-04T10:59",
+            ("the window of boston ends only at 2026-11-04 06:00 America/New_York: its numbers are not complete yet",),
+        ),
+        (
+            "2026-11-02T11:00",
+            ("the window of boston begins only at 2026-11-02 06:00 America/New_York: there can be no numbers yet",),
+        ),
+    ],
+)
+def test_a_window_that_is_not_over_is_told(workshop, make_case_job, moment, notices):
+    workshop.extracted_at = datetime.fromisoformat(moment).replace(tzinfo=UTC)
+    assert load_rows(workshop, make_case_job(**ASKED), "SELECT 1")[1] == notices
