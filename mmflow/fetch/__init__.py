@@ -60,12 +60,16 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Spool:
-    """What was fetched: answers in the order of the plan, none of a missing site; ``extracted_at`` is UTC."""
+    """What was fetched: answers in the order of the plan, none of a missing site; ``extracted_at`` is UTC.
+
+    ``found`` says by site what the names of the job's filters meant there.
+    """
 
     folder: Path
     answers: tuple[Answer, ...]
     missing: tuple[Missing, ...]
     extracted_at: datetime
+    found: Mapping[str, Found]
 
 
 def fetch(
@@ -100,6 +104,7 @@ def fetch(
         answers=tuple(answer for site in sites for answer in answers.get(site, ())),
         missing=tuple(Missing(site, str(missing[site])) for site in sites if site in missing),
         extracted_at=extracted_at,
+        found=found,
     )
 
 

@@ -67,10 +67,12 @@ class Cache(msgspec.Struct):
 class Match:
     """What a name of the job means at one site: ids, or why none.
 
-    ``retired`` are machines of that name that were gone before the report begins; ``hint`` names what is near.
+    ``names`` are those of the ids, none when the job itself names an id, as names may repeat. ``retired`` are machines
+    of that name that were gone before the report begins; ``hint`` names what is near.
     """
 
     ids: tuple[str, ...]
+    names: frozenset[str] = frozenset()
     retired: tuple[Entry, ...] = ()
     hint: str = ""
 
@@ -148,9 +150,10 @@ def match_name(text: str, entries: tuple[Entry, ...], start: datetime) -> Match:
     """
     pattern = re.compile(".*".join(map(re.escape, text.split("*"))), re.DOTALL)
     named = [entry for entry in entries if pattern.fullmatch(entry.name) or entry.id == text]
-    live = tuple(entry.id for entry in named if entry.retired_at is None or entry.retired_at > start)
+    live = [entry for entry in named if entry.retired_at is None or entry.retired_at > start]
+    names = frozenset(entry.name for entry in live if entry.id != text)
     hint = "" if named else hint_names(text, {entry.name for entry in entries})
-    return Match(live, () if live else tuple(named), hint)
+    return Match(tuple(entry.id for entry in live), names, () if live else tuple(named), hint)
 
 
 def name_kind(kind: str) -> str:

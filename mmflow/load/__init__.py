@@ -11,10 +11,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import groupby
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self
+from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Struct
@@ -24,6 +26,7 @@ from mmflow.errors import BadResponse, GiveUp, TryLater
 from mmflow.fetch import Answer, Spool
 from mmflow.job import Job
 from mmflow.load.rows import GROUP_TYPES, Field, FieldType, RowReader, join_names, list_fields
+from mmflow.load.strays import refuse_strays
 from mmflow.plan import BUCKETS, Constants, Plan, Query, QueryKey
 from mmflow.question import ask_groups
 from mmflow.table import is_full, open_database
@@ -115,12 +118,14 @@ def load(plan: Plan, job: Job, spool: Spool, folder: Path) -> Raw:
     spill = folder / "spill"
     with ExitStack() as stack, explain_limits(spill):
         connection = stack.enter_context(open_database(spill))
-        notices = [str(missing) for missing in spool.missing]
+        notices = [*map(str, spool.missing), *list_unfinished(plan, spool.extracted_at)]
         for form in forms.values():
             create_table(connection, form)
             for query in plan.queries:
                 if query.key == form.table:
                     notices += load_query(connection, form, query, list_answers(query, spool), folder)
+                    groups = [field.name for field in form.fields if field.type in GROUP_TYPES]
+                    refuse_strays(connection, form.table, groups, query.site, spool.found.get(query.site, {}))
             notices += drop_repeated(connection, form)
         return Raw(connection, forms, tuple(dict.fromkeys(notices)), spill, stack.pop_all())
 
@@ -138,6 +143,17 @@ def explain_limits(spill: Path) -> Iterator[None]:
         if isinstance(error, duckdb.IOException):
             raise GiveUp(f"cannot work in {spill.parent}; check the folder and its permissions") from error
         raise GiveUp("the report is too large for the memory it may use; ask for fewer rows") from error
+
+
+def list_unfinished(plan: Plan, extracted_at: datetime) -> Iterator[str]:
+    """Say of which sites the window was still running, or had not even begun, when the service was asked."""
+    for site, span in plan.spans:
+        moment = span.start if span.start >= extracted_at else span.end
+        local = f"{moment.astimezone(ZoneInfo(span.zone)):%Y-%m-%d %H:%M} {span.zone}"
+        if span.start >= extracted_at:
+            yield f"the window of {site} begins only at {local}: there can be no numbers yet"
+        elif span.end > extracted_at:
+            yield f"the window of {site} ends only at {local}: its numbers are not complete yet"
 
 
 def describe_form(key: QueryKey, plan: Plan, job: Job) -> RawForm:

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -37,6 +37,8 @@ class Workshop:
     answers: dict = field(default_factory=dict)  # by query and site: one list of rows, or one for each slice
     missing: tuple[str, ...] = ()
     extra: dict = field(default_factory=dict)  # more keys of each answer
+    found: dict = field(default_factory=dict)  # by site: what the names of filters meant
+    extracted_at: datetime = SLOT + timedelta(days=30)  # when every window of the tests is over
 
     def plan(self, job):
         calendars = {
@@ -48,7 +50,8 @@ class Workshop:
     def spool(self, plan):
         """Write the answers to all slices; what was not given is an empty answer."""
         found = [self.write(piece) for piece in plan.slices if piece.site not in self.missing]
-        return Spool(self.folder, tuple(found), tuple(Missing(site, MISSING) for site in self.missing), SLOT)
+        missing = tuple(Missing(site, MISSING) for site in self.missing)
+        return Spool(self.folder, tuple(found), missing, self.extracted_at, self.found)
 
     def write(self, piece):
         path = self.folder / f"{piece.site}-{piece.query}-{piece.number}.json"
