@@ -88,7 +88,7 @@ def deliver(table: Table, uses: Sequence[SinkUse], run: Run, means: Means) -> No
 
 def deliver_one(table: Table, use: SinkUse, run: Run, means: Means) -> None:
     """Deliver to one sink, with its retries."""
-    about, ledger = about_run(run, table), means.ledger
+    about, ledger, started = about_run(run, table), means.ledger, means.clock.monotonic()
     for attempt in range(1, ATTEMPTS + 1):
         taken = ledger.take_delivery(run.id, use.name)
         info = sink_info(about, use, means.where, taken, ledger.last_receipt(taken.key))
@@ -97,6 +97,7 @@ def deliver_one(table: Table, use: SinkUse, run: Run, means: Means) -> None:
         state: DeliveryState = "retrying" if again else outcome.state
         ledger.commit_delivery(taken, state, receipt=outcome.receipt, error=outcome.error)
         if not again:
+            log.info("sink %s: %s in %.1f s", use.name, state, means.clock.monotonic() - started)
             break
         log.info("sink %s: %s; trying again", use.name, outcome.error)
         means.clock.sleep(max(outcome.wait or 2.0**attempt, 0.0))

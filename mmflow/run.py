@@ -124,6 +124,8 @@ def calendars_of(engine: Engine, job: Job) -> dict[str, PlantCalendar]:
 def make_report(engine: Engine, checked: CheckedJob, plan: Plan, folder: Path, snapshot: Path) -> Report:
     """Go down the line from the plan to the verdict: raw answers under ``folder``, the table at ``snapshot``."""
     job = checked.job
+    for site, span in plan.spans:
+        log.info("%s: %s to %s, %s", site, span.start, span.end, span.why)
     network, cache = engine.settings.network, engine.state / "cache"
     try:
         spool = fetch(plan, job, engine.hosts, folder, engine.clock, network, cache, engine.progress)
@@ -131,8 +133,10 @@ def make_report(engine: Engine, checked: CheckedJob, plan: Plan, folder: Path, s
         if not refused.complaints:
             raise
         raise ProblemsError(locate_errors(refused.complaints, checked.layers)) from refused
+    started = engine.clock.monotonic()
     with explain_errors(folder), load(plan, job, spool, folder) as raw:
         shaped = shape(raw, job, plan, snapshot, checked.document)
+    log.info("shaped in %.1f s, rows: %d", engine.clock.monotonic() - started, len(shaped.table))
     return Report(plan, spool, shaped, judge(shaped, job, spool))
 
 

@@ -56,6 +56,23 @@ def test_a_copy_for_a_file_is_left_as_it_is():
     assert piped.getvalue() == text + "\n"
 
 
+JOB = """
+    job: daily
+    report: {metrics: [oee], group_by: [machine]}
+    window: yesterday
+    sinks: [{type: csv, path: daily.csv}]
+"""
+
+
+def test_verbose_says_what_is_being_done(desk):
+    desk.job(JOB)
+    quiet, told = desk.mmflow("run", "daily", "--json"), desk.mmflow("run", "daily", "--verbose")
+    assert (quiet.err, told.code) == ("", 0)
+    steps = ("boston: 2026-11-21 11:00", "/reports/production answered in ", "boston: rows for 2026-11-21")
+    assert [step for step in (*steps, f"rows: {quiet.data['rows']}", "sink csv: done in ") if step not in told.err] == []
+    assert desk.mmflow("validate", "-v").err == "checked jobs/daily.yaml\n"
+
+
 def test_an_error_that_ends_a_command_steers_no_terminal_either(desk):
     done = desk.mmflow("run", "daily", "--root", f"nowhere{ESCAPE}")
     assert done.code == 2

@@ -9,6 +9,7 @@ of a key are on their way; a wait that the service asks for holds every request 
 
 from __future__ import annotations
 
+import logging
 import math
 import ssl
 import threading
@@ -36,6 +37,8 @@ from mmflow.errors import BadResponse, GiveUp, RunError, TryLater
 from mmflow.hosts import Host
 from mmflow.refs import Redactor, Secret, check_key_characters
 from mmflow.settings import Network
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -115,7 +118,7 @@ class Api:
             with self._stream(path, body) as chunks, replace_file(sink) as file:
                 return write_answer(chunks, file, check_all)
 
-        return self._repeat(save)
+        return self._repeat(path, save)
 
     def json(self, path: str, body: object, kind: type[T]) -> T:
         """Ask for something small and give the answer decoded as ``kind``; raises the same errors."""
@@ -127,7 +130,7 @@ class Api:
                 refuse_echo(data, self.host.key)
                 return found
 
-        return self._repeat(read)
+        return self._repeat(path, read)
 
     @contextmanager
     def _stream(self, path: str, body: object) -> Iterator[Iterator[bytes]]:
@@ -152,7 +155,7 @@ class Api:
         )
         return explain_refusal(refusal)
 
-    def _repeat(self, ask: Callable[[], T]) -> T:
+    def _repeat(self, path: str, ask: Callable[[], T]) -> T:
         """Ask until there is an answer, the tries are used up or the deadline is too near for another wait.
 
         A request keeps its place in the budget while it waits: a service in trouble is asked less. The time spent on
@@ -165,9 +168,12 @@ class Api:
                 tries += 1
                 try:
                     self._await_turn(started + self._deadline)
-                    return self._ask_once(ask, started + self._deadline)
+                    found = self._ask_once(ask, started + self._deadline)
                 except TryLater as error:
                     self._pause(error, tries, started)
+                else:
+                    log.info("%s%s answered in %.1f s", self.host.base_url, path, self._clock.monotonic() - started)
+                    return found
 
     def _ask_once(self, ask: Callable[[], T], end: float) -> T:
         self._check_open()

@@ -6,6 +6,7 @@ not stop the others. Filters are names in the job and become ids here, just befo
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import ExitStack
@@ -30,6 +31,8 @@ from mmflow.settings import Network
 
 if TYPE_CHECKING:
     from mmflow.api.client import Api
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Tell = Callable[[str], None]
@@ -194,6 +197,8 @@ def fetch_site(api: Api, tasks: Sequence[Task], tell: Tell) -> tuple[Answer, ...
     def fetch_slice(task: Task) -> Answer:
         check = check_grouped if task.slice.groups else check_ungrouped
         size = api.post(REPORT_PATH, task.body, sink=task.path, check=check)
+        window = " to ".join(task.slice.window.values())
+        log.info("%s: %s for %s, %s bytes", task.slice.site, task.slice.query, window, f"{size:,}")
         tell(f"{task.slice.site}: {next(counter)} of {len(tasks)} answers")
         return Answer(task.slice, task.path, size)
 
