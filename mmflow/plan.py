@@ -39,7 +39,7 @@ ONE_HOUR = timedelta(hours=1)
 class Slice:
     """One request for one piece of a span.
 
-    ``start`` and ``end`` are UTC, half-open. When the span is whole production days, ``first_day`` and
+    ``start`` and ``end`` are UTC, half-open. When all slices of the query are whole production days, ``first_day`` and
     ``last_day`` (both included) are set and the request names days; else it names the two instants. ``groups`` and
     ``metrics`` are those asked of the service; ``constants`` are the values of our own groups, the same for every
     row of the answer.
@@ -167,9 +167,8 @@ def make_query(key: QueryKey, site: str, span: Span, calendar: PlantCalendar, qu
     """Make the slices of one question; the first and the last are clipped to the span."""
     pieces = list(cut_days(span, calendar, question))
     borders = find_borders(span, calendar, question, pieces)
-    by_days = span.whole_days and all(
-        border == calendar.day_start(first) for border, (_, first, _) in zip(borders, pieces, strict=False)
-    )
+    starts = [calendar.day_start(first) for _, first, _ in pieces]
+    by_days = span.whole_days and borders[:-1] == starts
     slices: list[Slice] = []
     for (constants, first, last), (start, end) in zip(pieces, pairwise(borders), strict=True):
         if start < end:  # some zones have left out a whole day
