@@ -6,6 +6,7 @@ Without ``--live`` it needs neither network nor secrets.
 from __future__ import annotations
 
 import argparse
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
@@ -15,6 +16,8 @@ from mmflow.cli.output import Output
 from mmflow.cli.session import Session, open_engine, open_output, open_session
 from mmflow.errors import EXIT_OK, EXIT_USER, Problem, ProblemsError, describe_problems
 from mmflow.resolve import resolve_settings
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -53,6 +56,8 @@ def find_problems(args: argparse.Namespace) -> tuple[int, Sequence[Problem]]:
         jobs, unread = read_jobs(session, args.job)
     except ProblemsError as error:
         return 0, error.problems
+    for job in jobs:
+        log.info("checked %s", job.document.name)
     found = {*session.workspace.checked.problems, *unread, *(problem for job in jobs for problem in job.problems)}
     if args.live:
         found.update(ask_live(session, jobs, all_sites=not args.job))
