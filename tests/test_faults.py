@@ -229,9 +229,11 @@ def test_raw_answers_of_failed_runs_are_kept_as_long_as_retention_says(stage):
     assert len(list((stage.root / ".mmflow" / "spool").iterdir())) == 2
     orphan = stage.write(".mmflow/snapshots/.20261122T114000-dead.parquet.0123.mmflow-tmp", "of a killed run")
     stage.clock.sleep(31 * 86400)
+    at_work = stage.write(".mmflow/snapshots/.20261223T113900-beef.parquet.0123.mmflow-tmp", "of another run")
     assert stage.mmflow("run", "daily", "--for", "2026-11-21").code == 1
     assert len(list((stage.root / ".mmflow" / "spool").iterdir())) == 1
     assert not orphan.exists()
+    assert at_work.exists()
 
 
 def test_a_run_that_a_later_one_made_good_is_not_sent_again_by_failed(stage, tmp_path):
