@@ -379,6 +379,15 @@ def test_a_site_that_is_down_is_named_and_the_other_one_listed(shell: Shell, sim
     assert "the api_key of site reno (${env:RENO}) is unknown there" in shell.err.getvalue()
 
 
+def test_nothing_is_listed_when_no_site_answered(shell: Shell, sim: Simulator) -> None:
+    """An empty table, or a word about names that are not there, would be an answer."""
+    sim.faults({"kind": "revoked_key"})
+    assert shell("machines", "mill") == (1, "")
+    assert [line.partition(":")[0] for line in shell.err.getvalue().splitlines()] == ["boston", "reno"]
+    code, text = shell("machines", "--json")
+    assert (code, json.loads(text)) == (1, {"machines": []})
+
+
 def test_an_unknown_site_is_a_mistake(shell: Shell) -> None:
     code, _ = shell("shifts", "--site", "bostn")
     assert code == 2

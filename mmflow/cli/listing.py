@@ -35,7 +35,8 @@ def list_kind(args: argparse.Namespace, kind: str) -> int:
             return book.list_names(kind, refresh=args.refresh)
 
         found, failed = ask_sites(sites, list_names)
-    show_names(session.out, kind, args.text, found)
+    if found or session.out.as_json:
+        show_names(session.out, kind, args.text, found)
     return note_failures(session.out, failed)
 
 
