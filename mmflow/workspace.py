@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -13,9 +14,8 @@ from typing import Final
 from mmflow.check import CheckedJob, CheckedSettings, check_job, check_settings
 from mmflow.check.faults import Finding, Owner
 from mmflow.check.fit import fit_model
-from mmflow.check.layers import Layers, all_texts, get
+from mmflow.check.layers import all_texts, get
 from mmflow.document import Document, read_file
-from mmflow.document import Path as ValuePath
 from mmflow.errors import Problem, ProblemsError, UserError, hint_names
 from mmflow.plugins import Registry, load
 from mmflow.refs import has_reference
@@ -116,30 +116,22 @@ def _is_path(job: str) -> bool:
 def open_workspace(root: Path, now: datetime, registry: Registry | None = None) -> Workspace:
     """Read and check ``mmflow.yaml`` with the plugins that it lets in; mistakes in it are kept, not raised.
 
-    ``now`` is the instant of the check. Raises :class:`ProblemsError` when the file is not YAML or does not say
-    clearly which plugins may load.
+    ``now`` is the instant of the check. Raises :class:`ProblemsError` when the file is not YAML.
     """
     document = read_file(root / SETTINGS_FILE, root)
-    registry = registry or load(read_plugin_rules(document))
+    registry = registry or load_admitted(document)
     return Workspace(root, check_settings(document, registry, root, now), registry)
 
 
-def read_plugin_rules(document: Document) -> PluginRules:
-    """Give which plugins may load. Raises :class:`ProblemsError` when that cannot be read: then none may."""
-    layers = Layers(document.values, document)
+def load_admitted(document: Document) -> Registry:
+    """Load the plugins that ``mmflow.yaml`` lets in; none when it does not say clearly which, as the check tells."""
     written = get(document.values, ("plugins",))
-    if not isinstance(document.values, dict) or "plugins" not in document.values:
-        return PluginRules()
-    rules, findings = fit_model(written, PluginRules, Owner("'plugins'"), ("plugins",))
-    findings += map(refuse_reference, (path for path, text in all_texts(written, ("plugins",)) if has_reference(text)))
-    if rules is None or findings:
-        raise ProblemsError(layers.problems(findings))
-    return rules
-
-
-def refuse_reference(path: ValuePath) -> Finding:
-    """Say that no reference may stand here: which plugins load is decided before any value is known."""
-    return Finding(path, "found a reference, expected the name of a package or plugin", "write the name here")
+    given = isinstance(document.values, dict) and "plugins" in document.values
+    rules, _ = fit_model(written if given else {}, PluginRules, Owner("'plugins'"))
+    if rules and not any(has_reference(text) for _, text in all_texts(written)):
+        with suppress(UserError):
+            return load(rules)
+    return Registry({}, (), known=False)
 
 
 def list_jobs(root: Path) -> tuple[Path, ...]:

@@ -218,3 +218,20 @@ def test_schema_prints_json_and_writes_what_the_first_line_of_files_points_to(de
     assert json.loads(desk.mmflow("schema", "settings").out)["title"] == "The settings of mmflow"
     assert desk.mmflow("schema", "--write").out == "wrote .mmflow/job.schema.json\nwrote .mmflow/settings.schema.json\n"
     assert json.loads(desk.text(".mmflow/job.schema.json")) == printed
+
+
+def test_plugin_rules_that_cannot_be_read_hide_nothing_from_the_check_and_stop_everything_else(desk):
+    desk.write("mmflow.yaml", desk.text("mmflow.yaml") + 'plugins: {allow: ["=1.0"]}\n')
+    desk.job(good().replace("yesterday", "yesterdy"))
+    checked = desk.mmflow("validate")
+    assert checked.code == 2
+    first, second, last = checked.out.splitlines()
+    assert first.startswith("jobs/daily.yaml:6:9: window: ")
+    assert second.endswith(
+        "plugins.allow[0]: '=1.0' names no package; write one such as 'mmflow-files', 'mmflow-files==0.1.0' or "
+        "'mmflow-files==0.1.0 sha256:…'"
+    )
+    assert last == "2 problems in 2 files"
+    for words in (["run", "daily"], ["plugins"], ["jobs"]):
+        done = desk.mmflow(*words)
+        assert (done.code, "plugins.allow[0]" in done.err) == (2, True)

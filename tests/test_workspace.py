@@ -192,26 +192,43 @@ def test_a_job_replaces_a_default_as_a_whole(root):
 
 
 @pytest.mark.parametrize(
-    ("rules", "place"),
+    ("rules", "said"),
     [
-        ('{allow: ["${env:OURS}"]}', "plugins.allow[0]"),
-        ('{block: "${env:X}"}', "plugins.block"),
-        ('"${env:X}"', "plugins"),
+        ('{allow: ["${env:OURS}"]}', "plugins.allow[0]: found a reference, expected the name of a package or plugin;"),
+        ('{block: ["${env:X}"]}', "plugins.block[0]: found a reference, expected the name of a package or plugin;"),
+        ('{block: "${env:X}"}', "plugins.block: found a reference, expected a list"),
+        ('"${env:X}"', "plugins: found a reference, expected a block of keys"),
     ],
 )
-def test_plugin_rules_are_read_before_any_reference_is(root, rules, place):
+def test_plugin_rules_are_read_before_any_reference_is(root, rules, said):
     write(root, "mmflow.yaml", SETTINGS + f"plugins: {rules}\n")
-    with pytest.raises(ProblemsError) as caught:
-        open_workspace(root, NOW)
-    assert f"{place}: found a reference, expected the name of a package or plugin; write the name here" in str(
-        caught.value
-    )
+    opened = open_workspace(root, NOW)
+    assert not opened.registry.sinks
+    (problem,) = texts(opened.checked.problems)
+    assert said in problem
 
 
 def test_plugin_rules_that_cannot_be_read_let_nothing_load(root):
     write(root, "mmflow.yaml", SETTINGS + "plugins: {blok: [x]}\n")
+    add_job(root, "a")
+    opened = open_workspace(root, NOW)
+    assert not opened.registry.sinks
     with pytest.raises(ProblemsError, match="'plugins' has no key 'blok'; did you mean 'block'"):
-        open_workspace(root, NOW)
+        _ = opened.settings
+
+
+def test_plugin_rules_that_cannot_be_read_hide_nothing_else_and_make_no_sink_unknown(root):
+    rules = "plugins: {allow: ['=1.0', '${env:X}'], block: ['${env:Y}']}\nconnections: {db: {type: sql}}\n"
+    write(root, "mmflow.yaml", SETTINGS.replace("version: 1", "version: 2") + rules)
+    write(root, "jobs/a.yaml", JOB.replace("NAME", "a").replace("yesterday", "yesterdy"))
+    opened = open_workspace(root, NOW)
+    assert [problem.path for problem in opened.checked.problems] == [
+        "version",
+        "plugins.allow[0]",
+        "plugins.allow[1]",
+        "plugins.block[0]",
+    ]
+    assert [problem.path for problem in opened.read_job("a").problems] == ["window"]
 
 
 def test_a_blocked_sink_is_said_to_be_blocked(root):

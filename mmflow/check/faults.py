@@ -104,6 +104,15 @@ def show(value: Value) -> str:
     return name_kind(value)
 
 
+def hide_value(text: str, value: Value) -> str:
+    """Take a value out of a text about it when it is too long to be repeated, or not to be shown."""
+    if not isinstance(value, str) or not value or value in show(value):
+        return text
+    for form in (repr(value), f"'{value}'", value):
+        text = text.replace(form, show(value))
+    return text
+
+
 def name_kind(value: Value) -> str:
     """Say of what kind a value is, in the words of somebody who writes YAML."""
     return next(words for kind, words in _KINDS if isinstance(value, kind))
@@ -166,8 +175,13 @@ def _explain_missing(fault: Fault) -> Finding:
 def _explain_type(fault: Fault) -> Finding:
     wanted = [name for name in fault.limit if name != "null" or len(fault.limit) == 1]
     expected = " or ".join(_TYPES[name] for name in wanted)
-    found = json.dumps(fault.value) if isinstance(fault.value, bool) else name_kind(fault.value)
-    return Finding(fault.path, f"found {found}, expected {expected}", _advise_type(fault, wanted))
+    return Finding(fault.path, f"found {_name_found(fault.value)}, expected {expected}", _advise_type(fault, wanted))
+
+
+def _name_found(value: Value) -> str:
+    if isinstance(value, str) and has_reference(value):
+        return "a reference"
+    return json.dumps(value) if isinstance(value, bool) else name_kind(value)
 
 
 def _advise_type(fault: Fault, wanted: Sequence[str]) -> str:
@@ -184,7 +198,8 @@ def _explain_enum(fault: Fault) -> Finding:
     text = isinstance(fault.value, str)
     near = suggest_name(str(fault.value), words) if text else ""
     found = show(fault.value) if text or isinstance(fault.value, int) else name_kind(fault.value)
-    expected = f"one of {', '.join(words)}" if len(words) > 1 else words[0]
+    shown = [word if word.isidentifier() else show(fault.limit[place]) for place, word in enumerate(words)]
+    expected = f"one of {', '.join(shown)}" if len(words) > 1 else shown[0]
     return Finding(fault.path, f"found {found}, expected {expected}", f"did you mean {near!r}?" if near else "")
 
 

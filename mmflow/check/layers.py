@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-from mmflow.check.faults import Finding
+from mmflow.check.faults import Finding, hide_value
 from mmflow.document import Document, Path, Value
 from mmflow.errors import Problem
 
@@ -43,10 +43,11 @@ class Layers:
     def problem(self, finding: Finding) -> Problem:
         """Give the finding its file, line and column."""
         document, path = self.locate(finding.path)
+        value = get(self.values, finding.path)
         return document.problem(
             path,
-            finding.message,
-            hint=finding.hint,
+            hide_value(finding.message, value),
+            hint=hide_value(finding.hint, value),
             key=finding.key,
             severity=finding.severity,
             id=finding.id,

@@ -93,7 +93,7 @@ def find_type(block: dict[str, Value], path: Path, registry: Registry) -> tuple[
     if looks_like_secret(kind):
         return None, [Finding(here, f"found {show(kind)}, expected the name of a sink")]
     if kind not in registry.sinks:
-        return None, [explain_error(here, registry.explain_absence(kind))]
+        return None, [explain_error(here, registry.explain_absence(kind))] if registry.known else []
     return registry.sinks[kind], []
 
 

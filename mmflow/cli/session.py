@@ -14,7 +14,7 @@ from mmflow.atomic import STATE
 from mmflow.check import CheckedJob
 from mmflow.cli import Surroundings
 from mmflow.cli.output import NoteHandler, Output
-from mmflow.errors import raise_errors
+from mmflow.errors import ProblemsError, raise_errors
 from mmflow.job import Job
 from mmflow.refs import RedactingFormatter, Resolver
 from mmflow.resolve import resolve_job, resolve_question, resolve_settings
@@ -79,16 +79,19 @@ def open_output(args: argparse.Namespace) -> Output:
     return out
 
 
-def open_session(args: argparse.Namespace) -> Session:
+def open_session(args: argparse.Namespace, *, sinks: bool = True) -> Session:
     """Find the root, read and check mmflow.yaml, and load the plugins.
 
-    Raises :class:`UserError` when there is no root. Mistakes in mmflow.yaml are raised when its settings are used.
+    Raises :class:`UserError` when there is no root, and unless the ``sinks`` do not matter :class:`ProblemsError` when
+    mmflow.yaml does not say which may load. Other mistakes in it are raised when its settings are used.
     """
     around: Surroundings = args.around
     out = open_output(args)
     given = Path(args.root) if args.root else None
     root = find_root(around.cwd, given, around.environ, getattr(args, "job", None) or "")
     workspace = open_workspace(root, around.clock.now())
+    if sinks and not workspace.registry.known:
+        raise ProblemsError(workspace.checked.problems)
     return Session(workspace, around, out)
 
 

@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
 def find_problems(args: argparse.Namespace) -> tuple[int, Sequence[Problem]]:
     """Give the number of jobs that were looked at, and all problems once, sorted."""
     try:
-        session = open_session(args)
+        session = open_session(args, sinks=False)
         jobs, unread = read_jobs(session, args.job)
     except ProblemsError as error:
         return 0, error.problems

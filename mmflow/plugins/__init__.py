@@ -61,11 +61,15 @@ def read_packages() -> Mapping[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """What the installed plugins add. ``plugins`` is sorted by distribution and name, and includes those left out."""
+    """What the installed plugins add. ``plugins`` is sorted by distribution and name, and includes those left out.
+
+    Where nobody can say which plugins may load there are none, and it is not ``known`` which sinks there would be.
+    """
 
     sinks: Mapping[str, SinkType]
     plugins: tuple[PluginInfo, ...]
     packages: Mapping[str, str] = field(default_factory=read_packages)
+    known: bool = True
 
     def sink(self, name: str) -> SinkType:
         """Give a kind of sink; :class:`UserError` says why it is not there, and how to get it."""

@@ -36,7 +36,7 @@ class Allowed:
             return cls(Requirement(package), mark.strip() + digest.strip().lower())
         except InvalidRequirement:
             example = "'mmflow-files', 'mmflow-files==0.1.0' or 'mmflow-files==0.1.0 sha256:…'"
-            raise UserError(f"plugins.allow holds {text!r}, expected a package such as {example}") from None
+            raise UserError(f"{text[:40]!r} names no package; write one such as {example}") from None
 
     def object_to(self, distribution: Distribution) -> str:
         """Say why an installed package is not the one that is meant, "" when it is."""

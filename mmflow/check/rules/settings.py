@@ -10,13 +10,15 @@ from typing import Final
 
 from mmflow.atomic import STATE
 from mmflow.check.faults import Finding, explain_error, show, suggest_reference
-from mmflow.check.layers import EACH
+from mmflow.check.layers import EACH, all_texts, get
 from mmflow.check.rules.facts import Facts
 from mmflow.check.rules.shifts import SHIFT_RULES
 from mmflow.durations import parse_duration
 from mmflow.errors import UserError
 from mmflow.hosts import check_address, check_proxy
 from mmflow.plant.instants import find_zone, read_day
+from mmflow.plugins.admission import Allowed
+from mmflow.refs import has_reference
 from mmflow.settings import JOBS_FOLDER
 from mmflow.text import BadText, read_bytes
 
@@ -135,6 +137,18 @@ def check_holidays(facts: Facts) -> Iterator[Finding]:
             yield explain_error(path, error)
 
 
+def check_plugins(facts: Facts) -> Iterator[Finding]:
+    """Expect names of packages where it is said which may load; they are read before any reference is."""
+    for path, text in all_texts(get(facts.values, ("plugins",)), ("plugins",)):
+        if has_reference(text):
+            yield Finding(path, "found a reference, expected the name of a package or plugin", "write the name here")
+        elif path[1:2] == ("allow",):
+            try:
+                Allowed.read(text)
+            except UserError as error:
+                yield explain_error(path, error)
+
+
 SITE_RULES: Final = (
     check_site_names,
     check_hosts,
@@ -146,4 +160,5 @@ SITE_RULES: Final = (
     check_bundle,
     check_output,
     check_durations,
+    check_plugins,
 )
