@@ -54,7 +54,7 @@ def time_mmflow(watch: Watch) -> None:
             engine = Engine(root=root, settings=settings, clock=clock, redactor=redactor, hosts=hosts)
             plan = plan_job(engine, job, Order(slot=clock.now()))
         with watch.step("fetch"):
-            spool = fetch(plan, job, hosts, root / "spool", clock, settings.network, root / "cache")
+            spool = fetch(plan, job, engine.service, root / "spool")
         with watch.step("load"):
             raw = stack.enter_context(load(plan, job, spool, root / "spool"))
         with watch.step("shape"):

@@ -29,7 +29,7 @@ from mmflow.errors import (
     UserError,
     suggest_name,
 )
-from mmflow.fetch import Missing, Spool, fetch
+from mmflow.fetch import Missing, Service, Spool, fetch
 from mmflow.fetch.complaints import locate_errors
 from mmflow.files import explain_errors
 from mmflow.gate import NO_ROWS, Verdict, judge
@@ -71,6 +71,12 @@ class Engine:
     def state(self) -> Path:
         """Where ledger, spool, snapshots and locks are."""
         return self.root / STATE
+
+    @property
+    def service(self) -> Service:
+        """How the sites are asked."""
+        cache, network = self.state / "cache", self.settings.network
+        return Service(hosts=self.hosts, network=network, clock=self.clock, cache=cache, tell=self.progress)
 
     def open_ledger(self) -> Ledger:
         """Open the record."""
@@ -126,9 +132,8 @@ def make_report(engine: Engine, checked: CheckedJob, plan: Plan, folder: Path, s
     job = checked.job
     for site, span in plan.spans:
         log.info("%s: %s to %s, %s", site, span.start, span.end, span.why)
-    network, cache = engine.settings.network, engine.state / "cache"
     try:
-        spool = fetch(plan, job, engine.hosts, folder, engine.clock, network, cache, engine.progress)
+        spool = fetch(plan, job, engine.service, folder)
     except BadRequest as refused:
         if not refused.complaints:
             raise

@@ -20,7 +20,7 @@ from mmflow.api.client import open_client
 from mmflow.api.wire import Timer
 from mmflow.clock import FixedClock, SystemClock
 from mmflow.errors import BadRequest, GiveUp, TryLater
-from mmflow.fetch import Spool, fetch, fetch_site, list_tasks, open_apis
+from mmflow.fetch import Service, Spool, fetch, fetch_site, list_tasks, open_apis
 from mmflow.hosts import Host
 from mmflow.job import Compare, Job, Report, Shape, WindowSpec
 from mmflow.plan import make_plan
@@ -76,8 +76,9 @@ class Order:
             site: Host(self.urls.get(site, self.sim.url), Secret(key), f"the api_key of site {site}")
             for site, key in keys.items()
         }
-        spool, cache = self.folder / "spool", self.folder / "cache"
-        return fetch(plan, job, hosts, spool, self.clock, self.network, cache, self.told.append)
+        cache, tell = self.folder / "cache", self.told.append
+        service = Service(hosts=hosts, network=self.network, clock=self.clock, cache=cache, tell=tell)
+        return fetch(plan, job, service, self.folder / "spool")
 
 
 @pytest.fixture
@@ -190,9 +191,10 @@ def test_an_interrupt_ends_requests_that_hang(tmp_path: Path) -> None:
         thread = threading.Thread(target=interrupt)
         thread.start()
         host = Host(f"http://127.0.0.1:{listener.getsockname()[1]}", Secret("key-boston"))
+        service = Service(hosts={"boston": host}, network=Network(), clock=SystemClock(), cache=tmp_path / "cache")
         plan, began = make_plan(made, {"boston": CALENDAR}, NOW), time.monotonic()
         with pytest.raises(KeyboardInterrupt):
-            fetch(plan, made, {"boston": host}, tmp_path, SystemClock(), Network(), tmp_path / "cache")
+            fetch(plan, made, service, tmp_path)
         assert time.monotonic() - began < 10
         thread.join(10)
         for worker in threading.enumerate():

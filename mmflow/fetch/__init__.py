@@ -75,28 +75,33 @@ class Spool:
     found: Mapping[str, Found]
 
 
-def fetch(
-    plan: Plan,
-    job: Job,
-    hosts: Mapping[str, Host],
-    folder: Path,
-    clock: Clock,
-    network: Network,
-    cache: Path,
-    tell: Tell = lambda _text: None,
-) -> Spool:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """How the sites are asked. ``hosts`` and the names kept in the folder ``cache`` go by site.
+
+    ``tell`` hears about progress and waits, from many threads.
+    """
+
+    hosts: Mapping[str, Host]
+    network: Network
+    clock: Clock
+    cache: Path
+    tell: Tell = lambda _text: None
+
+
+def fetch(plan: Plan, job: Job, service: Service, folder: Path) -> Spool:
     """Ask every slice of the plan and give the files, which lie in ``folder``.
 
-    ``hosts`` and the names kept in ``cache`` go by site; ``tell`` hears about progress and waits, from many threads.
     Raises :class:`BadRequest` for what the service or a filter cannot know, :class:`TryLater` or :class:`GiveUp` when
     no site answered or the disk did not take an answer.
     """
-    extracted_at = clock.now()
+    clock, tell, extracted_at = service.clock, service.tell, service.clock.now()
     sites = [site for site, _span in plan.spans]
+    hosts = {site: service.hosts[site] for site in sites}
     with explain_errors(folder), ExitStack() as stack:
         make_private(folder)
-        apis = open_apis({site: hosts[site] for site in sites}, network, clock, tell, stack)
-        found, missing = find_filters(plan, job, apis, cache, clock)
+        apis = open_apis(hosts, service.network, clock, tell, stack)
+        found, missing = find_filters(plan, job, apis, service.cache, clock)
         tasks = list_tasks(plan, folder, found)
         answers, failed = ask_sites(tasks, lambda site: fetch_site(apis[site], tasks[site], tell))
     missing |= failed
