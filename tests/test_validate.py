@@ -3,11 +3,9 @@
 import json
 import subprocess
 import sys
-from time import perf_counter
 
 import pytest
 
-from mmflow.document import read_file
 from tests.desk import KEY
 
 GOOD = """
@@ -113,25 +111,6 @@ def test_a_simulated_plant_begins_its_day_at_a_quarter_of_an_hour(desk):
         done = desk.mmflow("run", "daily")
         assert done.code == 2
         assert "sites.boston.start_of_day: found '06:10', expected a quarter of an hour" in done.err
-
-
-def test_checking_a_hundred_jobs_takes_little_more_than_reading_them(desk):
-    paths = [desk.job(good(f"job-{number}"), f"job-{number}") for number in range(100)]
-    desk.mmflow("validate")
-    reading = measure(lambda: [read_file(path, desk.root) for path in paths])
-    assert desk.mmflow("validate").out == "100 jobs, no problems\n"
-    assert measure(lambda: desk.mmflow("validate")) < 6 * reading
-
-
-def measure(work):
-    """Give the seconds of the quickest of three goes, which others on this machine disturb least."""
-
-    def go():
-        start = perf_counter()
-        work()
-        return perf_counter() - start
-
-    return min(go() for _ in range(3))
 
 
 @pytest.mark.parametrize("words", [["validate"], ["jobs"], ["explain", "daily"], ["schema"]])

@@ -150,7 +150,7 @@ def test_bytes_that_trickle_end_at_the_deadline(desk: Desk, start: bytes, piece:
         clock = SystemClock()
         began = clock.monotonic()
         text = refused(desk.open(server.url, clock=clock, deadline="1 second"), desk, TryLater)
-        assert clock.monotonic() - began < 5
+        assert clock.monotonic() - began < 60  # and not the days that so many bytes would take
     assert "no whole answer in 1 s (network.deadline)" in text
 
 
@@ -182,7 +182,7 @@ def test_a_host_that_never_takes_the_connection_is_left_after_a_while(
                 waiting.enter_context(socket.create_connection(("127.0.0.1", port), timeout=0.05))
         began = time.monotonic()
         text = refused(desk.open(f"http://127.0.0.1:{port}"), desk, TryLater)
-        assert 6 * 0.05 <= time.monotonic() - began < 6 * 0.5
+        assert 6 * 0.05 <= time.monotonic() - began < 60
     assert f"http://127.0.0.1:{port} cannot be reached: timed out; gave up after 6 tries in " in text
 
 

@@ -85,7 +85,7 @@ def test_a_slow_drip_sends_the_right_answer_slowly(sim: Simulator, right: Any) -
     began = time.monotonic()
     size = len(json.dumps(right, separators=(",", ":")))
     assert struck(sim, "drip", bytes_per_second=size * 4).json == right
-    assert 0.2 < time.monotonic() - began < 2
+    assert time.monotonic() - began > 0.2
 
 
 def test_stopping_ends_a_drip_that_would_take_hours(plant: Plant) -> None:
