@@ -15,17 +15,15 @@ from mmflow.check import CheckedJob
 from mmflow.check.faults import Finding, explain_error
 from mmflow.check.layers import Layers
 from mmflow.deliver import about_check, check_sink, sink_info
-from mmflow.errors import BadRequest, KeyRefused, MmflowError, Problem, UserError
+from mmflow.errors import BadRequest, KeyRefused, Problem, RunError
 from mmflow.fetch import ask_sites, open_apis
 from mmflow.fetch.complaints import locate_errors
 from mmflow.fetch.filters import Found, check_found, find_void
 from mmflow.fetch.names import NameBook
-from mmflow.hosts import Host
 from mmflow.job import Job
 from mmflow.live.days import past_day
 from mmflow.live.visit import Heard, Visit
 from mmflow.plant import PlantCalendar
-from mmflow.refs import check_key_characters
 from mmflow.run import Engine, destination
 from mmflow.windows.spans import span_days
 
@@ -49,16 +47,12 @@ def check_live(engine: Engine, jobs: Sequence[CheckedJob], settings: Layers) -> 
     return [*settings.problems(told), *located, *tried]
 
 
-def ask_all(
-    engine: Engine, calendars: Calendars, jobs: Iterable[Job]
-) -> tuple[dict[str, Heard], dict[str, MmflowError]]:
+def ask_all(engine: Engine, calendars: Calendars, jobs: Iterable[Job]) -> tuple[dict[str, Heard], dict[str, RunError]]:
     """Ask the sites side by side; give what each said, and the errors of those that could not be asked."""
     listed, network, clock, tell = list(jobs), engine.settings.network, engine.clock, engine.progress
-    malformed = dict(find_malformed(engine.hosts))
-    hosts = {site: host for site, host in engine.hosts.items() if site not in malformed}
     with ExitStack() as stack:
         folder = stack.enter_context(TemporaryDirectory(prefix="mmflow-", ignore_cleanup_errors=True))
-        apis = open_apis(hosts, network, clock, tell, stack)
+        apis = open_apis(engine.hosts, network, clock, tell, stack)
 
         def ask(site: str) -> Heard:
             answers = Path(folder, site)
@@ -67,22 +61,12 @@ def ask_all(
             visit = Visit(calendars[site], apis[site], book, answers, clock.now(), tell)
             return visit.ask_site(job for job in listed if site in job.sites)
 
-        heard, failed = ask_sites(apis, ask)
-    return heard, malformed | failed
+        return ask_sites(apis, ask)
 
 
-def find_malformed(hosts: Mapping[str, Host]) -> Iterator[tuple[str, MmflowError]]:
-    """Give the sites whose key cannot even be sent, each with the reason."""
-    for site, host in hosts.items():
-        try:
-            check_key_characters(host.key, host.key_name)
-        except UserError as error:
-            yield site, error
-
-
-def blame_site(site: str, error: MmflowError) -> Finding:
-    """Say why a site cannot be asked: at its key when that is malformed or was refused."""
-    path = ("sites", site, "api_key") if isinstance(error, UserError | KeyRefused) else ("sites", site)
+def blame_site(site: str, error: RunError) -> Finding:
+    """Say why a site cannot be asked: at its key when that was refused."""
+    path = ("sites", site, "api_key") if isinstance(error, KeyRefused) else ("sites", site)
     return explain_error(path, error)
 
 
