@@ -10,6 +10,7 @@ outside every shift is a row whose shift is ``No Shift`` or whose shift id is nu
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -24,15 +25,16 @@ from mmflow.atomic import STATE
 from mmflow.catalogue import GROUPS, metric
 from mmflow.errors import BadResponse
 from mmflow.fetch import Answer
+from mmflow.load.repeats import find_repeated
 from mmflow.windows import Span
 
 NO_SHIFT = "No Shift"
 HOUR = timedelta(hours=1)
-LARGEST = 2.0**53  # beyond it a float cannot hold every whole number, and no plant counts or waits that long
+LARGEST = 2.0**53  # from it on a float may stand for several whole numbers, and no plant counts or waits that long
 
 FieldType = Literal["text", "id", "date", "instant", "time", "number"]
 GROUP_TYPES: frozenset[FieldType] = frozenset({"text", "date", "instant"})
-Number = Annotated[float, Meta(ge=-LARGEST, le=LARGEST)]
+Number = Annotated[float, Meta(gt=-LARGEST, lt=LARGEST)]
 
 # What a field may hold in JSON. A row may lack only ids.
 _JSON_TYPES: dict[FieldType, object] = {
@@ -92,7 +94,8 @@ class RowReader:
         self.fields = fields
         self.extra: set[str] = set()
         self.misplaced = 0
-        self._home = "items" if any(field.type in GROUP_TYPES for field in fields) else "aggregate"
+        grouped = any(field.type in GROUP_TYPES for field in fields)
+        self._home, self._rest = ("items", "aggregate") if grouped else ("aggregate", "items")
         self._attributes = {field.name: f"c{number}" for number, field in enumerate(fields)}
         self._closed = self._make_decoder(closed=True)
         self._open = self._make_decoder(closed=False)
@@ -124,7 +127,8 @@ class RowReader:
             forbid_unknown_fields=closed,
         )
         held = list[row] if self._home == "items" else row  # type: ignore[valid-type]
-        return msgspec.json.Decoder(msgspec.defstruct("Envelope", [(self._home, held)], gc=False))
+        rest = (self._rest, Raw, Raw(b""))
+        return msgspec.json.Decoder(msgspec.defstruct("Envelope", [(self._home, held), rest], gc=False))
 
     def _define(self, field: Field) -> tuple[str, object] | tuple[str, object, object]:
         described = (self._attributes[field.name], _JSON_TYPES[field.type])
@@ -137,7 +141,20 @@ class RowReader:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise _refuse(answer, explain_answer(content, error, self._home, self.fields)) from None
         held = getattr(found, self._home)
-        return held if isinstance(held, list) else [held]
+        rows = held if isinstance(held, list) else [held]
+        rest = bytes(memoryview(getattr(found, self._rest)))
+        if content.count(b'"') != self._count_quotes(rows, rest) and (name := find_repeated(content)):
+            raise _refuse(answer, f"an object in it gives '{name[:60]}' two values")
+        return rows
+
+    def _count_quotes(self, rows: Sequence[Struct], rest: bytes) -> int:
+        """Count the quotes of an answer in which nothing comes twice, no text holds any, and no column is unasked."""
+        count = 2 + bool(rest) * 2 + rest.count(b'"')
+        for field in self.fields:
+            values = map(attrgetter(self._attributes[field.name]), rows)
+            kinds = Counter(map(type, values)) if field.type != "number" else Counter()
+            count += 2 * (len(rows) - kinds[UnsetType] + kinds[str])
+        return count
 
     def _decode_closed(self, content: bytes) -> Struct | None:
         """Decode in one quick step while no answer has had unknown columns; None says to look closer."""
@@ -227,7 +244,7 @@ def _explain_value(message: str, fields: Sequence[Field]) -> str:
     path = message.rpartition("`$")[2].rstrip("`")
     field = next((field for field in fields if path.endswith(f".{field.name}")), None)
     got = re.search(r"got `(\w+)`", message)
-    found = _FOUND.get(got[1], got[1]) if got else "a number beyond 2^53"
+    found = _FOUND.get(got[1], got[1]) if got else "a number of 2^53 or more"
     return f"{found} in '{field.name}', where {_WANTED[field.type]} was expected" if field else found
 
 

@@ -46,9 +46,28 @@ BAD_ANSWERS = {
     "list-number": (answer(ROW | {"goodParts": [5]}), "row 1 has a list in 'goodParts', where a number or null was"),
     "number-text": (answer(ROW | {"machine": 5}), "row 1 has a number in 'machine', where text or null was expected"),
     "odd-id": (answer(ROW | {"machineId": 1.5}), "row 1 has a number in 'machineId', where text or a number was"),
-    "infinite": (answer(ROW).replace(b": 5", b": 1e999"), "row 1 has a number beyond 2^53 in 'goodParts'"),
-    "huge": (answer(ROW | {"goodParts": 10**30}), "row 1 has a number beyond 2^53 in 'goodParts'"),
-    "past-2^53": (answer(ROW | {"goodParts": 9_007_199_254_740_994}), "row 1 has a number beyond 2^53 in 'goodParts'"),
+    "infinite": (answer(ROW).replace(b": 5", b": 1e999"), "row 1 has a number of 2^53 or more in 'goodParts'"),
+    "huge": (answer(ROW | {"goodParts": 10**30}), "row 1 has a number of 2^53 or more in 'goodParts'"),
+    "2^53": (answer(ROW | {"goodParts": 2**53}), "row 1 has a number of 2^53 or more in 'goodParts'"),
+    "2^53+1": (answer(ROW | {"goodParts": 2**53 + 1}), "row 1 has a number of 2^53 or more in 'goodParts'"),
+    "-2^53-1": (answer(ROW | {"goodParts": -(2**53) - 1}), "row 1 has a number of 2^53 or more in 'goodParts'"),
+    "two-values": (
+        answer(ROW, ROW).replace(b": 5}]", b': 5, "goodParts": 6}]'),
+        "an object in it gives 'goodParts' two values",
+    ),
+    "two-ids": (
+        answer(ROW).replace(b'{"machine', b'{"machineId" : 8, "machine'),
+        "an object in it gives 'machineId' two values",
+    ),
+    "two-items": (answer(ROW).replace(b"{", b'{"items": [], ', 1), "an object in it gives 'items' two values"),
+    "two-aggregates": (
+        answer(ROW).replace(b"{", b'{"aggregate":1,', 1),
+        "an object in it gives 'aggregate' two values",
+    ),
+    "two-unasked": (
+        answer(ROW | {"x": {}}).replace(b"{}}]", b'{"y":1,"y":2}}]'),
+        "an object in it gives 'y' two values",
+    ),
     "no-day": (answer(ROW | {"day": None}), "row 1 has null in 'day', where a date was expected"),
     "odd-day": (answer(ROW | {"day": "02.11.2026 secret"}), "column 'day' holds a text that is not a date"),
     "false-day": (answer(ROW | {"day": "2026-02-30"}), "column 'day' holds a text that is not a date"),
@@ -237,7 +256,7 @@ def test_whatever_comes_is_refused_or_loaded_as_it_is(workshop, make_case_job, r
         return
     sent = {(row["machine"], row.get("machineId"), row["goodParts"]) for row in rows}
     assert {(machine, number, parts) for _site, _place, machine, number, parts in found} == sent
-    assert all(parts is None or abs(parts) <= LARGEST for *_, parts in found)
+    assert all(parts is None or abs(parts) < LARGEST for *_, parts in found)
 
 
 def test_times_of_metrics_are_instants(workshop, make_case_job):
@@ -290,3 +309,22 @@ def test_answers_are_loaded_whole_however_many_go_together(workshop, make_case_j
 def test_a_window_that_is_not_over_is_told(workshop, make_case_job, moment, notices):
     workshop.extracted_at = datetime.fromisoformat(moment).replace(tzinfo=UTC)
     assert load_rows(workshop, make_case_job(**ASKED), "SELECT 1")[1] == notices
+
+
+def test_texts_with_quotes_and_more_parts_of_an_answer_are_no_repetition(workshop, make_case_job):
+    workshop.answers = {("rows", "boston"): [ROW | {"machine": 'Mill "7"'}, without("machineId") | {"machine": None}]}
+    workshop.extra = {"entities": {"machine": {"m1": {"name": "Mill 7"}}}}
+    assert load_rows(workshop, make_case_job(**ASKED), "SELECT count(*) FROM rows") == ([(2,)], ())
+
+
+def test_an_answer_as_it_should_be_is_read_once(workshop, make_case_job, monkeypatch):
+    """The closer look is slow: it is not taken for rows with and without ids, with numbers for ids, with nulls."""
+    monkeypatch.delattr("mmflow.load.rows.find_repeated")
+    rows = [
+        ROW | {"machineId": 7, "goodParts": None},
+        ROW | {"machine": None, "machineId": "m2"},
+        without("machineId"),
+        ROW,
+    ]
+    workshop.answers = {("rows", "boston"): rows}
+    assert load_rows(workshop, make_case_job(**ASKED), "SELECT count(*) FROM rows") == ([(4,)], ())
