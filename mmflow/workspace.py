@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from mmflow.check import CheckedJob, CheckedSettings, check_job, check_settings
-from mmflow.check.faults import Finding, Owner
+from mmflow.check.faults import Finding, Owner, show
 from mmflow.check.fit import fit_model
 from mmflow.check.layers import all_texts, get
 from mmflow.document import Document, read_file
@@ -62,7 +62,7 @@ class Workspace:
         named = [job for job in self._read_files(holding)[0] if job.name == word]
         if not named:
             jobs, unread = self.read_jobs()
-            raise UserError(f"there is no job {word!r} under {JOBS_FOLDER}/; {_hint_jobs(word, jobs, unread)}")
+            raise UserError(f"there is no job {show(word)} under {JOBS_FOLDER}/; {_hint_jobs(word, jobs, unread)}")
         return named[0]
 
     def read_file(self, path: Path) -> CheckedJob:
@@ -175,7 +175,7 @@ def _holds(path: Path, word: str) -> bool:
 
 def _hint_jobs(word: str, jobs: Sequence[CheckedJob], unread: Sequence[Problem]) -> str:
     if not jobs and not unread:
-        return f"write {JOBS_FOLDER}/{word}.yaml"
+        return f"write {JOBS_FOLDER}/{word[:40]}.yaml"
     hint = hint_names(word, [job.name for job in jobs if job.name])
     files = {problem.file for problem in unread}
     return f"{hint} ({len(files)} file{'s' * (len(files) != 1)} cannot be read: {unread[0]})" if files else hint

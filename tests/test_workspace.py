@@ -132,6 +132,13 @@ def test_an_unknown_name_gets_the_nearest_one(root):
         open_workspace(root, NOW).read_job("mornin")
 
 
+def test_a_long_name_is_not_repeated(root):
+    with pytest.raises(UserError) as caught:
+        open_workspace(root, NOW).read_job("x" * 6000)
+    assert str(caught.value).startswith("there is no job text of 6000 characters under jobs/; write jobs/xxx")
+    assert len(str(caught.value)) < 200
+
+
 def test_an_unknown_name_says_which_file_could_not_be_read_and_why(root):
     add_job(root, "morning")
     write(root, "jobs/broken.yaml", "job: [")
