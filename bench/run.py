@@ -35,7 +35,7 @@ Row = tuple[str, ...]
 SETTINGS = """
 version: 1
 sites:
-  bench: {{base_url: "{url}", api_key: "${{env:BENCH_KEY:-key-of-the-bench}}", timezone: UTC, start_of_day: "00:00"}}
+  bench: {{base_url: "{url}", api_key: "${{file:key}}", timezone: UTC, start_of_day: "00:00"}}
 defaults: {{owner: bench@example.com}}
 """
 JOB = """
@@ -81,6 +81,7 @@ def write_workspace(root: Path, url: str, days: int, piece: str = "7 days") -> N
     last = date.fromisoformat(FIRST_DAY) + timedelta(days=days - 1)
     (root / "jobs").mkdir(exist_ok=True)
     (root / "mmflow.yaml").write_text(SETTINGS.format(url=url), encoding="utf-8")
+    (root / "key").write_text("key-of-the-bench", encoding="utf-8")
     (root / "jobs" / "bench.yaml").write_text(JOB.format(first=FIRST_DAY, last=last, piece=piece), encoding="utf-8")
 
 

@@ -12,7 +12,7 @@ BENCH = Path(__file__).parent.parent / "bench"
 MACHINES = 1000
 MOST = 300  # MB, of a process that without any report takes about 60
 
-SETTINGS = 'version: 1\nsites: {{plant: {{base_url: "{url}", api_key: "${{env:KEY:-x}}", timezone: UTC}}}}\n'
+SETTINGS = 'version: 1\nsites: {{plant: {{base_url: "{url}", api_key: "${{file:key}}", timezone: UTC}}}}\n'
 JOB = """
 job: large
 report:
@@ -36,6 +36,7 @@ def plant():
 def test_a_million_rows_of_many_slices_fit_in_little_memory(plant, tmp_path):
     (tmp_path / "jobs").mkdir()
     (tmp_path / "mmflow.yaml").write_text(SETTINGS.format(url=plant), encoding="utf-8")
+    (tmp_path / "key").write_text("key-of-the-plant", encoding="utf-8")
     (tmp_path / "jobs" / "large.yaml").write_text(JOB, encoding="utf-8")
     one = measure([sys.executable, "-m", "mmflow", "run", "large"], tmp_path)
     with (tmp_path / "out" / "large.csv").open("rb") as file:
