@@ -90,6 +90,12 @@ def show_text(text: str) -> str:
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
+def show_start(text: str, most: int = 200) -> str:
+    """Give the start of what somebody else wrote as one printable line, for a part of a message."""
+    printable = "".join(char if char.isprintable() else " " for char in text[:most])
+    return " ".join(printable.split()) + "…" * (len(text) > most)
+
+
 def show_lines(text: str) -> str:
     """Make a message fit to be shown: its line breaks stay, and a line that somebody made endless is cut."""
     return "\n".join(_cut_line(show_text(line)) for line in text.expandtabs().split("\n"))

@@ -376,6 +376,7 @@ def test_a_redirect_is_not_followed_and_its_target_is_named(desk: Desk, status: 
         (b'400 Bad Request\r\n\r\n{"message":"Problem parsing JSON"}', "it said: Problem parsing JSON"),
         (b"418 Teapot\r\n\r\nshort and stout", "the service refused the request (it said: short and stout)"),
         (b"418 Teapot\r\n\r\n" + b"steam " * 100_000, "(it said: steam steam "),
+        (b'400 Bad Request\r\n\r\n{"message":"no\\n\\u001b[2J' + b"x" * 9000 + b'"}', "(it said: no [2Jxxx"),
         (b"204 No Content\r\n\r\n", "answered 204, expected 200 with a report"),
         (b"302 Found\r\nLocation: http://[oops\r\n\r\n", "a redirect to an address that makes no sense, which"),
         (b"302 Found\r\nLocation: http://x:99999/\r\n\r\n", "a redirect to http://x, which"),

@@ -11,6 +11,8 @@ from typing import TypeAlias, TypeVar
 
 import msgspec
 
+from mmflow.text import show_start
+
 T = TypeVar("T")
 Bytes: TypeAlias = bytes | mmap
 
@@ -92,11 +94,6 @@ def decode_answer(data: Bytes, kind: type[T]) -> T:
         raise NotAnAnswer("is not UTF-8, which JSON has to be", data) from None
     except RecursionError:
         raise NotAnAnswer("is nested without end", data) from None
-
-
-def show_start(text: str) -> str:
-    """Give the start of a text as one printable line, for a message."""
-    return " ".join("".join(char if char.isprintable() else " " for char in text[:EXCERPT_BYTES]).split())
 
 
 def _copy_start(part: msgspec.Raw | msgspec.UnsetType) -> bytes:

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from mmflow.api.answers import show_start
 from mmflow.errors import BadRequest, Complaint, GiveUp, KeyRefused, RunError
+from mmflow.text import show_start
 
 SCOPE = "reporting"
 QUOTED = re.compile(r"""(['"])(.+?)\1""")
@@ -67,7 +67,7 @@ def explain_refusal(refusal: Refusal) -> RunError:
     if refusal.status < 300:
         return GiveUp(f"{start}, expected 200 with a report; check base_url")
     meaning = MEANINGS.get(refusal.status, "the service refused the request")
-    said = body.message or show_start(refusal.text)
+    said = show_start(body.message or refusal.text)
     kind = KeyRefused if refusal.status in {401, 403} else GiveUp
     return kind(
         f"{start}: {meaning.format(key=refusal.key_name, scope=SCOPE)}" + (f" (it said: {said})" if said else "")
@@ -77,7 +77,7 @@ def explain_refusal(refusal: Refusal) -> RunError:
 def read_complaint(error: RefusedField) -> Complaint:
     """Take over what the service did not like; the word it means stands in quotes (``Metric 'abc' is not valid``)."""
     quoted = QUOTED.search(error.message)
-    message = f"refused by the service: {error.message or error.code}"
+    message = f"refused by the service: {show_start(error.message or error.code)}"
     return Complaint(error.field, message, quoted[2] if quoted else "")
 
 

@@ -22,6 +22,7 @@ from mmflow.atomic import make_private, replace_file
 from mmflow.catalogue import GROUPS
 from mmflow.clock import Clock
 from mmflow.errors import GiveUp, hint_names
+from mmflow.text import show_start
 
 if TYPE_CHECKING:
     from mmflow.api.client import Api
@@ -216,7 +217,7 @@ def ask_page(api: Api, offset: int) -> tuple[MachineRow, ...]:
     body = {"query": MACHINES, "variables": {"limit": PAGE, "offset": offset}}
     answer = api.json("/graphql", body, MachineAnswer)
     if answer.data is None:
-        said = "; ".join(error.message for error in answer.errors) or "no data and no reason"
+        said = show_start("; ".join(error.message for error in answer.errors)) or "no data and no reason"
         raise GiveUp(f"{api.host.base_url}/graphql gave no machines: {said}")
     return answer.data.machines
 

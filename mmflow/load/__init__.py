@@ -31,6 +31,7 @@ from mmflow.plan import BUCKETS, Constants, Plan, Query, QueryKey
 from mmflow.question import ask_groups
 from mmflow.table import is_full, open_database
 from mmflow.table.cells import quote_name, quote_text
+from mmflow.text import show_start
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -293,7 +294,7 @@ def refuse_conflicts(connection: DuckDBPyConnection, form: RawForm, keys: str) -
         f"SELECT {shown} FROM {form.table} GROUP BY {keys} HAVING count(*) > 1 ORDER BY ALL LIMIT 1"
     ).fetchone()
     if found:
-        where = ", ".join(f"{name} {value}" for name, value in zip(form.keys, found, strict=True))
+        where = ", ".join(f"{name} {show_start(str(value))}" for name, value in zip(form.keys, found, strict=True))
         raise BadResponse(
             f"two rows for {where} hold different figures, and nothing says which is right; fetch them again"
         )

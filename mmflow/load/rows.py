@@ -26,10 +26,12 @@ from mmflow.catalogue import GROUPS, metric
 from mmflow.errors import BadResponse
 from mmflow.fetch import Answer
 from mmflow.load.repeats import find_repeated
+from mmflow.text import show_start
 from mmflow.windows import Span
 
 NO_SHIFT = "No Shift"
 HOUR = timedelta(hours=1)
+LONGEST_NAME = 60  # characters of a name in a message
 LARGEST = 2.0**53  # from it on a float may stand for several whole numbers, and no plant counts or waits that long
 
 FieldType = Literal["text", "id", "date", "instant", "time", "number"]
@@ -260,7 +262,7 @@ def _list_columns(content: bytes, home: str) -> set[str]:
 
 def join_names(names: Iterable[str], most: int = 20) -> str:
     """Write names of an answer in order, only so many and the beginning of each, for the service may send any."""
-    listed = [name[:60] for name in sorted(names)]
+    listed = [show_start(name, LONGEST_NAME) for name in sorted(names)]
     more = f" and {len(listed) - most} more" if len(listed) > most else ""
     return (", ".join(listed[:most]) or "nothing") + more
 

@@ -14,6 +14,7 @@ from mmflow.job import CheckSpec
 from mmflow.load import count_rows
 from mmflow.shape.relations import Frame, order_terms
 from mmflow.table.cells import quote_name
+from mmflow.text import show_start
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -74,5 +75,5 @@ def find_breaches(connection: DuckDBPyConnection, frame: Frame, check: CheckSpec
         if found:
             number, passed, *names = found
             count = connection.execute(f"SELECT count(*) {beyond}").fetchall()[0][0]
-            row = ", ".join(f"{group} {name}" for group, name in zip(frame.groups, names, strict=True))
+            row = ", ".join(f"{group} {show_start(str(name))}" for group, name in zip(frame.groups, names, strict=True))
             yield Breach(check.column, count, row, number, side, passed, bound if isinstance(bound, str) else "")

@@ -69,6 +69,13 @@ def test_all_reasons_are_given_at_once(workshop, make_case_job):
     )
 
 
+def test_a_reason_is_one_short_line_whatever_a_machine_is_called(workshop, make_case_job):
+    workshop.answers = {("rows", "boston"): [{"machine": "M\x1b[2J\nok " + "x" * 40_000, "goodParts": 5}]}
+    _, verdict = workshop.shape(make_case_job(report=REPORT, checks=[{"column": "goodParts", "max": 4}]))
+    assert verdict.reasons[0].startswith("goodParts is 5 for machine M [2J ok xxx")
+    assert len(verdict.reasons[0]) < 300
+
+
 def test_one_row_is_not_called_rows(workshop, make_case_job):
     workshop.answers = {("rows", "boston"): [{"machine": "A", "goodParts": 5}]}
     _, verdict = workshop.shape(make_case_job(report=REPORT, checks=[{"rows": "> 2"}]))

@@ -159,8 +159,19 @@ def test_columns_that_nobody_asked_for_are_told_with_few_words(workshop, make_ca
     """A service that sends a thousand long names does not fill the report's notice with them."""
     workshop.answers = {("rows", "boston"): [ROW | {f"{number:04}{'x' * 500}": 1 for number in range(1000)}]}
     _, (notice,) = load_rows(workshop, make_case_job(**ASKED))
-    assert notice.startswith(f"boston sent columns that nobody asked for (0000{'x' * 56}, 0001{'x' * 56}, ")
-    assert notice.endswith(f"0019{'x' * 56} and 980 more); they are left out")
+    assert notice.startswith(f"boston sent columns that nobody asked for (0000{'x' * 56}…, 0001{'x' * 56}…, ")
+    assert notice.endswith(f"0019{'x' * 56}… and 980 more); they are left out")
+
+
+def test_names_from_the_service_make_no_lines_of_their_own(workshop, make_case_job):
+    """A line break in a name would let whoever typed it write a line of our output."""
+    workshop.answers = {("rows", "boston"): [ROW | {"x\nmorning: ok\x1b[2J": 1}]}
+    _, (notice,) = load_rows(workshop, make_case_job(**ASKED))
+    assert "asked for (x morning: ok [2J)" in notice
+    named = {"machine": "Mill\n1", "machineId": None}
+    workshop.answers = {("rows", "boston"): [ROW | named, ROW | named | {"goodParts": 6}]}
+    with pytest.raises(BadResponse, match="two rows for site boston, machine Mill 1, day 2026-11-02 hold different"):
+        load_rows(workshop, make_case_job(**ASKED))
 
 
 def test_an_hour_that_the_window_begins_in_is_part_of_it(workshop, make_case_job):
