@@ -90,6 +90,29 @@ def test_an_answer_that_cannot_be_trusted_fails_the_run_before_any_sink(stage, f
     assert [path.name for path in (stage.root / "out").iterdir()] == ["daily.csv"]
 
 
+@pytest.mark.row("R41")
+@pytest.mark.parametrize(
+    ("section", "kind", "name"),
+    [("filter", "machine", "Mill 1*"), ("exclude", "machine", "Mill 1*"), ("filter", "shift", "First")],
+)
+def test_a_filter_that_the_service_does_not_keep_to_fails_the_run(stage, section, kind, name):
+    stage.job(
+        f"""
+        job: some
+        report: {{metrics: [goodParts], group_by: [{kind}], {section}: {{{kind}: ["{name}"]}}}}
+        window: last_week
+        sinks: [{{type: csv, path: some.csv}}]
+    """,
+        "some",
+    )
+    assert stage.mmflow("run", "some").code == 0, "the names are looked up"
+    before = stage.text("out/some.csv")
+    stage.simulator.faults(REPORT | {"kind": "ignore_filters"})
+    done = stage.mmflow("run", "some")
+    assert (done.code, done.err.startswith(f"boston did not keep to the job's '{section}': ")) == (1, True), done.err
+    assert stage.text("out/some.csv") == before
+
+
 # Row, fault, words of the notice that the report carries.
 HARMLESS = [
     ("R29", {"kind": "status", "status": 429, "retry_after": 30, "times": 1}, ""),

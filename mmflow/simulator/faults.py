@@ -63,10 +63,14 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """The moment at which a fault strikes: ``give_answer`` makes the answer that would be right."""
+    """The moment at which a fault strikes.
+
+    ``give_answer`` makes the answer that would be right, ``give_unfiltered`` the one without the filters asked for.
+    """
 
     fault: Fault
     give_answer: Callable[[], Answer]
+    give_unfiltered: Callable[[], Answer]
     profile: Profile
     now: datetime
 
@@ -273,4 +277,5 @@ KINDS: dict[str, Callable[[Scene], Answer]] = {
     "nan": _change_rows(_put_nan),
     "duplicate_rows": _change(_repeat_row),
     "foreign_rows": _change(_add_foreign),
+    "ignore_filters": lambda scene: scene.give_unfiltered(),
 }

@@ -92,7 +92,7 @@ class Service:
             shown = {name: value for name, value in headers.items() if name != "authorization"}
             self.requests.append(Request(method, path, shown, _parse_json(body), company, in_flight))
 
-            def answer() -> Answer:
+            def answer(body: bytes = body) -> Answer:
                 return self._answer(method, path, headers.get("content-type", ""), body, access)
 
             fault = self.faults.pick(path, key)
@@ -100,7 +100,8 @@ class Service:
                 yield answer()
             else:
                 self.stopping.wait(fault.delay)
-                yield spoil_answer(Scene(fault, answer, self.profile, self.clock()))
+                scene = Scene(fault, answer, lambda: answer(_drop_filters(body)), self.profile, self.clock())
+                yield spoil_answer(scene)
 
     def _answer(self, method: str, path: str, content_type: str, body: bytes, access: Access | None) -> Answer:
         route = find_route(method, path)
@@ -143,6 +144,13 @@ def _read_key(authorization: str) -> str:
     """Give the key of a bearer header, whose scheme word may have any case; empty when it is something else."""
     match = re.fullmatch(r"(?i:bearer) +(\S+)", authorization.strip())
     return match[1] if match else ""
+
+
+def _drop_filters(body: bytes) -> bytes:
+    asked = _parse_json(body)
+    if not isinstance(asked, dict):
+        return body
+    return msgspec.json.encode({name: value for name, value in asked.items() if name not in ("filter", "exclude")})
 
 
 def _parse_json(body: bytes) -> object:

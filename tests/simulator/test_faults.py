@@ -209,6 +209,14 @@ def test_a_row_from_outside_the_window(sim: Simulator, right: Any) -> None:
     assert rows[-1] == right["items"][0] | {"day": "2024-05-06T00:00:00.000Z"}
 
 
+def test_filters_that_are_not_kept_to(sim: Simulator, right: Any) -> None:
+    asked = BODY | {"filter": {"machine": [right["items"][0]["machineId"]]}}
+    assert len(call(sim, "POST", PATH, asked).json["items"]) < len(right["items"])
+    sim.faults({"kind": "ignore_filters"})
+    assert call(sim, "POST", PATH, asked).json == right
+    assert call(sim, "POST", PATH, b"[]").status == 400
+
+
 def test_faults_of_rows_leave_other_answers_alone(sim: Simulator) -> None:
     sim.faults({"kind": "drop_column"})
     assert call(sim, "POST", PATH, {"data": [{"metric": "abc"}]}).status == 400
