@@ -232,7 +232,11 @@ def resend_run(engine: Engine, checked: CheckedJob, run: str, sinks: frozenset[s
         uses = [use for use in choose_sinks(checked.sinks, sinks) if not (failed and use.name in done)]
         if not uses:
             raise UserError(f"nothing of run {run} is left to send: every delivery is done")
-        ledger.begin_resend(run, known.job, list_deliveries(uses, known.job, known.slot, known.spans))
+        deliveries = list_deliveries(uses, known.job, known.slot, known.spans)
+        for sink, _, key in deliveries:
+            if (standing := ledger.standing_run(key)) not in ("", run):
+                log.warning("%s: this replaces what run %s delivered", sink, standing)
+        ledger.begin_resend(run, known.job, deliveries)
         with record_failure(engine, ledger, run):
             deliver_run(engine, checked, uses, run, table, ledger)
         return Result(ledger.read_run(run), ledger.deliveries(run))

@@ -11,9 +11,9 @@ from mmflow.cli.show import end_run
 
 SUMMARY = "Deliver the stored table of a past run again; this also releases a run that was held."
 EXAMPLES = """
-mmflow resend 20261103T114002-7f3a            to all its sinks
-mmflow resend 20261103T114002-7f3a --failed   only where it did not arrive
-mmflow resend 20261103T114002-7f3a --sink csv
+mmflow resend 20261103T114002-7f3a19c4            to all its sinks
+mmflow resend 20261103T114002-7f3a19c4 --failed   only where it did not arrive
+mmflow resend 20261103T114002-7f3a19c4 --sink csv
 """
 
 

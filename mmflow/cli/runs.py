@@ -14,7 +14,7 @@ SUMMARY = "List past runs, or show one with its deliveries and receipts."
 EXAMPLES = """
 mmflow runs                        the latest runs of all jobs
 mmflow runs --job morning-oee -n 5
-mmflow runs show 20261103T114002-7f3a
+mmflow runs show 20261103T114002-7f3a19c4
 """
 
 

@@ -68,6 +68,7 @@ READ_DELIVERY = f"SELECT {DELIVERY_COLUMNS} FROM delivery WHERE run = ? AND sink
 LAST_RECEIPT = """
     SELECT receipt FROM delivery WHERE key = ? AND receipt <> '' ORDER BY generation DESC LIMIT 1
 """
+STANDING_RUN = "SELECT run FROM delivery WHERE key = ? AND state = 'done' ORDER BY generation DESC LIMIT 1"
 
 FORGET_SNAPSHOTS = "UPDATE run SET snapshot = '' WHERE snapshot <> '' AND started < ?"
 DROP_OLD_RUNS = "DELETE FROM run WHERE started < ?"

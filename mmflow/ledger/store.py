@@ -196,6 +196,11 @@ class Ledger:
         row = self._do(sql.LAST_RECEIPT, key).fetchone()
         return msgspec.json.decode(row[0], type=Receipt) if row else None
 
+    def standing_run(self, key: str) -> str:
+        """Give the run whose delivery stands at the destination of this key, "" when none does."""
+        row = self._do(sql.STANDING_RUN, key).fetchone()
+        return str(row[0]) if row else ""
+
     # -- ground
 
     def _prepare(self, *, clean: bool) -> None:
