@@ -68,8 +68,9 @@ def test_verbose_says_what_is_being_done(desk):
     desk.job(JOB)
     quiet, told = desk.mmflow("run", "daily", "--json"), desk.mmflow("run", "daily", "--verbose")
     assert (quiet.err, told.code) == ("", 0)
-    steps = ("boston: 2026-11-21 11:00", "/reports/production answered in ", "boston: rows for 2026-11-21")
-    assert [step for step in (*steps, f"rows: {quiet.data['rows']}", "sink csv: done in ") if step not in told.err] == []
+    steps = ["boston: 2026-11-21 11:00", "/reports/production answered in ", "boston: rows for 2026-11-21"]
+    steps += [f"rows: {quiet.data['rows']}", "sink csv: done in "]
+    assert [step for step in steps if step not in told.err] == []
     assert desk.mmflow("validate", "-v").err == "checked jobs/daily.yaml\n"
 
 
