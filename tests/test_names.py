@@ -287,6 +287,13 @@ def test_a_name_means_all_entries_it_fits_and_star_is_the_only_sign(text: str, i
     assert match_name(text, ENTRIES, NOW).ids == ids
 
 
+@pytest.mark.parametrize(
+    ("text", "names"), [("First", {"First"}), ("Mill 7*", {"Mill 7", "Mill 70"}), ("7-new", set()), ("Mill 8", set())]
+)
+def test_a_match_has_the_names_that_were_meant_and_none_for_an_id(text: str, names: set[str]) -> None:
+    assert match_name(text, ENTRIES, NOW).names == names
+
+
 def test_a_machine_that_was_gone_is_told_apart_from_one_that_never_was() -> None:
     assert match_name("Mill 8", ENTRIES, NOW) == Match((), retired=(ENTRIES[4],))
     assert match_name("Mill 8", ENTRIES, LONG_AGO - timedelta(days=1)).ids == ("8",)

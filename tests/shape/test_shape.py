@@ -192,6 +192,18 @@ def test_a_disk_that_is_full_when_a_report_is_loaded_or_shaped_is_no_bug(worksho
         workshop.shape(make_case_job(report={"metrics": ["goodParts"], "group_by": ["machine"]}))
 
 
+@pytest.mark.row("R49")
+def test_a_full_disk_is_not_blamed_on_an_expression(workshop, make_case_job, monkeypatch):
+    """Nor is it when the expression needs much memory itself."""
+    monkeypatch.setattr("mmflow.load.drop_repeated", lambda connection, _form: shrink_disk(connection) or ())
+    monkeypatch.setattr("mmflow.shape.find_facts", fill_disk)
+    workshop.answers = {("rows", "boston"): [{"machine": "A" * 1_000, "goodParts": 1}]}
+    eightfold = {f"c{i}": " || ".join([f"c{i - 1}" if i else "machine"] * 8) for i in range(5)}
+    job = make_case_job(report={"metrics": ["goodParts"], "group_by": ["machine"]}, shape={"columns": eightfold})
+    with pytest.raises(TryLater, match="the disk is full; make room"):
+        workshop.shape(job)
+
+
 def test_a_folder_that_the_database_cannot_work_in_is_named(tmp_path):
     spill = tmp_path / "file" / "spill"
     spill.parent.write_bytes(b"no folder")
