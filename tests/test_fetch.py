@@ -195,7 +195,7 @@ def test_an_interrupt_ends_requests_that_hang(tmp_path: Path) -> None:
         plan, began = make_plan(made, {"boston": CALENDAR}, NOW), time.monotonic()
         with pytest.raises(KeyboardInterrupt):
             fetch(plan, made, service, tmp_path)
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 60
         thread.join(10)
         for worker in threading.enumerate():
             if worker.name.startswith("ThreadPoolExecutor"):
