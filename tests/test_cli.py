@@ -277,3 +277,11 @@ def test_state_is_for_its_owner_only_whatever_command_makes_it(desk):
             shutil.rmtree(state)
     finally:
         os.umask(mask)
+
+
+@pytest.mark.parametrize(("command", "folder"), [("init", "file"), ("init", "file/below"), ("demo", "file/below")])
+def test_a_folder_that_cannot_be_written_is_no_bug(desk, command, folder):
+    desk.write("file", "a file where a folder should be")
+    done = desk.mmflow(command, folder)
+    assert done.code == 2
+    assert done.err.startswith(f"nothing can be written to {desk.root / folder}: ")

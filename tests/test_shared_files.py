@@ -55,8 +55,33 @@ def test_rows_of_hours_are_not_replaced_by_windows_that_begin_within_one(desk, s
 
 
 @pytest.mark.parametrize(
+    ("groups", "window", "where"),
+    [
+        ("day", "last_shift", "with a production day"),
+        ("day, shift", "last_shift", "with a production day"),
+        ("day", "{last: 2 days, to_now: true}", "with a production day"),
+        ("week", "last_month", "with a week"),
+        ("week", "{last: 3 days}", "with a week"),
+        ("month", "yesterday", "with a month"),
+        ("quarter", "this_month", "with a quarter"),
+    ],
+)
+def test_rows_of_days_and_weeks_are_not_replaced_by_windows_that_begin_within_one(desk, groups, window, where):
+    """A part would take the place of the whole: the later shift would erase the earlier ones of its day."""
+    first, _ = validate(desk, NEW_YORK, window, groups, ROLLING)
+    message = first.partition(": sinks[0].mode: ")[2]
+    assert message.startswith(f"replace_window needs windows that begin {where}, this one begins at 2026-")
+
+
+@pytest.mark.parametrize(
     ("settings", "window", "groups", "sink"),
     [
+        (NEW_YORK, "month_to_date", "day", ROLLING),
+        (NEW_YORK, "{last: 7 days}", "day", ROLLING),
+        (NEW_YORK, "week_to_date", "week", ROLLING),
+        (NEW_YORK, "{last: 3 weeks}", "week", ROLLING),
+        (NEW_YORK, "year_to_date", "month", ROLLING),
+        (NEW_YORK, "last_quarter", "quarter", ROLLING),
         (NEW_YORK, "yesterday", "hour", ROLLING),
         (NEW_YORK, "{shift: First}", "hour", ROLLING),
         (HALF_PAST, "{last: 3 hours}", "hour", ROLLING),

@@ -39,7 +39,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def write_starter(folder: Path) -> list[str]:
-    """Write the starter files and give their names; a file that is there already raises :class:`UserError`."""
+    """Write the starter files and give their names.
+
+    Raises :class:`UserError` when one is there already, and when the folder cannot be made or written.
+    """
     from mmflow.plugins import load
     from mmflow.schema.editors import write_schemas
 
@@ -47,8 +50,12 @@ def write_starter(folder: Path) -> list[str]:
     if there:
         raise UserError(f"{folder / there[0]} is there already; choose an empty folder: mmflow init FOLDER")
     source = files("mmflow.starter")
-    for name in STARTER:
-        target = folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(source.joinpath(name).read_text(encoding="utf-8"), encoding="utf-8")
-    return [*STARTER, *(path.relative_to(folder).as_posix() for path in write_schemas(folder, load()))]
+    try:
+        for name in STARTER:
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(source.joinpath(name).read_text(encoding="utf-8"), encoding="utf-8")
+        schemas = write_schemas(folder, load())
+    except OSError as error:
+        raise UserError(f"nothing can be written to {folder}: {error.strerror}; choose another folder") from error
+    return [*STARTER, *(path.relative_to(folder).as_posix() for path in schemas)]
