@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, CancelledError, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
@@ -197,9 +198,19 @@ def fetch_site(api: Api, tasks: Sequence[Task], tell: Tell) -> tuple[Answer, ...
 
     Of several errors, of requests that were on their way together, one is raised that no patience helps against.
     """
-    counter = count(1)
+    counter, failed = count(1), Event()
 
     def fetch_slice(task: Task) -> Answer:
+        # Said here too: a worker may begin the next slice before the one who waits can cancel it.
+        if failed.is_set():
+            raise CancelledError
+        try:
+            return ask_slice(task)
+        except BaseException:
+            failed.set()
+            raise
+
+    def ask_slice(task: Task) -> Answer:
         check = check_grouped if task.slice.groups else check_ungrouped
         size = api.post(REPORT_PATH, task.body, sink=task.path, check=check)
         window = " to ".join(task.slice.window.values())
@@ -212,8 +223,8 @@ def fetch_site(api: Api, tasks: Sequence[Task], tell: Tell) -> tuple[Answer, ...
         wait(futures, return_when=FIRST_EXCEPTION)
         pool.shutdown(wait=False, cancel_futures=True)
     errors = [error for future in futures if not future.cancelled() and (error := future.exception())]
-    if errors:
-        raise min(errors, key=rank_error)
+    if told := [error for error in errors if not isinstance(error, CancelledError)]:
+        raise min(told, key=rank_error)
     return tuple(future.result() for future in futures)
 
 
