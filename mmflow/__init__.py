@@ -24,29 +24,46 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from mmflow.durations import parse_duration as parse_duration
     from mmflow.errors import GiveUp as GiveUp
     from mmflow.errors import MmflowError as MmflowError
+    from mmflow.errors import StateError as StateError
     from mmflow.errors import TryLater as TryLater
     from mmflow.errors import Unknown as Unknown
     from mmflow.errors import UserError as UserError
+    from mmflow.errors import suggest_name as suggest_name
+    from mmflow.files import explain_errors as explain_errors
     from mmflow.files import file_receipt as file_receipt
     from mmflow.files import replace_file as replace_file
     from mmflow.hookspecs import hookimpl as hookimpl
+    from mmflow.lights import Light as Light
+    from mmflow.lights import LightRule as LightRule
+    from mmflow.lights import Lights as Lights
+    from mmflow.lights import check_lights as check_lights
+    from mmflow.lights import find_lights as find_lights
     from mmflow.options import Options as Options
     from mmflow.paths import check_template as check_template
     from mmflow.paths import place_file as place_file
     from mmflow.refs import Secret as Secret
+    from mmflow.replacement import Replacement as Replacement
+    from mmflow.replacement import moment_text as moment_text
+    from mmflow.sinks import Facts as Facts
+    from mmflow.sinks import Outline as Outline
     from mmflow.sinks import Partial as Partial
     from mmflow.sinks import Presence as Presence
     from mmflow.sinks import Receipt as Receipt
+    from mmflow.sinks import Rendering as Rendering
     from mmflow.sinks import RunInfo as RunInfo
     from mmflow.sinks import SinkType as SinkType
+    from mmflow.sinks import Skip as Skip
     from mmflow.table import Cell as Cell
     from mmflow.table import Column as Column
     from mmflow.table import CsvDialect as CsvDialect
     from mmflow.table import FooterRow as FooterRow
     from mmflow.table import Table as Table
     from mmflow.table import shorten_cell as shorten_cell
+    from mmflow.table.columns import align_texts as align_texts
+    from mmflow.table.columns import show_cell as show_cell
     from mmflow.windows import Span as Span
 
 # Where each public name lives.
@@ -54,27 +71,44 @@ PUBLIC = {
     "Cell": "mmflow.table",
     "Column": "mmflow.table",
     "CsvDialect": "mmflow.table",
+    "Facts": "mmflow.sinks",
     "FooterRow": "mmflow.table",
     "GiveUp": "mmflow.errors",
+    "Light": "mmflow.lights",
+    "LightRule": "mmflow.lights",
+    "Lights": "mmflow.lights",
     "MmflowError": "mmflow.errors",
     "Options": "mmflow.options",
+    "Outline": "mmflow.sinks",
     "Partial": "mmflow.sinks",
     "Presence": "mmflow.sinks",
     "Receipt": "mmflow.sinks",
+    "Rendering": "mmflow.sinks",
+    "Replacement": "mmflow.replacement",
     "RunInfo": "mmflow.sinks",
     "Secret": "mmflow.refs",
     "SinkType": "mmflow.sinks",
+    "Skip": "mmflow.sinks",
     "Span": "mmflow.windows",
+    "StateError": "mmflow.errors",
     "Table": "mmflow.table",
     "TryLater": "mmflow.errors",
     "Unknown": "mmflow.errors",
     "UserError": "mmflow.errors",
+    "align_texts": "mmflow.table.columns",
+    "check_lights": "mmflow.lights",
     "check_template": "mmflow.paths",
+    "explain_errors": "mmflow.files",
     "file_receipt": "mmflow.files",
+    "find_lights": "mmflow.lights",
     "hookimpl": "mmflow.hookspecs",
+    "moment_text": "mmflow.replacement",
+    "parse_duration": "mmflow.durations",
     "place_file": "mmflow.paths",
     "replace_file": "mmflow.files",
     "shorten_cell": "mmflow.table",
+    "show_cell": "mmflow.table.columns",
+    "suggest_name": "mmflow.errors",
 }
 
 

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from mmflow.atomic import STATE
 from mmflow.check.uses import SinkUse
 from mmflow.clock import Clock
 from mmflow.errors import MmflowError, TryLater, Unknown
@@ -222,6 +223,7 @@ def sink_info(
         output=where.output,
         output_mode=where.output_mode,
         job_folder=where.job_folder,
+        store=where.root / STATE / "sinks" / about.job / use.name,
         names=path_names(about, use.name),
         connection=use.connection,
         previous=previous,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from mmflow.clock import Clock, SystemClock
 from mmflow.errors import GiveUp
 from mmflow.job import SinkKeys
 from mmflow.options import Options
@@ -23,6 +24,8 @@ from mmflow.table.columns import align_texts, show_cell
 from mmflow.text import show_lines
 
 if TYPE_CHECKING:
+    from httpx import Client
+
     from mmflow.table import Table
     from mmflow.windows import Span
 
@@ -35,13 +38,47 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     """What a sink can prove about a delivery; stored in the ledger as JSON.
 
     ``rows`` counts the rows written without totals, ``path`` is relative to the root, ``sha256`` is of the bytes as
-    written, ``details`` holds anything else worth showing in ``mmflow runs show``.
+    written, ``more`` holds the paths of further files when there is more than one, ``details`` anything else worth
+    showing in ``mmflow runs show``.
     """
 
     rows: int
     path: str = ""
     sha256: str = ""
+    more: tuple[str, ...] = ()
     details: dict[str, str | int | float | bool | None] = {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outline:
+    """What is known of a report before it runs: the names of its columns in order, of its groups, and its job.
+
+    ``columns`` may hold names that a run leaves out, such as the comparison of an own column that is a text. ``group``
+    columns lead them. ``time_column`` is "" when the report has no time group, ``totals`` tells whether rows stand
+    under the table.
+    """
+
+    job: str
+    columns: tuple[str, ...]
+    groups: tuple[str, ...]
+    time_column: str = ""
+    totals: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What readers of a report want to know of it beside its numbers."""
+
+    description: str = ""
+    owner: str = ""
+    filter: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    exclude: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    missing: tuple[tuple[str, str], ...] = ()  # (site, reason) of those that are not in the table
+
+
+def refuse_http() -> Client:
+    """Stand in where no settings say how the network is reached."""
+    raise GiveUp("there is no way to the network here")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,31 +88,61 @@ class RunInfo:
     run: str  # id of the execution
     job: str
     sink: str  # the sink's name in the job
+    kind: Literal["schedule", "manual", "backfill"] = "manual"
     slot: datetime  # the due instant, UTC
     key: str  # the delivery's key: equal keys replace each other
-    generation: int  # rises when the same key is delivered anew
-    fence: int  # rises when another worker takes the delivery over
+    generation: int  # rises when the same key is delivered anew; the tries of one delivery share it
+    fence: int  # rises when another worker takes the delivery over, and with each try
     spans: tuple[tuple[str, Span], ...]  # (site, span) of the sites that answered, in the order of the job
     time_column: str  # the column that places a row in time ("" when the report has no time group)
     extracted_at: datetime
+    facts: Facts = Facts()
     root: Path
     output: Path  # every file a sink writes stays under it
     output_mode: int
     job_folder: Path  # templates are looked up here
+    store: Path  # a private folder of this sink of this job, kept from run to run; made when first used
     names: Mapping[str, str]  # a text for each of mmflow.paths.PATH_WORDS
     connection: Options | None = None
     previous: Receipt | None = None
-    attachments: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)  # always empty: nothing fills it yet
+    to: tuple[str, ...] = ()  # a message goes only there, whatever the options say
+    attachments: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)  # by sink named in the option attach
+    open_http: Callable[[], Client] = field(default=refuse_http)  # an httpx client: proxy and company CA are set
+    clock: Clock = field(default_factory=SystemClock)
     log: logging.Logger = field(default_factory=lambda: logging.getLogger("mmflow.sink"))
 
 
 class Partial(Exception):  # noqa: N818  # a result, named for what it is
-    """Part of a delivery is done: ``receipt`` says which, ``retry`` names what is left to try again."""
+    """Part of a delivery is done: ``receipt`` says which part, ``why`` is a sentence about the rest.
 
-    def __init__(self, receipt: Receipt, *, retry: tuple[str, ...] = ()) -> None:
-        super().__init__(f"partly delivered; {len(retry)} left to retry")
+    ``retry`` names what may still succeed: it is tried again, with ``receipt`` as ``run.previous``, after ``after``
+    seconds. When it is empty nothing can be done about the rest: the delivery is done, and its run degraded.
+    """
+
+    def __init__(
+        self, receipt: Receipt, *, retry: tuple[str, ...] = (), why: str = "", after: float | None = None
+    ) -> None:
+        super().__init__(why or f"partly delivered; left: {', '.join(retry) or 'nothing that can be tried again'}")
         self.receipt = receipt
         self.retry = retry
+        self.after = after
+
+
+class Skip(Exception):  # noqa: N818  # a result, named for what it is
+    """There is nothing to deliver, and that is in order; the reason is a sentence for ``mmflow runs show``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """What a sink would write, when it is more than a text: ``text`` for the terminal, and the file itself.
+
+    ``mmflow preview JOB --sink NAME`` prints the text; with ``--save FOLDER`` or ``--open`` it writes ``content`` to a
+    file named with ``suffix`` (``.xlsx``, ``.html``).
+    """
+
+    text: str
+    content: bytes
+    suffix: str
 
 
 # A function, or where to find it ("mmflow_files.deliver:deliver_csv"), so that listing sinks imports nothing heavy.
@@ -91,13 +158,24 @@ class SinkType:
     :class:`~mmflow.errors.Unknown`, and must leave the destination as it was unless it returns. Delivering the same key
     twice must leave the destination equal to delivering it once.
 
-    ``validate(options, time_column) -> Iterable[(key, message)]`` finds what single options cannot say about
-    themselves, such as two that contradict each other. It is called offline, once no option is an unresolved ``${…}``
-    reference; ``time_column`` is "" when the report has no time group.
+    The tries of one delivery share ``run.key`` and ``run.generation``. It may also raise :class:`Partial` (done in
+    part) or :class:`Skip` (nothing to be done).
 
-    ``check(options, run)`` is called by ``mmflow validate --live`` and ``render(table, options, run)`` by ``mmflow
-    preview``. Nothing calls ``read``, ``probe``, ``notify`` and ``read_window`` yet: they are for the daemon, which is
-    to come, and may change until it does.
+    ``validate(options, outline) -> Iterable[(key, message)]`` finds what single options cannot say about themselves,
+    such as two that contradict each other, or a column that the report has not. It is called offline, once no option is
+    an unresolved ``${…}`` reference. ``key`` is an option, or a path in it: ``("sheets", 0, "columns")``.
+
+    ``check(options, run)`` is called by ``mmflow validate --live``: it raises what is in the way and writes nothing.
+    ``render(table, options, run) -> str | Rendering`` is what ``mmflow preview --sink`` shows. ``read(table, options,
+    run) -> Iterable[row]`` gives, for ``preview --diff``, the rows that stand now where this delivery would write, with
+    the cells of ``table.columns`` (aware instants, numbers as numbers). ``probe(options, run) -> Presence`` tells,
+    after a try that ended without a word, whether the delivery ``run.key``, ``run.generation`` is at the destination.
+    ``recipients(options) -> Iterable[str]`` names who gets a message, before it goes. ``read_window(options, cells,
+    run)`` gives the first and the last day (both included), or two naive times of the plant (the last excluded), that
+    stand in cells such as ``Input!B3:D4`` of the destination. Nothing calls ``notify`` yet: it is for the daemon.
+
+    Options with these names mean the same everywhere: ``path`` is a file under the output folder, ``attach`` names
+    sinks of the job whose files are wanted in ``run.attachments``.
 
     >>> SinkType(name="csv", summary="A CSV file.", options=CsvOptions, deliver="mmflow_files.deliver:deliver_csv")
     """
@@ -110,12 +188,13 @@ class SinkType:
     modes: tuple[str, ...] = ("replace",)
     semantics: Semantics = "transactional"
     validate: Reference | None = None
-    check: Reference | None = None  # check(options, run) -> None: can it be reached? writes nothing
-    render: Reference | None = None  # render(table, options, run) -> str | bytes: what preview shows
-    read: Reference | None = None  # not called yet: read(options, run) -> rows as they stand, for a diff
-    probe: Reference | None = None  # not called yet: probe(options, run) -> Presence: after a crash
+    check: Reference | None = None
+    render: Reference | None = None
+    read: Reference | None = None
+    probe: Reference | None = None
+    recipients: Reference | None = None
+    read_window: Reference | None = None
     notify: Reference | None = None  # not called yet: notify(text, options) -> None
-    read_window: Reference | None = None  # not called yet: read_window(options, root) -> WindowSpec
     distribution: str = ""  # filled in by the registry
 
     def __post_init__(self) -> None:

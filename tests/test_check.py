@@ -55,8 +55,8 @@ class ShelfOptions(Options):
     height: int
 
 
-def validate_shelf(options: ShelfOptions, time_column: str) -> Iterator[tuple[str, str]]:
-    yield "height", f"is {options.height}, too high for a report by {time_column or 'nothing'}"
+def validate_shelf(options: ShelfOptions, outline: str) -> Iterator[tuple[str, str]]:
+    yield "height", f"is {options.height}, too high for a report by {outline.time_column or 'nothing'}"
 
 
 def refuse_delivery(*_arguments: object) -> None:

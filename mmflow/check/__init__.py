@@ -196,7 +196,7 @@ def check_layers(layers: Layers, settings: CheckedSettings, registry: Registry, 
     facts = Facts(layers.values, settings.changes, names, settings.calendars)
     if strict:
         found += check_written(layers, facts, found)
-    uses = check_uses(placed, layers.values, connections)
+    uses = check_uses(placed, layers.values, connections, facts.outline)
     found += drop_said([*uses, *apply_rules(JOB_RULES, facts)], found)
     if job and not job.sites:
         job = replace(job, sites=names)

@@ -11,16 +11,16 @@ import msgspec
 
 from mmflow.check.faults import Finding, Owner, explain_error, name_kind, show
 from mmflow.check.fit import explain_misfit
-from mmflow.check.layers import EACH, all_texts, find, find_texts, get
+from mmflow.check.layers import EACH, all_texts, find, get
 from mmflow.document import Path, Value
 from mmflow.errors import UserError, hint_names, suggest_name
-from mmflow.job import SinkKeys, WindowSpec, find_time_group
+from mmflow.job import SinkKeys, WindowSpec
 from mmflow.options import Options, convert_values
 from mmflow.plugins import Registry
 from mmflow.refs import has_reference
 from mmflow.schema import describe_connection, describe_sink
 from mmflow.secrecy import looks_like_secret
-from mmflow.sinks import COMMON_KEYS, SinkType, find_function
+from mmflow.sinks import COMMON_KEYS, Outline, SinkType, find_function
 from mmflow.windows import parts_a_day
 
 # Words of path templates that differ from day to day, and those that differ within a day too.
@@ -68,13 +68,12 @@ def fit_sinks(values: Value, registry: Registry, *, strict: bool = True) -> tupl
     return placed, findings
 
 
-def check_uses(placed: Iterable[Placed], values: Value, connections: Value) -> Iterator[Finding]:
+def check_uses(placed: Iterable[Placed], values: Value, connections: Value, outline: Outline) -> Iterator[Finding]:
     """Say what is wrong with sinks beside the rest of the job: connections, names, files, and what they say."""
-    time_column = find_time_group(group for _, group in find_texts(values, ("report", "group_by", EACH)))
     for one in placed:
         yield from check_connection(one, connections)
         if one.use:
-            yield from ask_sink(one, one.use, time_column)
+            yield from ask_sink(one, one.use, outline)
     yield from check_names(values)
     yield from check_files(one for one in placed if one.use)
     if has_parts_of_days(values):
@@ -131,12 +130,12 @@ def mend_block(block: dict[str, Value], wrong: Container[str | int], known: Coll
     return {key: value for key, value in (meant | fitting).items() if key in known}
 
 
-def ask_sink(placed: Placed, use: SinkUse, time_column: str) -> Iterator[Finding]:
+def ask_sink(placed: Placed, use: SinkUse, outline: Outline) -> Iterator[Finding]:
     """Let the sink itself look at its options, once all of them are known."""
     if use.type.validate is None or any(has_reference(text) for _, text in all_texts(placed.block)):
         return
-    for key, message in find_function(use.type.validate)(use.options, time_column):
-        yield explain_error((*placed.path, key), message)
+    for key, message in find_function(use.type.validate)(use.options, outline):
+        yield explain_error((*placed.path, *([key] if isinstance(key, str) else key)), message)
 
 
 def check_connection(placed: Placed, connections: Value) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from mmflow.deliver import About, path_names
-from mmflow.sinks import RunInfo
+from mmflow.sinks import Outline, RunInfo
 from mmflow.table import Cell, Column
 from mmflow.windows import Span
 
@@ -66,6 +66,7 @@ def make_run(
         "output": root / "out",
         "output_mode": 0o644,
         "job_folder": root / "jobs",
+        "store": root / "store",
         "names": path_names(about, "sink"),
     }
     return RunInfo(**fields | changes)
@@ -75,3 +76,11 @@ def day_rows(first: date, days: int, parts: float = 100) -> list[tuple[Cell, ...
     """Give rows of the columns day, machine, good parts and down time: two machines for each day."""
     listed = (first + timedelta(days=number) for number in range(days))
     return [(day, machine, parts, 1.5) for day in listed for machine in ("Haas 1", "Mazak, 2")]
+
+
+def make_outline(
+    *, columns: tuple[str, ...] = ("day", "machine", "goodParts", "downtime"), time_column: str = "day"
+) -> Outline:
+    """Give what a sink's ``validate`` is told of a report by machine."""
+    groups = tuple(name for name in (time_column, "machine") if name)
+    return Outline(job="morning-oee", columns=columns, groups=groups, time_column=time_column)

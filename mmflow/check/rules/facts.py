@@ -13,8 +13,10 @@ from mmflow.check.layers import EACH, find, find_texts, get
 from mmflow.check.rules.changes import ClockChanges
 from mmflow.document import Path, Value
 from mmflow.errors import hint_names
+from mmflow.job import COMPARED, find_time_group
 from mmflow.plant import PlantCalendar
 from mmflow.refs import has_reference
+from mmflow.sinks import Outline
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,24 @@ class Facts:
     def columns(self) -> tuple[str, ...]:
         """Give the names of the columns that the job adds, in order."""
         return tuple(name for _, block in self.blocks("shape", "columns") for name in block)
+
+    @cached_property
+    def outline(self) -> Outline:
+        """Give what sinks are told of the job before it runs, as far as it can be read."""
+        groups = [name for _, name in self.groups]
+        if len(self.job_sites) > 1 and "site" not in groups:
+            groups.insert(0, "site")
+        numbers = [*(name for _, name in self.metrics), *self.columns]
+        if isinstance(get(self.values, ("shape", "compare")), dict):
+            numbers += [f"{name}_{suffix}" for name in numbers for suffix in COMPARED]
+        job = get(self.values, ("job",))
+        return Outline(
+            job=job if isinstance(job, str) else "",
+            columns=tuple(dict.fromkeys([*groups, *numbers])),
+            groups=tuple(groups),
+            time_column=find_time_group(groups),
+            totals=any(get(self.values, ("shape", key)) is True for key in ("totals", "rest")),
+        )
 
     @cached_property
     def names(self) -> tuple[str, ...]:

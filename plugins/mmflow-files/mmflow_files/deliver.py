@@ -12,11 +12,21 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from mmflow import Cell, GiveUp, Receipt, RunInfo, Table, file_receipt, place_file, replace_file, shorten_cell
+from mmflow import (
+    Cell,
+    GiveUp,
+    Receipt,
+    Replacement,
+    RunInfo,
+    Table,
+    file_receipt,
+    place_file,
+    replace_file,
+    shorten_cell,
+)
 from mmflow_files.merge import merge_csv, merge_jsonl
 from mmflow_files.options import CsvOptions, FileOptions, JsonlOptions, ParquetOptions
 from mmflow_files.parquet import merge_parquet
-from mmflow_files.rolling import Replacement
 
 UTF_8_MARKS = {"utf-8": b"", "utf-8-sig": codecs.BOM_UTF8}
 

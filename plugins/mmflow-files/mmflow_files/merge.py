@@ -14,9 +14,9 @@ from typing import Any
 
 import msgspec
 
-from mmflow import Column, CsvDialect, GiveUp, Table
+from mmflow import Column, CsvDialect, GiveUp, Replacement, Table, moment_text
 from mmflow_files.options import CsvOptions, python_form
-from mmflow_files.rolling import Replacement, Row, check_columns, instant_text, merge_rows, unreadable
+from mmflow_files.rolling import Row, check_columns, merge_rows, unreadable
 
 
 def merge_csv(path: Path, table: Table, options: CsvOptions, replacement: Replacement) -> Iterator[str]:
@@ -95,7 +95,7 @@ def moment_reader(column: Column, options: CsvOptions) -> Callable[[str], str]:
     @lru_cache(maxsize=4096)
     def read_moment(text: str) -> str:
         if column.type == "datetime":
-            return instant_text(datetime.strptime(text, form))  # noqa: DTZ007  the check saw to it that %z is there
+            return moment_text(datetime.strptime(text, form))  # noqa: DTZ007  the check saw to it that %z is there
         if column.type == "date":
             return datetime.strptime(text, form).date().isoformat()  # noqa: DTZ007  a day has no zone
         return text
@@ -119,7 +119,7 @@ def read_jsonl(path: Path, table: Table, replacement: Replacement) -> Iterator[R
                 row = decoder.decode(line)
                 check_columns(path, row, names)
                 moment = row[time.name]
-                moment = instant_text(datetime.fromisoformat(moment)) if time.type == "datetime" else str(moment)
+                moment = moment_text(datetime.fromisoformat(moment)) if time.type == "datetime" else str(moment)
             except (ValueError, TypeError):
                 raise unreadable(path, f"line {number}", f"an object with a time in {time.name!r}") from None
             yield Row(line if line.endswith(b"\n") else line + b"\n", str(row.get("site", "")), moment)

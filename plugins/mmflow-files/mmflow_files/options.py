@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 from msgspec.structs import replace
 
-from mmflow import CsvDialect, Options, UserError, check_template
+from mmflow import CsvDialect, Options, Outline, UserError, check_template
 
 Mode = Annotated[
     Literal["replace", "replace_window"],
@@ -89,13 +89,13 @@ class ParquetOptions(FileOptions):
     path: Annotated[str, Meta(description=PATH, examples=["oee/{month}.parquet"])] = "{job}/{date}.parquet"
 
 
-def validate_file(options: FileOptions, time_column: str) -> Iterator[tuple[str, str]]:
+def validate_file(options: FileOptions, outline: Outline) -> Iterator[tuple[str, str]]:
     """Find what is wrong with the path, and with ``replace_window`` where it cannot work."""
     if problem := check_template(options.path):
         yield "path", problem
     if options.mode == "replace":
         return
-    if not time_column:
+    if not outline.time_column:
         yield "mode", "replace_window needs a time group in the report, such as day; add one, or use replace"
     for word in CHANGING:
         if word in options.path:
@@ -105,13 +105,13 @@ def validate_file(options: FileOptions, time_column: str) -> Iterator[tuple[str,
             )
 
 
-def validate_csv(options: CsvOptions, time_column: str) -> Iterable[tuple[str, str]]:
+def validate_csv(options: CsvOptions, outline: Outline) -> Iterable[tuple[str, str]]:
     """Find options of a CSV file that contradict each other or that nobody could read back."""
-    yield from validate_file(options, time_column)
+    yield from validate_file(options, outline)
     faults = dict(find_faults(options))
     yield from faults.items()
     if options.mode == "replace_window":
-        yield from (fault for fault in validate_rolling(options, time_column) if fault[0] not in faults)
+        yield from (fault for fault in validate_rolling(options, outline.time_column) if fault[0] not in faults)
 
 
 def find_faults(options: CsvOptions) -> Iterator[tuple[str, str]]:

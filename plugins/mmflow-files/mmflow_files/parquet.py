@@ -9,8 +9,8 @@ from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mmflow import GiveUp, Table, TryLater
-from mmflow_files.rolling import Replacement, check_columns
+from mmflow import GiveUp, Replacement, Table, TryLater
+from mmflow_files.rolling import check_columns
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -1,79 +1,18 @@
 """Files that many deliveries share: rows of the time that a delivery is about are replaced, all others stay.
 
 The rows of a delivery stand between those before its first moment and those after, so that the file is in the order
-of time whatever the order of the deliveries, and delivering twice changes nothing. Moments are compared as ISO texts.
+of time whatever the order of the deliveries, and delivering twice changes nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
 
-from mmflow import GiveUp, RunInfo, Span, Table
+from mmflow import GiveUp, Replacement
 
 Raw = TypeVar("Raw", str, bytes)
-DAY = timedelta(days=1)
-TICK = timedelta(microseconds=1)
-
-
-def instant_text(instant: datetime) -> str:
-    """Write an instant so that texts sort as instants do."""
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
-
-
-def quarter_text(day: date) -> str:
-    """Name the quarter of a day as tables do."""
-    return f"{day.year}-Q{(day.month + 2) // 3}"
-
-
-# For each time group: the first and the last of its values that a span touches.
-RANGES: Mapping[str, Callable[[Span], tuple[str, str]]] = {
-    "hour": lambda span: (instant_text(span.start), instant_text(span.end - TICK)),
-    "day": lambda span: (span.first_day.isoformat(), span.last_day.isoformat()),
-    "week": lambda span: ((span.first_day - 6 * DAY).isoformat(), span.last_day.isoformat()),
-    "month": lambda span: (f"{span.first_day:%Y-%m}", f"{span.last_day:%Y-%m}"),
-    "quarter": lambda span: (quarter_text(span.first_day), quarter_text(span.last_day)),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Replacement:
-    """Which rows of an earlier file a delivery takes the place of."""
-
-    time: int  # place of the column that holds the moment of a row
-    site: int | None  # place of the column that holds the site, when there is one
-    ranges: tuple[tuple[str, str, str], ...]  # site, first and last moment
-
-    @classmethod
-    def of(cls, table: Table, run: RunInfo) -> Replacement:
-        """Read it off the delivery; :class:`GiveUp` when rows have no time to go by, or lack a part of their hour."""
-        names = [column.name for column in table.columns]
-        if run.time_column not in names or run.time_column not in RANGES:
-            raise GiveUp("replace_window needs a time group in the report, such as day; add one, or use mode: replace")
-        if run.time_column == "hour":
-            check_starts(run.spans)
-        ranges = tuple((site, *RANGES[run.time_column](span)) for site, span in run.spans)
-        return cls(names.index(run.time_column), names.index("site") if "site" in names else None, ranges)
-
-    @property
-    def start(self) -> str:
-        """The first moment of the delivery, of any site."""
-        return min((first for _, first, _ in self.ranges), default="")
-
-    def covers(self, site: str, moment: str) -> bool:
-        """Tell whether a row is delivered anew, or is no longer there."""
-        return any(first <= moment <= last and (self.site is None or name == site) for name, first, last in self.ranges)
-
-
-def check_starts(spans: Iterable[tuple[str, Span]]) -> None:
-    """Raise :class:`GiveUp` for a window that begins within an hour: that row would take the place of a fuller one."""
-    for site, span in spans:
-        if span.start.minute or span.start.second:
-            found = f"replace_window needs windows that begin on a full hour of UTC, the one of {site} begins at"
-            raise GiveUp(f"{found} {span.start:%H:%M}; put day in the place of hour, or use mode: replace")
 
 
 class Row(NamedTuple, Generic[Raw]):

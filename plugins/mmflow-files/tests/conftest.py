@@ -9,7 +9,7 @@ from mmflow.options import convert_values
 from mmflow.plugins import load
 from mmflow.sinks import RunInfo, find_function
 from mmflow.table import Cell, Column, FooterRow, Table, make_table
-from mmflow.testing.deliveries import DAY, DOWN, MACHINE, PARTS
+from mmflow.testing.deliveries import DAY, DOWN, MACHINE, PARTS, make_outline
 
 
 @pytest.fixture
@@ -47,6 +47,6 @@ def validate():
 
     def call(sink: str, time_column: str = "day", **written) -> dict[str, str]:
         options = convert_values(written, sinks[sink].options)
-        return dict(find_function(sinks[sink].validate)(options, time_column))
+        return dict(find_function(sinks[sink].validate)(options, make_outline(time_column=time_column)))
 
     return call
