@@ -17,8 +17,8 @@ PACKAGE = Path(__file__).parent.parent / "mmflow"
 # The same picture, with words, is in docs/architecture.md.
 GROUPS = {
     "ground": "errors clock durations text secrecy refs options atomic",
-    "words": "document job settings table lights catalogue expressions cron plant windows sinks replacement files paths "
-    "hookspecs plugins",
+    "words": "document job settings table lights catalogue expressions cron plant windows sinks replacement files "
+    "paths hookspecs plugins",
     "memory": "ledger",
     "line": "hosts schema check leaks resolve workspace origins question plan api fetch load shape gate deliver run "
     "live",

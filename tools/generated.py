@@ -60,6 +60,13 @@ def list_options(name: str, registry: Registry) -> str:
     return markdown_table(list_keys(registry.sink(name).options))
 
 
+def list_connection(name: str, registry: Registry) -> str:
+    """Give the options of a sink's connection as a table."""
+    connection = registry.sink(name).connection
+    assert connection, f"{name} uses no connection"
+    return markdown_table(list_keys(connection))
+
+
 def list_model(name: str, _registry: Registry) -> str:
     """Give the keys of a block of jobs or of mmflow.yaml as a table, by the name of its class."""
     model: type[Options] = getattr(job, name, None) or getattr(settings, name)
@@ -82,6 +89,7 @@ def quote_source(name: str, _registry: Registry) -> str:
 
 
 WRITERS: Final[Mapping[str, Callable[[str, Registry], str]]] = {
+    "connection": list_connection,
     "keys": list_model,
     "options": list_options,
     "source": quote_source,
