@@ -1,0 +1,48 @@
+"""The letter: what a report looks like as an e-mail, from the table to subject, HTML, plain text and pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mmflow import Rendering, RunInfo, Table
+from mmflow_email.letter.options import LetterOptions
+
+__all__ = ["Letter", "LetterOptions", "Picture", "render_email", "write_letter"]
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A PNG file that the HTML shows as ``cid:CID``; ``cid`` is the same for the same delivery, without ``<>``."""
+
+    cid: str
+    name: str
+    content: bytes
+    alt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A letter as people will read it: ``subject`` is one line, ``text`` says the same as ``html`` does."""
+
+    subject: str
+    html: str
+    text: str
+    pictures: tuple[Picture, ...] = ()
+
+
+def write_letter(
+    table: Table, options: LetterOptions, run: RunInfo, *, notes: Sequence[str] = (), attached: Sequence[str] = ()
+) -> Letter:
+    """Write the letter of a report; the same bytes for the same table, options and run.
+
+    ``notes`` are sentences that readers must see beside the table's own, such as that an attachment was too large;
+    ``attached`` are the names of the files that go with it. Raises :class:`~mmflow.GiveUp` when the template cannot be
+    used.
+    """
+    raise NotImplementedError
+
+
+def render_email(table: Table, options: LetterOptions, run: RunInfo) -> Rendering:
+    """Give what ``preview`` shows: the plain text, and the letter as one HTML file that holds its pictures."""
+    raise NotImplementedError
