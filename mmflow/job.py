@@ -71,6 +71,13 @@ class WindowSpec(Options):
     to: Annotated[
         str, Meta(description="Last day, included; or a date-time with its zone.", examples=["2026-11-08"])
     ] = ""
+    cells: Annotated[
+        str,
+        Meta(description="Cells of a workbook or sheet that hold both dates.", examples=["Input!B3:D4"]),
+    ] = ""
+    sink: Annotated[
+        str, Meta(description="The sink whose workbook or sheet that is; the first that can be read unless given.")
+    ] = ""
 
 
 # Which keys go together. Each row: those that must be there, those that may be there; no keys fit two rows.
@@ -78,6 +85,7 @@ WINDOW_FORMS: tuple[tuple[frozenset[str], frozenset[str]], ...] = (
     (frozenset({"last"}), frozenset({"to_now"})),
     (frozenset({"shift"}), frozenset({"on", "schedule"})),
     (frozenset({"from", "to"}), frozenset()),
+    (frozenset({"cells"}), frozenset({"sink"})),
 )
 
 Window = Annotated[str, Meta(description="A word such as yesterday.", examples=["yesterday", "last_week"])] | WindowSpec
@@ -149,6 +157,20 @@ CHECK_FORMS: tuple[tuple[frozenset[str], frozenset[str]], ...] = (
 )
 
 
+class WhenSpec(Options):
+    """A condition on one column: at least one row must have such a value."""
+
+    column: Annotated[str, Meta(description="The column that is looked at.", examples=["downtime"])]
+    above: (
+        Annotated[float | str, Meta(description="A row counts that lies above: a number or a column.", examples=[60])]
+        | None
+    ) = None
+    below: (
+        Annotated[float | str, Meta(description="A row counts that lies below: a number or a column.", examples=[0.6])]
+        | None
+    ) = None
+
+
 class SinkKeys(Options):
     """The keys that every sink of a job may have beside its own options."""
 
@@ -160,6 +182,17 @@ class SinkKeys(Options):
     ) = None
     connection: Annotated[str, Meta(description="Name of a connection in mmflow.yaml.")] = ""
     required: Annotated[bool, Meta(description="false: the run counts as done without this sink.")] = True
+    fallback: Annotated[
+        str, Meta(description="Name of a sink of this job that gets the table only if this one fails.")
+    ] = ""
+    when: Annotated[
+        Literal["always", "rows", "empty", "partial"] | WhenSpec,
+        Meta(
+            description="When it gets the table: always; if there are rows, or none; if a site is missing; or if a row "
+            "has such a value.",
+            examples=["rows", {"column": "downtime", "above": 60}],
+        ),
+    ] = "always"
 
 
 class Job(Options):

@@ -29,12 +29,18 @@ NOWHERE: Final[list[Value]] = [{"type": "console"}]
 
 
 def resolve_settings(
-    checked: CheckedSettings, resolver: Resolver, sites: Collection[str] | None = None, *, ask: bool = True
+    checked: CheckedSettings,
+    resolver: Resolver,
+    sites: Collection[str] | None = None,
+    *,
+    ask: bool = True,
+    reach: bool = True,
 ) -> Settings:
     """Give the settings with the values of their references, holding only the sites that are asked for (all: None).
 
     Connections and defaults stay as written; :func:`resolve_job` resolves those that a job uses. With ``ask=False``
-    keys and addresses of the sites stay as written too, and ``network`` is left out, so that no secret is needed.
+    keys and addresses of the sites stay as written too, and with ``reach=False`` ``network`` is left out, so that no
+    secret is needed.
     Raises :class:`ProblemsError` with every reference that has no value and every value that does not fit.
     """
     raise_errors(checked.problems)
@@ -42,7 +48,7 @@ def resolve_settings(
     assert isinstance(values, dict), "settings without problems are a block of keys"
     assert isinstance(named, dict), "settings without problems have sites"
     wanted = {name: site for name, site in named.items() if sites is None or name in sites}
-    needed = {key: value for key, value in values.items() if ask or key != "network"}
+    needed = {key: value for key, value in values.items() if reach or key != "network"}
     written = Layers({**needed, "sites": wanted, "connections": {}, "defaults": {}}, checked.document)
     layers = resolve_layers(written, resolver, frozenset() if ask else HOST_KEYS)
     settings, found = fit_model(layers.values, Settings, Owner("mmflow.yaml"), strict=False)

@@ -7,16 +7,20 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 from mmflow.atomic import STATE
+from mmflow.cells import settle_window
 from mmflow.check import CheckedJob
 from mmflow.check.uses import SinkUse
 from mmflow.clock import Clock
-from mmflow.deliver import Destination, Means, about_rehearsal, blame, deliver, delivery_key, sink_info
+from mmflow.deliver import Means, Messages, blame, deliver
+from mmflow.deliver.difference import Difference, find_difference
+from mmflow.deliver.told import Destination, about_rehearsal, about_run, delivery_key, sink_info
+from mmflow.deliver.turns import attached
 from mmflow.durations import parse_duration
 from mmflow.errors import (
     BadRequest,
@@ -42,7 +46,7 @@ from mmflow.plant import PlantCalendar
 from mmflow.refs import Redactor
 from mmflow.settings import Settings
 from mmflow.shape import Shaped, shape
-from mmflow.sinks import find_function
+from mmflow.sinks import Reference, Rendering, find_function
 from mmflow.table import Table
 from mmflow.windows import Span
 
@@ -50,6 +54,11 @@ log = logging.getLogger(__name__)
 
 RUN_TIME: Final = "%Y%m%dT%H%M%S"
 SETTLED: Final = frozenset({"done", "superseded"})  # what needs no more work
+
+
+def is_settled(delivery: Delivery) -> bool:
+    """Tell whether a delivery needs no more work: it is done, or it had its turn and there was nothing to be done."""
+    return delivery.state in SETTLED or (delivery.state == "skipped" and delivery.attempts > 0)
 
 
 def say_nothing(text: str) -> None:
@@ -91,6 +100,7 @@ class Order:
     kind: SlotKind = "manual"
     spans: Mapping[str, Span] | None = None
     sinks: frozenset[str] | None = None  # only these, by name
+    messages: Messages = field(default_factory=Messages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +155,13 @@ def make_report(engine: Engine, checked: CheckedJob, plan: Plan, folder: Path, s
     return Report(plan, spool, shaped, judge(shaped, job, spool))
 
 
+def settle_job(engine: Engine, checked: CheckedJob, order: Order) -> CheckedJob:
+    """Give the job with the dates that stand in cells, when its window names some and none were given by hand."""
+    if order.spans is not None:
+        return checked
+    return settle_window(checked, calendars_of(engine, checked.job), destination(engine, checked), order.slot)
+
+
 def run_job(engine: Engine, checked: CheckedJob, order: Order) -> Result:
     """Execute a job for one slot and record it.
 
@@ -192,6 +209,7 @@ def execute(
     engine: Engine, checked: CheckedJob, uses: Sequence[SinkUse], order: Order, run: str, ledger: Ledger
 ) -> None:
     """Go down the whole line for one run."""
+    checked = settle_job(engine, checked, order)
     plan = plan_job(engine, checked.job, order)
     ledger.note_plan(run, plan.spans, list_deliveries(uses, plan.job, plan.slot, plan.spans))
     spool, snapshot = engine.state / "spool" / run, engine.state / "snapshots" / f"{run}.parquet"
@@ -204,22 +222,38 @@ def execute(
     if report.verdict.state == "skip":
         ledger.finish_run(run, "ok", skipped="; ".join(report.verdict.reasons))
     else:
-        deliver_run(engine, checked, uses, run, report.table, ledger)
+        messages = replace(order.messages, send=False) if order.kind == "backfill" else order.messages
+        deliver_run(engine, checked, uses, run, report.table, ledger, messages)
     drop(spool)
 
 
 def deliver_run(
-    engine: Engine, checked: CheckedJob, uses: Sequence[SinkUse], run: str, table: Table, ledger: Ledger
+    engine: Engine,
+    checked: CheckedJob,
+    uses: Sequence[SinkUse],
+    run: str,
+    table: Table,
+    ledger: Ledger,
+    messages: Messages,
 ) -> None:
     """Deliver the table and record what the run has become, counting the sinks that had it before."""
     known = ledger.read_run(run)
-    deliver(table, uses, known, Means(destination(engine, checked), ledger, engine.clock, engine.redactor))
+    about = about_run(known, table, checked.job)
+    deliver(table, uses, about, Means(destination(engine, checked), ledger, engine.clock, engine.redactor, messages))
     lacks = [*(str(Missing(*pair)) for pair in known.missing), *([] if known.rows else [NO_ROWS])]
     state, error = judge_run(ledger.deliveries(run), checked.sinks, lacks)
     ledger.finish_run(run, state, error=error)
 
 
-def resend_run(engine: Engine, checked: CheckedJob, run: str, sinks: frozenset[str] | None, *, failed: bool) -> Result:
+def resend_run(
+    engine: Engine,
+    checked: CheckedJob,
+    run: str,
+    sinks: frozenset[str] | None,
+    *,
+    failed: bool,
+    messages: Messages | None = None,
+) -> Result:
     """Deliver a past run's table again, from its snapshot, with the sinks as the job names them now.
 
     ``failed`` leaves out what is done, and what a later run has delivered. A held run is released in this way. Raises
@@ -228,7 +262,7 @@ def resend_run(engine: Engine, checked: CheckedJob, run: str, sinks: frozenset[s
     with JobLock(engine.state / "locks", checked.job.job), engine.open_ledger() as ledger:
         known = ledger.read_run(run)
         table = open_snapshot(engine, known)
-        done = {delivery.sink for delivery in ledger.deliveries(run) if delivery.state in SETTLED}
+        done = {delivery.sink for delivery in ledger.deliveries(run) if is_settled(delivery)}
         uses = [use for use in choose_sinks(checked.sinks, sinks) if not (failed and use.name in done)]
         if not uses:
             raise UserError(f"nothing of run {run} is left to send: every delivery is done")
@@ -238,7 +272,8 @@ def resend_run(engine: Engine, checked: CheckedJob, run: str, sinks: frozenset[s
                 log.warning("%s: this replaces what run %s delivered", sink, standing)
         ledger.begin_resend(run, known.job, deliveries)
         with record_failure(engine, ledger, run):
-            deliver_run(engine, checked, uses, run, table, ledger)
+            again = replace(messages or Messages(), again=not failed)
+            deliver_run(engine, checked, uses, run, table, ledger, again)
         return Result(ledger.read_run(run), ledger.deliveries(run))
 
 
@@ -249,18 +284,35 @@ def list_deliveries(
     return [(use.name, use.type.name, delivery_key(use, job, slot, spans)) for use in uses]
 
 
-def rehearse_sink(engine: Engine, checked: CheckedJob, use: SinkUse, report: Report) -> str:
-    """Give the text of what a sink would write; raises :class:`UserError` for a sink that has none to show."""
+def rehearse_sink(engine: Engine, checked: CheckedJob, use: SinkUse, report: Report) -> Rendering:
+    """Give what a sink would write; raises :class:`UserError` for a sink that has nothing to show."""
     if use.type.render is None:
         raise UserError(f"the sink {use.type.name} cannot show what it would write; preview without --sink")
-    about = about_rehearsal(report.plan, report.spool, report.table)
+    shown = ask_sink(engine, checked, use, use.type.render, report)
+    if isinstance(shown, bytes):
+        return Rendering(shown.decode("utf-8", "replace"), shown, ".txt")
+    return shown if isinstance(shown, Rendering) else Rendering(str(shown), str(shown).encode(), ".txt")
+
+
+def compare_sink(engine: Engine, checked: CheckedJob, use: SinkUse, report: Report) -> Difference:
+    """Give what a delivery would change at its destination; :class:`UserError` for a sink that cannot be read."""
+    if use.type.read is None:
+        raise UserError(f"the sink {use.type.name} cannot be read back; preview without --diff")
+    standing = ask_sink(engine, checked, use, use.type.read, report)
+    return find_difference(report.table, standing)  # type: ignore[arg-type]
+
+
+def ask_sink(engine: Engine, checked: CheckedJob, use: SinkUse, reference: Reference, report: Report) -> object:
+    """Call a function of a sink that writes nothing; its bugs become errors that name it."""
+    about = about_rehearsal(report.plan, report.spool, report.table, checked.job)
     info = sink_info(about, use, destination(engine, checked))
     try:
-        shown = find_function(use.type.render)(report.table, use.options, info)
+        return find_function(reference)(report.table, use.options, info)
+    except MmflowError:
+        raise
     except (Exception, SystemExit) as error:
         log.exception("sink %s failed", use.name)
         raise GiveUp(blame(use, f"raised {type(error).__name__}: {error}")) from error
-    return shown if isinstance(shown, str) else bytes(shown).decode("utf-8", "replace")
 
 
 def open_snapshot(engine: Engine, run: Run) -> Table:
@@ -286,17 +338,40 @@ def choose_sinks(uses: Sequence[SinkUse], names: frozenset[str] | None) -> list[
     return [use for use in uses if use.name in names]
 
 
+def name_messages(uses: Sequence[SinkUse]) -> frozenset[str]:
+    """Give the names of the sinks that send messages, and of those whose files they attach.
+
+    Raises :class:`UserError` when the job sends none.
+    """
+    senders = [use for use in uses if use.type.semantics == "message"]
+    if not senders:
+        raise UserError("the job sends no messages; leave --to and its address out")
+    return frozenset(name for use in senders for name in (use.name, *attached(use)))
+
+
+def list_recipients(uses: Sequence[SinkUse]) -> Iterator[str]:
+    """Give everybody to whom these sinks send messages; of a sink that does not say, its name."""
+    for use in uses:
+        if use.type.semantics == "message" and use.type.recipients is None:
+            yield f"whom {use.name} names"
+        elif use.type.recipients is not None:
+            yield from map(str, find_function(use.type.recipients)(use.options))
+
+
 def judge_run(deliveries: Sequence[Delivery], uses: Sequence[SinkUse], lacks: Sequence[str]) -> tuple[RunState, str]:
     """Say what a run is: ok only when every required delivery is settled and its readers do without nothing.
 
-    It is held as long as a required sink has not got it and that is only because nobody sent it there.
+    A sink is not required as long as the one that stands in for it has delivered. The run is held as long as a required
+    sink has not got it and that is only because nobody sent it there.
     """
-    required = {use.name for use in uses if use.required}
-    bad = [delivery for delivery in deliveries if delivery.state not in SETTLED]
-    errors = [f"{delivery.sink}: {delivery.error or delivery.state}" for delivery in bad]
+    done = {delivery.sink for delivery in deliveries if delivery.state in SETTLED}
+    required = {use.name for use in uses if use.required and use.fallback not in done}
+    bad = [delivery for delivery in deliveries if not is_settled(delivery)]
+    parts = [delivery for delivery in deliveries if delivery.state in SETTLED and delivery.error]
+    errors = [f"{delivery.sink}: {delivery.error or delivery.state}" for delivery in (*bad, *parts)]
     if states := {delivery.state for delivery in bad if delivery.sink in required}:
         return "held" if states == {"skipped"} else "failed", "; ".join(errors)
-    return ("degraded", "; ".join([*lacks, *errors])) if bad or lacks else ("ok", "")
+    return ("degraded", "; ".join([*lacks, *errors])) if errors or lacks else ("ok", "")
 
 
 def destination(engine: Engine, checked: CheckedJob) -> Destination:
@@ -306,6 +381,8 @@ def destination(engine: Engine, checked: CheckedJob) -> Destination:
         output=engine.root / engine.settings.output,
         output_mode=int(engine.settings.output_mode, 8),
         job_folder=(engine.root / checked.document.name).parent,
+        network=engine.settings.network,
+        clock=engine.clock,
     )
 
 

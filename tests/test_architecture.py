@@ -20,8 +20,8 @@ GROUPS = {
     "words": "document job settings table lights catalogue expressions cron plant windows sinks replacement files "
     "paths hookspecs plugins",
     "memory": "ledger",
-    "line": "hosts schema check leaks resolve workspace origins question plan api fetch load shape gate deliver run "
-    "live",
+    "line": "hosts schema check leaks resolve workspace origins question plan api fetch load shape gate deliver cells "
+    "run live",
     "doors": "simulator testing starter cli __main__",
 }
 

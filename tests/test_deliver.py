@@ -10,19 +10,31 @@ import pytest
 
 from mmflow.check.uses import SinkUse
 from mmflow.clock import FixedClock
-from mmflow.deliver import Destination, Means, attempt_delivery, deliver, delivery_key
+from mmflow.deliver import Destination, Means, Messages, attempt_delivery, deliver
+from mmflow.deliver.told import about_run, delivery_key
 from mmflow.errors import GiveUp, TryLater, Unknown
+from mmflow.job import Job, WhenSpec
 from mmflow.ledger import Ledger
-from mmflow.options import Options
+from mmflow.options import Options, convert_values
 from mmflow.refs import Redactor
-from mmflow.sinks import CONSOLE, ConsoleOptions, Partial, Receipt, SinkType
+from mmflow.sinks import CONSOLE, ConsoleOptions, Partial, Receipt, SinkType, Skip
 from mmflow.table import make_table
 from mmflow.testing.deliveries import DAY, PARTS, make_run, make_span
 
 SLOT = datetime(2026, 11, 22, 11, 40, tzinfo=UTC)
 PASSWORD = "pw-7c1f93ab"
 FRIDAY, SATURDAY = date(2026, 11, 20), date(2026, 11, 21)
+JOB = convert_values(
+    {"job": "daily", "report": {"metrics": ["goodParts"], "group_by": ["day"]}, "window": "yesterday", "sinks": [{}]},
+    Job,
+)
 SPANS = (("boston", make_span(SATURDAY, SATURDAY)), ("austin", make_span(FRIDAY, FRIDAY)))
+
+
+class Attaching(Options):
+    """Options of a sink that may attach files of others."""
+
+    attach: tuple[str, ...] = ()
 
 
 class Script:
@@ -39,11 +51,17 @@ class Script:
             raise line
         return line
 
-    def use(self, name="script", semantics="transactional"):
+    def use(self, name="script", semantics="transactional", probe=None, attach=(), **keys):
         kind = SinkType(
-            name="script", summary="A script.", options=Options, deliver=self, semantics=semantics, distribution="acme"
+            name="script",
+            summary="A script.",
+            options=Attaching,
+            deliver=self,
+            semantics=semantics,
+            probe=probe,
+            distribution="acme",
         )
-        return SinkUse(name, kind, Options())
+        return SinkUse(name, kind, Attaching(attach=attach), **keys)
 
 
 class Stage:
@@ -58,14 +76,15 @@ class Stage:
         self.waits = []
         clock.sleep = self.waits.append
 
-    def deliver(self, *uses, run="r1", spans=SPANS, missing=()):
+    def deliver(self, *uses, run="r1", spans=SPANS, missing=(), messages=Messages()):  # noqa: B008  frozen
         """Deliver to these sinks and give what is on record, by sink."""
         self.ledger.begin_run(run, "daily", SLOT, "manual")
         keys = [(use.name, use.type.name, delivery_key(use, "daily", SLOT, spans)) for use in uses]
         self.ledger.note_plan(run, spans, keys)
         self.ledger.note_table(run, 1, (), SLOT, "table.parquet", missing)
-        means = Means(self.where, self.ledger, self.clock, self.redactor)
-        deliver(self.table, uses, self.ledger.read_run(run), means)
+        means = Means(self.where, self.ledger, self.clock, self.redactor, messages)
+        known = self.ledger.read_run(run)
+        deliver(self.table, uses, about_run(known, self.table, JOB), means)
         return {delivery.sink: delivery for delivery in self.ledger.deliveries(run)}
 
 
@@ -112,7 +131,13 @@ BUG = "; this is a bug in acme"
         (Receipt(rows=1), "done", ""),
         (GiveUp("no right to write"), "failed", "no right to write"),
         (Unknown("it may have arrived"), "unknown", "it may have arrived"),
-        (Partial(Receipt(rows=1), retry=("ann", "bob")), "failed", "partly delivered; 2 left to retry: ann, bob"),
+        (
+            Partial(Receipt(rows=1), retry=("ann", "bob"), after=600),
+            "failed",
+            "partly delivered; left: ann, bob; it may work after 600 seconds",
+        ),
+        (Partial(Receipt(rows=1), why="bob is unknown there"), "done", "bob is unknown there"),
+        (Skip("nothing has changed"), "skipped", "nothing has changed"),
         (ValueError("oops"), "failed", f"script raised ValueError: oops{BUG}"),
         (SystemExit(2), "failed", f"script raised SystemExit: 2{BUG}"),
         (None, "unknown", f"script gave NoneType, not a Receipt{BUG}"),
@@ -126,7 +151,31 @@ BUG = "; this is a bug in acme"
             ),
         ),
     ],
-    ids=["receipt", "give up", "unknown", "partial", "bug", "exit", "nothing", "text", "odd receipt"],
+    ids=[
+        "receipt",
+        "give up",
+        "unknown",
+        "partial",
+        "part for good",
+        "skip",
+        "bug",
+        "exit",
+        "nothing",
+        "text",
+        "odd receipt",
+    ],
+        "receipt",
+        "give up",
+        "unknown",
+        "partial",
+        "part for good",
+        "skip",
+        "bug",
+        "exit",
+        "nothing",
+        "text",
+        "odd receipt",
+    ],
 )
 def test_whatever_a_sink_does_is_an_outcome_and_the_next_sink_has_its_turn(stage, line, state, error):
     found = stage.deliver(Script(line).use("first"), Script(Receipt(rows=2)).use("second"))
@@ -200,3 +249,133 @@ def test_a_console_whose_reader_went_away_is_no_bug(stage, monkeypatch):
     assert (outcome.state, outcome.error) == ("failed", "the table was not printed: nobody reads the output any more")
     with suppress(BrokenPipeError):
         stdout.close()
+
+
+def test_what_may_still_succeed_of_a_part_is_tried_again_with_what_was_done(stage):
+    done = Receipt(rows=1, details={"sent": 1})
+    script = Script(Partial(done, retry=("bob",), after=5), Receipt(rows=1, details={"sent": 2}))
+    found = stage.deliver(script.use())["script"]
+    assert (found.state, found.receipt.details, stage.waits) == ("done", {"sent": 2}, [5])
+    assert [told.previous for told in script.heard] == [None, done]
+    assert [(told.generation, told.fence) for told in script.heard] == [(1, 1), (1, 2)]
+
+
+def test_a_sink_that_stands_in_gets_the_table_only_when_the_other_failed(stage):
+    spare, unused = Script(Receipt(rows=1)), Script()
+    uses = [
+        Script(GiveUp("it is gone")).use("first", fallback="spare"),
+        spare.use("spare"),
+        Script(Receipt(rows=1)).use("second", fallback="unused"),
+        unused.use("unused"),
+    ]
+    found = stage.deliver(*reversed(uses))
+    assert {name: delivery.state for name, delivery in found.items()} == {
+        "first": "failed",
+        "spare": "done",
+        "second": "done",
+        "unused": "skipped",
+    }
+    assert found["unused"].error == "not needed: second did not fail"
+    assert unused.heard == []
+
+
+@pytest.mark.parametrize(
+    ("when", "missing", "state"),
+    [
+        ("always", (), "done"),
+        ("rows", (), "done"),
+        ("empty", (), "skipped"),
+        ("partial", (), "skipped"),
+        ("partial", [("austin", "it is down")], "done"),
+        (WhenSpec(column="goodParts", above=4), (), "done"),
+        (WhenSpec(column="goodParts", above=5), (), "skipped"),
+        (WhenSpec(column="goodParts", below=5.5), (), "done"),
+        (WhenSpec(column="goodParts", above=9, below=5.0), (), "skipped"),
+        (WhenSpec(column="goodParts", above="goodParts"), (), "skipped"),
+        (WhenSpec(column="gone", above=0), (), "skipped"),
+    ],
+)
+def test_a_sink_gets_the_table_when_its_condition_holds(stage, when, missing, state):
+    found = stage.deliver(Script(Receipt(rows=1)).use(when=when), missing=missing)["script"]
+    assert found.state == state
+    assert bool(found.error) == (state == "skipped")
+
+
+def test_files_of_this_run_are_attached_whatever_the_order_of_the_job(stage):
+    files = [stage.root / "out" / name for name in ("a.csv", "b.csv")]
+    files[0].parent.mkdir()
+    for file in files:
+        file.touch()
+    post = Script(Receipt(rows=1))
+    stage.deliver(
+        post.use("post", attach=("first", "gone", "broken")),
+        Script(Receipt(rows=1, path="out/a.csv", more=("out/b.csv",))).use("first"),
+        Script(Receipt(rows=1, path="out/never.csv")).use("gone"),
+        Script(GiveUp("no")).use("broken"),
+    )
+    assert post.heard[0].attachments == {"first": tuple(files)}
+
+
+def test_a_message_of_one_slot_is_sent_once_unless_somebody_asks_again(stage):
+    post = Script(Receipt(rows=1), Receipt(rows=2), Receipt(rows=3))
+    use = post.use(semantics="message")
+    assert stage.deliver(use, run="r1")["script"].state == "done"
+    second = stage.deliver(use, run="r2")["script"]
+    assert (second.state, len(post.heard)) == ("skipped", 1)
+    assert second.error == "not sent: run r1 has sent it; 'mmflow resend r1 --sink script' sends it again"
+    assert stage.deliver(use, run="r3", messages=Messages(again=True))["script"].state == "done"
+    assert [told.generation for told in post.heard] == [1, 2]
+
+
+def test_a_run_that_sends_no_messages_delivers_everything_else(stage):
+    post, other = Script(), Script(Receipt(rows=1))
+    found = stage.deliver(post.use("post", "message"), other.use("other"), messages=Messages(send=False))
+    assert [found[name].state for name in ("post", "other")] == ["skipped", "done"]
+    assert found["post"].error == "not sent: this run sends no messages"
+
+
+def test_messages_can_be_sent_to_somebody_else_only(stage):
+    post = Script(Receipt(rows=1))
+    stage.deliver(post.use(semantics="message"), messages=Messages(to=("me@example.com",)))
+    assert post.heard[0].to == ("me@example.com",)
+
+
+@pytest.mark.parametrize(("presence", "calls"), [("present", 0), ("absent", 1), ("unknown", 1)])
+def test_a_delivery_that_ended_without_a_word_is_looked_for_before_it_is_repeated(stage, presence, calls):
+    script = Script(Unknown("the line was cut"), Receipt(rows=1))
+    use = script.use(probe=lambda _options, _run: presence)
+    assert stage.deliver(use)["script"].state == "unknown"
+    known = stage.ledger.read_run("r1")
+    means = Means(stage.where, stage.ledger, stage.clock, stage.redactor)
+    deliver(stage.table, [use], about_run(known, stage.table, JOB), means)
+    (found,) = stage.ledger.deliveries("r1")
+    assert (found.state, found.generation, len(script.heard) - 1) == ("done", 1, calls)
+
+
+def test_a_probe_that_fails_leaves_the_delivery_unknown(stage):
+    def probe(_options, _run):
+        raise TryLater("nobody answers")
+
+    script = Script(Unknown("the line was cut"))
+    use = script.use(probe=probe)
+    stage.deliver(use)
+    known = stage.ledger.read_run("r1")
+    means = Means(stage.where, stage.ledger, stage.clock, stage.redactor)
+    deliver(stage.table, [use], about_run(known, stage.table, JOB), means)
+    (found,) = stage.ledger.deliveries("r1")
+    assert (found.state, found.error) == ("unknown", "nobody can tell whether it arrived: nobody answers")
+
+
+def test_what_a_later_run_takes_up_after_a_failure_is_the_same_generation_with_a_new_fence(stage):
+    script = Script(GiveUp("no"), Receipt(rows=1), Receipt(rows=2))
+    for run in ("r1", "r2", "r3"):
+        stage.deliver(script.use(), run=run)
+    assert [(told.generation, told.fence) for told in script.heard] == [(1, 1), (1, 2), (2, 3)]
+
+
+def test_a_sink_has_a_private_place_of_its_own_and_the_clock_of_the_run(stage):
+    script = Script(Receipt(rows=1))
+    stage.deliver(script.use("post"))
+    (told,) = script.heard
+    assert told.store == stage.root / ".mmflow" / "sinks" / "daily" / "post"
+    assert told.clock is stage.where.clock

@@ -12,6 +12,7 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Final
 
 from mmflow import job, settings
@@ -68,8 +69,8 @@ def list_connection(name: str, registry: Registry) -> str:
 
 
 def list_model(name: str, _registry: Registry) -> str:
-    """Give the keys of a block of jobs or of mmflow.yaml as a table, by the name of its class."""
-    model: type[Options] = getattr(job, name, None) or getattr(settings, name)
+    """Give the keys of a block as a table, by its class: one of jobs or mmflow.yaml, or ``package.module:Class``."""
+    model: type[Options] = resolve_name(name) if ":" in name else getattr(job, name, None) or getattr(settings, name)
     return markdown_table(list_keys(model))
 
 

@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from mmflow.check.faults import Finding, Owner, explain_error
 from mmflow.check.fit import explain_misfit, fit_model
 from mmflow.check.layers import EACH, Layers, all_texts, find, get, lay_over
+from mmflow.check.links import check_links
 from mmflow.check.rules import JOB_RULES, SETTINGS_RULES, WRITTEN_RULES, Facts, apply_rules
 from mmflow.check.rules.changes import ClockChanges
 from mmflow.check.rules.literals import LITERAL, check_reach
@@ -197,7 +198,8 @@ def check_layers(layers: Layers, settings: CheckedSettings, registry: Registry, 
     if strict:
         found += check_written(layers, facts, found)
     uses = check_uses(placed, layers.values, connections, facts.outline)
-    found += drop_said([*uses, *apply_rules(JOB_RULES, facts)], found)
+    links = check_links(placed, layers.values, facts.outline)
+    found += drop_said([*uses, *links, *apply_rules(JOB_RULES, facts)], found)
     if job and not job.sites:
         job = replace(job, sites=names)
     wrong = {finding.path[:2] for finding in found if finding.severity == "error"}

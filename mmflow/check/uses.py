@@ -14,7 +14,7 @@ from mmflow.check.fit import explain_misfit
 from mmflow.check.layers import EACH, all_texts, find, get
 from mmflow.document import Path, Value
 from mmflow.errors import UserError, hint_names, suggest_name
-from mmflow.job import SinkKeys, WindowSpec
+from mmflow.job import SinkKeys, WhenSpec, WindowSpec
 from mmflow.options import Options, convert_values
 from mmflow.plugins import Registry
 from mmflow.refs import has_reference
@@ -38,6 +38,8 @@ class SinkUse:
     connection_name: str = ""
     connection: Options | None = field(default=None, repr=False)
     required: bool = True
+    fallback: str = ""
+    when: str | WhenSpec = "always"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,15 @@ def read_sink(block: dict[str, Value], sink: SinkType, *, strict: bool) -> SinkU
     own = {key: value for key, value in block.items() if key not in COMMON_KEYS}
     keys = convert_values(common, SinkKeys, strict=strict)
     options = convert_values(own, sink.options, strict=strict)
-    return SinkUse(keys.name or sink.name, sink, options, keys.connection, required=keys.required)
+    return SinkUse(
+        keys.name or sink.name,
+        sink,
+        options,
+        keys.connection,
+        required=keys.required,
+        fallback=keys.fallback,
+        when=keys.when,
+    )
 
 
 def mend_block(block: dict[str, Value], wrong: Container[str | int], known: Collection[str]) -> dict[str, Value]:

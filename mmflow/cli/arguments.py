@@ -13,7 +13,7 @@ from mmflow.job import Job, WindowSpec
 from mmflow.plan import Plan
 from mmflow.plant import PlantCalendar
 from mmflow.plant.instants import has_time, read_day, read_instant
-from mmflow.run import Order, calendars_of, plan_job
+from mmflow.run import Order, calendars_of, plan_job, settle_job
 from mmflow.windows import NoShift, resolve_window
 
 # How far ahead to look for the slot whose window holds a day: a year and a quarter covers last_year.
@@ -35,12 +35,34 @@ def named_sinks(args: argparse.Namespace) -> frozenset[str] | None:
     return frozenset(args.sink) if args.sink else None
 
 
-def add_dates(parser: argparse.ArgumentParser) -> None:
-    """Declare the ways to say which dates are meant."""
+class DayOrAddress(argparse.Action):
+    """Tells a last day from an address, which has an @: both are what people call "to"."""
+
+    def __call__(
+        self,
+        _parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        _option: str | None = None,
+    ) -> None:
+        """Keep the address beside the others, or the day."""
+        if "@" in str(values):
+            namespace.mail_to = (*namespace.mail_to, values)
+        else:
+            namespace.last = values
+
+
+def add_dates(parser: argparse.ArgumentParser, *, addresses: bool = False) -> None:
+    """Declare the ways to say which dates are meant, and with ``addresses`` where messages go."""
     dates = parser.add_argument_group("dates (default: the job's window as of now)")
     dates.add_argument("--for", dest="day", metavar="DAY", help="the report about this production day: 2026-11-03")
     dates.add_argument("--from", dest="first", metavar="DAY", help="first day, instead of the job's window")
-    dates.add_argument("--to", dest="last", metavar="DAY", help="last day, included")
+    if addresses:
+        told = "last day, included; or an address: messages go only there (may be repeated)"
+        dates.add_argument("--to", dest="last", metavar="DAY|ADDRESS", action=DayOrAddress, help=told)
+        parser.set_defaults(mail_to=())
+    else:
+        dates.add_argument("--to", dest="last", metavar="DAY", help="last day, included")
     dates.add_argument("--at", metavar="TIME", help="as if it were this moment: 2026-11-03T06:40, plant time")
 
 
@@ -62,10 +84,17 @@ def read_order(args: argparse.Namespace, job: Job, calendars: Mapping[str, Plant
 
 
 def plan_offline(session: Session, args: argparse.Namespace) -> Plan:
-    """Plan the job and the dates that a command line names; needs no network, and no secret of a site or sink."""
-    job = session.resolve_question(session.read_job(args.job))
-    with open_engine(session, job.sites, ask=False) as engine:
+    """Plan the job and the dates that a command line names; asks no site.
+
+    No network and no secret is needed, but for a job whose dates stand in cells: they are read.
+    """
+    checked = session.read_job(args.job)
+    job = session.resolve_question(checked)
+    reads = isinstance(job.window, WindowSpec) and bool(job.window.cells) and not args.first
+    with open_engine(session, job.sites, ask=False, reach=reads) as engine:
         order = read_order(args, job, calendars_of(engine, job), engine.clock.now())
+        if reads:
+            job = settle_job(engine, session.resolve_job(checked), order).job
         return plan_job(engine, job, order)
 
 

@@ -32,6 +32,6 @@ def run(args: argparse.Namespace) -> int:
     with session.open_ledger() as ledger:
         known = ledger.read_run(args.run)
     checked = session.resolve_job(session.read_job(known.job))
-    with open_engine(session, checked.job.sites, ask=False) as engine, quiet_stdout(session.out):
+    with open_engine(session, checked.job.sites, ask=False, reach=True) as engine, quiet_stdout(session.out):
         result = resend_run(engine, checked, args.run, named_sinks(args), failed=args.failed)
     return end_run(session.out, result)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import replace
 
+from mmflow.check.uses import SinkUse
 from mmflow.cli.arguments import add_dates, add_job, add_sinks, named_sinks, read_order
 from mmflow.cli.output import quiet_stdout
-from mmflow.cli.session import open_engine, open_session
+from mmflow.cli.session import Session, open_engine, open_session
 from mmflow.cli.show import end_run
 
 SUMMARY = "Ask the service for a job's report and deliver it."
@@ -17,24 +19,52 @@ mmflow run morning-oee --for 2026-11-03        the report about that production 
 mmflow run morning-oee --from 2026-11-01 --to 2026-11-08
 mmflow run morning-oee --at 2026-11-03T06:40   as if it were that moment
 mmflow run morning-oee --sink csv              only this sink
+mmflow run morning-oee --to me@example.com     only its messages, and only to this address
+mmflow run morning-oee --no-send               everything but messages
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare job, dates and sinks."""
+    """Declare job, dates, sinks, and who gets messages."""
     add_job(parser)
-    add_dates(parser)
+    add_dates(parser, addresses=True)
     add_sinks(parser)
+    parser.add_argument("--no-send", action="store_true", help="send no messages (e-mail); other sinks are delivered")
+    parser.add_argument("--yes", "-y", action="store_true", help="send messages without asking on a terminal")
 
 
 def run(args: argparse.Namespace) -> int:
     """Execute; exit code 1 when the run was held or failed."""
-    from mmflow.run import calendars_of, run_job
+    from mmflow.deliver import Messages
+    from mmflow.run import calendars_of, choose_sinks, name_messages, run_job
 
     session = open_session(args)
     checked = session.resolve_job(session.read_job(args.job))
+    chosen = named_sinks(args) or (name_messages(checked.sinks) if args.mail_to else None)
+    uses = choose_sinks(checked.sinks, chosen)
+    send = not args.no_send and may_send(session, uses, args.mail_to, sure=args.yes)
     with open_engine(session, checked.job.sites) as engine:
         order = read_order(args, checked.job, calendars_of(engine, checked.job), engine.clock.now())
+        order = replace(order, sinks=chosen, messages=Messages(to=args.mail_to, send=send))
         with quiet_stdout(session.out):
-            result = run_job(engine, checked, replace(order, sinks=named_sinks(args)))
+            result = run_job(engine, checked, order)
     return end_run(session.out, result)
+
+
+def may_send(session: Session, uses: Sequence[SinkUse], to: Sequence[str], *, sure: bool) -> bool:
+    """Say who will get messages, and on a terminal ask whether they shall, unless somebody is ``sure``.
+
+    Without a terminal nobody can answer, and a run by cron or a script is meant as it is.
+    """
+    from mmflow.run import list_recipients
+
+    people = list(dict.fromkeys(to or list_recipients(uses)))
+    if not people or not any(use.type.semantics == "message" for use in uses):
+        return True
+    session.out.note(f"messages go to {', '.join(people)}")
+    around = session.around
+    if sure or to or not (around.stdin.isatty() and around.stderr.isatty()):
+        return True
+    around.stderr.write("send them? [y/N] ")
+    around.stderr.flush()
+    return around.stdin.readline().strip().lower() in ("y", "yes")

@@ -96,18 +96,21 @@ def open_session(args: argparse.Namespace, *, sinks: bool = True) -> Session:
 
 
 @contextmanager
-def open_engine(session: Session, sites: Iterable[str], *, ask: bool = True) -> Iterator[Engine]:
+def open_engine(
+    session: Session, sites: Iterable[str], *, ask: bool = True, reach: bool | None = None
+) -> Iterator[Engine]:
     """Give what runs need, with the settings of these sites resolved.
 
-    ``ask=False`` opens no way to the service and needs no key.
+    ``ask=False`` opens no way to the service and needs no key; ``reach`` says whether anything else is reached by
+    network (as ``ask`` unless given), such as the destination of a sink.
 
     Raises :class:`ProblemsError` with everything that is wrong in mmflow.yaml.
     """
     from mmflow.cli.plants import open_hosts
     from mmflow.run import Engine
 
-    named = tuple(sites)
-    settings = resolve_settings(session.workspace.checked, session.resolver, named, ask=ask)
+    named, reach = tuple(sites), ask if reach is None else reach
+    settings = resolve_settings(session.workspace.checked, session.resolver, named, ask=ask, reach=reach)
     with open_hosts(session.workspace.checked, settings, named if ask else (), session.around.clock) as hosts:
         yield Engine(
             root=session.root,

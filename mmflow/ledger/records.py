@@ -22,7 +22,8 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     """One sink's part of one run.
 
     Deliveries of equal ``key`` replace each other; the one of the highest ``generation`` is what stands at the
-    destination. ``fence`` rises each time the delivery is taken up; a commit with an older fence is refused.
+    destination. A new generation begins when the last one is done: tries of one delivery share theirs, also when a
+    later run takes it up. ``fence`` rises with each try of the key; a commit with an older fence is refused.
     """
 
     run: str

@@ -14,7 +14,8 @@ from tempfile import TemporaryDirectory
 from mmflow.check import CheckedJob
 from mmflow.check.faults import Finding, explain_error
 from mmflow.check.layers import Layers
-from mmflow.deliver import about_check, check_sink, sink_info
+from mmflow.deliver import check_sink
+from mmflow.deliver.told import about_check, sink_info
 from mmflow.errors import BadRequest, KeyRefused, Problem, RunError
 from mmflow.fetch import ask_sites, open_apis
 from mmflow.fetch.complaints import locate_errors

@@ -48,7 +48,8 @@ def describe_model(model: type[Options], prefix: str = "") -> Schema:
 
 def describe_sink(sink: SinkType) -> Schema:
     """Give the schema of one sink of a job: its own options and the keys that every sink has."""
-    return _merge_keys(describe_model(sink.options, f"{sink.name}."), describe_model(SinkKeys), sink)
+    prefix = f"{sink.name}."
+    return _merge_keys(describe_model(sink.options, prefix), describe_model(SinkKeys, prefix), sink)
 
 
 def describe_connection(sink: SinkType) -> Schema:
@@ -63,6 +64,7 @@ def _merge_keys(options: Schema, common: Schema, sink: SinkType) -> Schema:
         "description": sink.summary,
         "properties": {**common["properties"], **kind, **options["properties"]},
         "required": [*common["required"], *options["required"]],
+        "$defs": common["$defs"] | options["$defs"],
     }
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from mmflow.deliver import About, path_names
+from mmflow.deliver.told import About, path_names
 from mmflow.sinks import Outline, RunInfo
 from mmflow.table import Cell, Column
 from mmflow.windows import Span

@@ -21,6 +21,7 @@ from mmflow.plant.periods import DAY, MONTH, PERIODS, QUARTER, WEEK, YEAR, Perio
 from mmflow.windows.shifts import NoShift, ShiftWords
 from mmflow.windows.spans import Earlier, Moment, Span, show_count
 from mmflow.windows.words import (
+    CellWords,
     HourWords,
     PeriodWords,
     RangeWords,
@@ -190,6 +191,11 @@ def read_range(spec: WindowSpec) -> Words:
     return RangeWords(f"the {'times' if timed else 'days'} written in the job", first, last)
 
 
+def read_cells(spec: WindowSpec) -> Words:
+    """Read ``{cells: "Input!B3:D4"}``: words that mean something only when a run has looked into the cells."""
+    return CellWords(f"the dates in {spec.cells}", spec.cells)
+
+
 KEY_READERS: Final[Mapping[str, Callable[[str], object]]] = {
     "last": read_length,
     "on": read_shift_day,
@@ -200,6 +206,7 @@ READERS: Final[Mapping[frozenset[str], Callable[[WindowSpec], Words]]] = {
     frozenset({"last"}): read_last,
     frozenset({"shift"}): read_shift,
     frozenset({"from", "to"}): read_range,
+    frozenset({"cells"}): read_cells,
 }
 
 

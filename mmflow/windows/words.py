@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final, Protocol
 
+from mmflow.errors import UserError
 from mmflow.plant import ONE_DAY
 from mmflow.plant.periods import DAY, WEEK, YEAR, Period
 from mmflow.windows.spans import TICK, Earlier, Moment, Span, move_span, show_count, show_day, span_days, span_instants
@@ -96,6 +97,22 @@ def find_full_hour(moment: Moment) -> datetime:
     minute = moment.at.replace(second=0, microsecond=0)
     back = (minute - timedelta(minutes=minutes) for minutes in range(180))
     return next(instant for instant in back if moment.calendar.wall(instant).minute == 0)
+
+
+@dataclass(frozen=True, slots=True)
+class CellWords:
+    """Dates that stand in cells of a destination; a run reads them and puts written dates in their place."""
+
+    summary: str
+    cells: str
+
+    def resolve(self, _moment: Moment) -> Span:
+        """Raise: whoever has not read the cells cannot know."""
+        raise UserError(f"the dates stand in {self.cells}, which only a run or a preview of the job reads")
+
+    def earlier(self, _moment: Moment, _to: Earlier) -> Span:
+        """Raise likewise."""
+        return self.resolve(_moment)
 
 
 @dataclass(frozen=True, slots=True)
