@@ -108,6 +108,8 @@ def resolve_question(checked: CheckedJob, settings: CheckedSettings, registry: R
     values = checked.layers.values
     assert isinstance(values, dict), "a job without problems is a block of keys"
     asked = {key: value for key, value in values.items() if key in ASKED_KEYS}
+    if get(values, ("window", "cells")) is not None:  # dates given by hand stand in their place, whatever they say
+        asked["window"] = "yesterday"
     written = replace(checked.layers, values={**asked, "sinks": NOWHERE})
     secrets = list_secrets(written, settings, registry, resolver)
     layers = resolve_layers(written, resolver)

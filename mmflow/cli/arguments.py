@@ -89,13 +89,17 @@ def plan_offline(session: Session, args: argparse.Namespace) -> Plan:
     No network and no secret is needed, but for a job whose dates stand in cells: they are read.
     """
     checked = session.read_job(args.job)
-    job = session.resolve_question(checked)
-    reads = isinstance(job.window, WindowSpec) and bool(job.window.cells) and not args.first
+    reads = not args.first and has_cells(checked.job)
+    settled = session.resolve_job(checked) if reads else None
+    job = settled.job if settled else session.resolve_question(checked)
     with open_engine(session, job.sites, ask=False, reach=reads) as engine:
         order = read_order(args, job, calendars_of(engine, job), engine.clock.now())
-        if reads:
-            job = settle_job(engine, session.resolve_job(checked), order).job
-        return plan_job(engine, job, order)
+        return plan_job(engine, settle_job(engine, settled, order).job if settled else job, order)
+
+
+def has_cells(job: Job) -> bool:
+    """Tell whether the dates of a job stand in cells of a destination."""
+    return isinstance(job.window, WindowSpec) and bool(job.window.cells)
 
 
 def read_moment(text: str, calendar: PlantCalendar) -> datetime:

@@ -1,0 +1,305 @@
+"""What concerns several sinks of a job, or a sink before it delivers: people, files, differences, dates in cells."""
+
+import io
+
+import pytest
+
+from mmflow.__main__ import run_guarded
+from mmflow.cli import Surroundings
+
+# A package with a sink that sends messages, and one that keeps a file whose cells can be read.
+ACME = """
+    import json
+    from datetime import date, datetime
+    from typing import Annotated
+
+    from mmflow import Options, Receipt, Rendering, SinkType, file_receipt, hookimpl, place_file, replace_file
+
+
+    class PostOptions(Options):
+        to: tuple[str, ...] = ()
+        attach: tuple[str, ...] = ()
+
+
+    class BookOptions(Options):
+        path: str = "book.json"
+
+
+    def send(table, options, run):
+        run.store.mkdir(parents=True, exist_ok=True)
+        sent = {"to": run.to or options.to, "files": {k: [f.name for f in v] for k, v in run.attachments.items()}}
+        with (run.store / "sent.jsonl").open("a") as log:
+            log.write(json.dumps(sent) + "\\n")
+        return Receipt(rows=len(table), details={"to": ", ".join(run.to or options.to)})
+
+
+    def keep(table, options, run):
+        with replace_file(place_file(options.path, run), run.output_mode) as draft:
+            draft.file.write(json.dumps([list(map(str, row)) for row in table.rows()]).encode())
+        return file_receipt(draft, len(table), run)
+
+
+    def show(table, options, run):
+        return Rendering(f"a book of {len(table)} rows", b"BOOK", ".book")
+
+
+    def read(table, options, run):
+        rows = list(table.rows())
+        return [rows[0], (rows[1][0], 7.0), ("Gone", 1.0)]
+
+
+    def read_window(options, cells, run):
+        return CELLS[cells]
+
+
+    CELLS = {
+        "Input!B3:D4": (date(2026, 11, 3), date(2026, 11, 4)),
+        "Input!B5:D5": (datetime(2026, 11, 3, 6, 30), datetime(2026, 11, 3, 14)),
+        "Input!B6:B7": (date(2026, 11, 4), date(2026, 11, 3)),
+    }
+
+
+    @hookimpl
+    def mmflow_sinks():
+        yield SinkType(
+            name="post", summary="Mail.", options=PostOptions, deliver=send, semantics="message",
+            recipients=lambda options: options.to,
+        )
+        yield SinkType(
+            name="book", summary="A book.", options=BookOptions, deliver=keep, render=show, read=read,
+            read_window=read_window,
+        )
+"""
+JOB = """
+    job: daily
+    report: {metrics: [goodParts], group_by: [machine]}
+    window: yesterday
+    sinks:
+      - {type: post, to: [ann@example.com, bob@example.com], attach: [book]}
+      - {type: book}
+      - {type: csv, path: daily.csv}
+"""
+
+
+class Terminal(io.StringIO):
+    """Somebody sits there."""
+
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def acme(desk, install):
+    """A desk with the package, and a job that mails a book."""
+    install("acme", ACME)
+    desk.job(JOB)
+    return desk
+
+
+def sent(desk):
+    """The messages that went out."""
+    path = desk.root / ".mmflow" / "sinks" / "daily" / "post" / "sent.jsonl"
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def states(data):
+    return {delivery["sink"]: delivery["state"] for delivery in data["deliveries"]}
+
+
+def answer(desk, text, *words):
+    """Run a command on a terminal where somebody types an answer."""
+    out, err = io.StringIO(), Terminal()
+    around = Surroundings(
+        environ=desk.environ, cwd=desk.root, clock=desk.clock, stdin=Terminal(text), stdout=out, stderr=err
+    )
+    return run_guarded(list(words), around), err.getvalue()
+
+
+def test_files_of_a_run_travel_with_its_message(acme):
+    done = acme.mmflow("run", "daily", "--json")
+    assert states(done.data) == {"post": "done", "book": "done", "csv": "done"}
+    assert sent(acme) == ['{"to": ["ann@example.com", "bob@example.com"], "files": {"book": ["book.json"]}}']
+    assert "messages go to ann@example.com, bob@example.com" in done.err
+
+
+def test_a_message_can_be_sent_to_oneself_and_nothing_else_is_delivered(acme):
+    done = acme.mmflow("run", "daily", "--to", "me@example.com", "--json")
+    assert states(done.data) == {"post": "done", "book": "done"}, "and what it attaches"
+    assert sent(acme) == ['{"to": ["me@example.com"], "files": {"book": ["book.json"]}}']
+    assert not (acme.root / "out" / "daily.csv").exists()
+
+
+def test_a_last_day_and_an_address_are_told_apart(acme):
+    done = acme.mmflow("run", "daily", "--from", "2026-11-02", "--to", "2026-11-03", "--to", "me@example.com", "--json")
+    assert [span["last_day"] for span in done.data["spans"]] == ["2026-11-03"]
+    assert '"me@example.com"' in sent(acme)[0]
+
+
+def test_a_job_without_messages_takes_no_address(desk):
+    desk.job("{job: daily, report: {metrics: [oee]}, window: yesterday, sinks: [{type: csv}]}")
+    done = desk.mmflow("run", "daily", "--to", "me@example.com")
+    assert (done.code, done.err) == (2, "the job sends no messages; leave --to and its address out\n")
+
+
+def test_nobody_is_mailed_when_the_command_line_says_so(acme):
+    done = acme.mmflow("run", "daily", "--no-send", "--json")
+    assert states(done.data) == {"post": "skipped", "book": "done", "csv": "done"}
+    assert (done.code, done.data["state"], sent(acme)) == (0, "ok", [])
+
+
+@pytest.mark.parametrize(("typed", "messages"), [("y\n", 1), ("yes\n", 1), ("n\n", 0), ("\n", 0), ("", 0)])
+def test_on_a_terminal_somebody_is_asked_before_messages_go_out(acme, typed, messages):
+    code, told = answer(acme, typed, "run", "daily", "--json")
+    assert "send them? [y/N]" in told
+    assert (code, len(sent(acme))) == (0, messages)
+
+
+def test_who_is_sure_is_not_asked(acme):
+    code, told = answer(acme, "", "run", "daily", "--yes")
+    assert "[y/N]" not in told
+    assert (code, len(sent(acme))) == (0, 1)
+
+
+def test_a_second_run_of_a_slot_sends_nothing_again_and_resend_does(acme):
+    at = ("--at", "2026-11-21T07:00")
+    first = acme.mmflow("run", "daily", *at, "--json").data["run"]
+    again = acme.mmflow("run", "daily", *at, "--json").data
+    assert (states(again)["post"], again["state"], len(sent(acme))) == ("skipped", "ok", 1)
+    assert acme.mmflow("resend", first, "--failed").code == 2, "nothing is left"
+    acme.mmflow("resend", first, "--sink", "post")
+    assert len(sent(acme)) == 2
+
+
+def test_a_stand_in_makes_a_run_degraded_and_not_failed(acme):
+    acme.job(JOB.replace("{type: csv,", "{type: csv, fallback: jsonl,") + '      - {type: jsonl, path: "x.jsonl"}\n')
+    (acme.root / "out" / "daily.csv").mkdir(parents=True)
+    done = acme.mmflow("run", "daily", "--json")
+    assert (done.code, done.data["state"]) == (0, "degraded")
+    assert states(done.data)["jsonl"] == "done"
+    assert "csv: cannot write" in done.data["error"]
+
+
+def test_preview_puts_the_file_where_it_is_wanted(acme):
+    done = acme.mmflow("preview", "daily", "--sink", "book", "--save", "seen")
+    assert done.out.startswith("a book of")
+    assert (acme.root / "seen" / "daily-book.book").read_bytes() == b"BOOK"
+    assert not (acme.root / "out").exists()
+
+
+def test_preview_shows_what_would_change(acme):
+    done = acme.mmflow("preview", "daily", "--sink", "book", "--diff")
+    lines = done.out.splitlines()
+    count = len(acme.mmflow("preview", "daily", "--json").data["rows"])
+    assert lines[-1] == f"{count - 2} new, 1 gone, 1 changed, 1 the same"
+    assert lines[-2] == "- machine Gone, goodParts 1"
+    assert lines[0].startswith("~ machine ")
+    assert "goodParts 7 -> " in lines[0]
+    data = acme.mmflow("preview", "daily", "--sink", "book", "--diff", "--json").data
+    assert (data["columns"], data["same"], len(data["changes"])) == (["machine", "goodParts"], 1, count)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--diff",), "--diff is about one sink; add --sink NAME"),
+        (("--sink", "csv", "--diff", "--open"), "--diff and --open are two questions; ask them one after the other"),
+        (("--sink", "post", "--diff"), "the sink post cannot be read back; preview without --diff"),
+        (("--sink", "post"), "the sink post cannot show what it would write; preview without --sink"),
+    ],
+)
+def test_previews_that_make_no_sense_are_refused(acme, words, message):
+    done = acme.mmflow("preview", "daily", *words)
+    assert (done.code, done.err) == (2, f"{message}\n")
+
+
+def with_cells(desk, window):
+    desk.job(JOB.replace("window: yesterday", f"window: {window}"))
+
+
+def test_dates_in_cells_are_days_both_included(acme):
+    with_cells(acme, '{cells: "Input!B3:D4"}')
+    (span,) = acme.mmflow("run", "daily", "--json").data["spans"]
+    assert (span["first_day"], span["last_day"], span["hours"]) == ("2026-11-03", "2026-11-04", 48)
+    (shown,) = acme.mmflow("window", "daily", "--json").data["spans"]
+    assert shown == span
+    assert "2026-11-03 to 2026-11-04" in acme.mmflow("preview", "daily", "--plan").out
+
+
+def test_times_in_cells_are_the_plants_and_the_last_is_excluded(acme):
+    with_cells(acme, '{cells: "Input!B5:D5", sink: book}')
+    (span,) = acme.mmflow("run", "daily", "--json").data["spans"]
+    assert (span["start"], span["end"]) == ("2026-11-03T11:30:00Z", "2026-11-03T19:00:00Z")
+
+
+def test_dates_given_by_hand_come_before_those_in_cells(acme):
+    with_cells(acme, '{cells: "Input!Z9"}')
+    for command in ("run", "window"):
+        done = acme.mmflow(command, "daily", "--from", "2026-11-02", "--to", "2026-11-02", "--json")
+        assert done.data["spans"][0]["first_day"] == "2026-11-02"
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        ("Input!B6:B7", "from 2026-11-04 lies after to 2026-11-03; exchange them"),
+        ("Input!Z9", "book raised KeyError when it read Input!Z9: 'Input!Z9'; this is a bug in acme"),
+    ],
+)
+def test_cells_that_are_no_window_end_the_run_and_nothing_is_asked(acme, cells, message):
+    with_cells(acme, f'{{cells: "{cells}"}}')
+    asked = len(acme.simulator.requests)
+    done = acme.mmflow("run", "daily")
+    assert done.code in (1, 2)
+    assert done.err.splitlines()[-1] == message
+    assert len(acme.simulator.requests) == asked
+
+
+def test_names_between_sinks_are_checked_with_their_lines(acme):
+    acme.job(
+        """
+        job: daily
+        report: {metrics: [goodParts], group_by: [machine]}
+        window: {cells: "Input!A1:B1", sink: csv}
+        sinks:
+          - {type: post, attach: [bok, csv, csv, post], fallback: post}
+          - {type: book, fallback: csv, when: {column: goodPart, above: oee}}
+          - {type: csv, fallback: book, when: {column: goodParts}}
+          - {type: jsonl, fallback: nobody}
+        """
+    )
+    itself = "a sink cannot stand in for itself; name another sink, or remove this key"
+    assert acme.mmflow("validate", "daily").out.splitlines() == [
+        "jobs/daily.yaml:3:38: window.sink: 'csv' is no sink whose cells can be read; there are: book",
+        "jobs/daily.yaml:5:27: sinks[0].attach[0]: the job has no sink 'bok'; did you mean 'book'?",
+        "jobs/daily.yaml:5:37: sinks[0].attach[2]: 'csv' is attached already; remove it",
+        "jobs/daily.yaml:5:42: sinks[0].attach[3]: the sink 'post' writes no file; there are: book, csv, jsonl",
+        f"jobs/daily.yaml:5:59: sinks[0].fallback: {itself}",
+        f"jobs/daily.yaml:6:28: sinks[1].fallback: {itself}",
+        "jobs/daily.yaml:6:48: sinks[1].when.column: the report has no column 'goodPart'; did you mean 'goodParts'?",
+        "jobs/daily.yaml:6:65: sinks[1].when.above: the report has no column 'oee'; there are: goodParts, machine",
+        f"jobs/daily.yaml:7:27: sinks[2].fallback: {itself}",
+        "jobs/daily.yaml:7:39: sinks[2].when: the condition has no limit; add above or below",
+        "jobs/daily.yaml:8:29: sinks[3].fallback: the job has no sink 'nobody'; there are: book, csv, post",
+        "11 problems in 1 file",
+    ]
+
+
+def test_a_window_in_cells_needs_a_sink_that_has_some(desk):
+    desk.job('{job: daily, report: {metrics: [oee]}, window: {cells: "A1:B1"}, sinks: [{type: csv}]}')
+    assert (
+        desk.mmflow("validate")
+        .out.splitlines()[0]
+        .endswith("window.cells: no sink of the job has cells that can be read; add one, such as type: excel")
+    )
+
+
+def test_two_zones_need_days(acme):
+    text = (acme.root / "mmflow.yaml").read_text()
+    site = text[text.index("  boston:") : text.index("defaults:")]
+    other = site.replace("boston:", "austin:").replace("America/New_York", "America/Chicago")
+    acme.write("mmflow.yaml", text.replace("defaults:", f"{other}defaults:"))
+    with_cells(acme, '{cells: "Input!B5:D5"}')
+    done = acme.mmflow("window", "daily")
+    assert done.err.splitlines()[-1] == (
+        "the cells hold times, and the sites have several zones (America/Chicago, America/New_York); use days"
+    )
