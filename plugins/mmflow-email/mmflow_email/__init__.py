@@ -1,10 +1,11 @@
-"""E-mail for mmflow."""
+"""The sink that sends a report as a mail: ``email``."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from mmflow import SinkType, hookimpl
+from mmflow_email.options import EmailConnection, EmailOptions, list_recipients, validate_email
 
 mmflow_api = 1
 
@@ -12,4 +13,16 @@ mmflow_api = 1
 @hookimpl
 def mmflow_sinks() -> Iterable[SinkType]:
     """Give the sink."""
-    return ()
+    yield SinkType(
+        name="email",
+        summary="A mail: HTML and plain text, pictures, attached files.",
+        options=EmailOptions,
+        connection=EmailConnection,
+        deliver="mmflow_email.deliver:deliver_email",
+        semantics="message",
+        validate=validate_email,
+        check="mmflow_email.deliver:check_email",
+        render="mmflow_email.letter:render_email",
+        probe="mmflow_email.deliver:probe_email",
+        recipients=list_recipients,
+    )

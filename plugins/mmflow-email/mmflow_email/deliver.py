@@ -1,0 +1,222 @@
+"""Sends a report as a mail: frozen in the outbox first, then handed over, then what came of it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from mmflow import GiveUp, MmflowError, Partial, Presence, Receipt, RunInfo, Skip, Table, TryLater, Unknown
+from mmflow_email.addresses import list_mailboxes
+from mmflow_email.conditions import is_expired, say_expired
+from mmflow_email.connection import check_allowed, find_connection
+from mmflow_email.freezing import Delivery, address_mail, freeze_mail, freeze_smaller
+from mmflow_email.options import EmailOptions
+from mmflow_email.outbox import UNSENT, Entry, Outbox
+from mmflow_email.transport import Mail, TooLarge, Transport
+
+GREYLISTED: Final = 300.0  # seconds; servers that say "later" on principle want five minutes or more
+RESENDS: Final = 1
+ENDED: Final = "mmflow ended before it could note the server's word"
+
+
+def deliver_email(table: Table, options: EmailOptions, run: RunInfo) -> Receipt:
+    """Send the mail to everybody who has not got it yet.
+
+    The first try freezes its bytes. Later tries of the same delivery send those to who is left, whatever became of the
+    job meanwhile.
+    """
+    delivery = Delivery(table, options, run, find_connection(run), Outbox.of(run))
+    delivery.outbox.sweep(run.clock.now())
+    entry = resume_mail(delivery) or freeze_mail(delivery)
+    failure = None
+    if find_open(entry, options, run):
+        try:
+            entry = send_mail(entry, delivery)
+        except (TryLater, GiveUp) as error:  # nobody got it this time, but somebody may have before
+            entry, failure = delivery.outbox.find(run) or entry, error
+    return conclude(entry, delivery, failure)
+
+
+def resume_mail(delivery: Delivery) -> Entry | None:
+    """Take over what an earlier try left, or give None when a mail has to be written.
+
+    A mail that reached nobody and cannot any more is written anew: somebody has mended the job since. One that was held
+    is sent again: that is what somebody decided who delivers it once more.
+    """
+    run, options = delivery.run, delivery.options
+    entry = delivery.outbox.find(run)
+    if entry is None or not {one.state for one in entry.recipients.values()} - {"refused", "expired"}:
+        return None
+    entry = msgspec.structs.replace(entry, fence=max(run.fence, entry.fence))
+    if entry.held:
+        entry = msgspec.structs.replace(entry.put(entry.among("unknown"), "pending"), held=False)
+    entry = entry.put(entry.among("committing"), "unknown", ENDED)
+    if is_expired(options, run) and not run.to:
+        entry = entry.put(entry.among(*UNSENT), "expired", say_expired(options, run))
+    delivery.outbox.save(entry)
+    return entry
+
+
+def find_open(entry: Entry, options: EmailOptions, run: RunInfo) -> list[str]:
+    """Give who has not got the mail and still may; ``on_unknown: resend`` sends once more to whom nobody can tell."""
+    again = options.on_unknown == "resend" and (bool(run.to) or not is_expired(options, run))
+    return [
+        address
+        for address, one in entry.recipients.items()
+        if one.state in UNSENT or (again and one.state == "unknown" and one.unknowns <= RESENDS)
+    ]
+
+
+def send_mail(entry: Entry, delivery: Delivery) -> Entry:
+    """Send to who is left; a mail that is too large for the server goes once more without its files."""
+    try:
+        return try_mail(entry, delivery)
+    except TooLarge as error:
+        if not entry.attached:
+            raise
+        smaller = freeze_smaller(entry, delivery, str(error))
+    return try_mail(smaller, delivery)
+
+
+def try_mail(entry: Entry, delivery: Delivery) -> Entry:
+    """Hand the mail over once, each step on disk before it is done; give the entry with what came of it."""
+    outbox = delivery.outbox
+
+    def commit(addresses: Sequence[str]) -> None:
+        nonlocal entry
+        moved = entry.put(addresses, "committing")
+        outbox.save(moved)
+        entry = moved
+
+    recipients = find_open(entry, delivery.options, delivery.run)
+    check_allowed(list_mailboxes(recipients), delivery.connection)
+    mail = Mail(outbox.read(entry), entry.sender, recipients, entry.bcc)
+    try:
+        found = find_transport(delivery)(mail, delivery.connection, delivery.run, commit)
+    except (TryLater, GiveUp):
+        if undone := entry.among("committing"):
+            outbox.save(entry.put(undone, "pending"))
+        raise
+    entry = entry.moved(found)
+    note_result(entry, delivery)
+    return entry
+
+
+def find_transport(delivery: Delivery) -> Transport:
+    """Give the way of the connection; only that one's libraries are imported."""
+    if delivery.connection.transport == "graph":
+        from mmflow_email.graph import send_by_graph
+
+        return send_by_graph
+    from mmflow_email.smtp import send_by_smtp
+
+    return send_by_smtp
+
+
+def note_result(entry: Entry, delivery: Delivery) -> None:
+    """Put on disk what came of a try; a disk that fails now must not hide that people have got the mail."""
+    try:
+        delivery.outbox.save(entry)
+    except MmflowError as error:
+        delivery.run.log.warning("who got the mail could not be noted in the outbox: %s", error)
+
+
+def conclude(entry: Entry, delivery: Delivery, failure: TryLater | GiveUp | None = None) -> Receipt:
+    """Give the receipt when everybody got it, or raise what is left to do."""
+    receipt, left = make_receipt(entry), find_open(entry, delivery.options, delivery.run)
+    if isinstance(failure, GiveUp):
+        if not entry.among("sent"):
+            raise failure
+        raise Partial(receipt, why=f"not delivered to {', '.join(left)}: {failure}") from failure
+    if left:
+        raise postpone(entry, receipt, left, failure) from failure
+    if entry.among("unknown"):
+        raise hold(entry, delivery)
+    delivery.outbox.drop_content(entry)
+    if failed := entry.among("refused", "expired"):
+        raise close(entry, receipt, failed)
+    return receipt
+
+
+def postpone(entry: Entry, receipt: Receipt, left: Sequence[str], failure: TryLater | None) -> Partial | TryLater:
+    """Give the error by which the engine tries again, for those who are left."""
+    why = str(failure) if failure else say_states(entry, left)
+    after = failure.after if failure else GREYLISTED if entry.among("later") else None
+    if entry.among("sent"):
+        return Partial(receipt, retry=tuple(left), why=f"not delivered yet to {why}", after=after)
+    return TryLater(why, after=after)
+
+
+def hold(entry: Entry, delivery: Delivery) -> Unknown:
+    """Give the error for a mail that somebody has to decide about, and note that they are told."""
+    note_result(msgspec.structs.replace(entry, held=True), delivery)
+    said = say_states(entry, entry.among("unknown"))
+    return Unknown(f"{said}; ask them, and send it again with mmflow resend if it is missing ({entry.message_id})")
+
+
+def close(entry: Entry, receipt: Receipt, failed: Sequence[str]) -> Partial | GiveUp | Skip:
+    """Give the result for a mail that some will never get."""
+    said = f"not delivered to {say_states(entry, failed)}"
+    if entry.among("sent"):
+        return Partial(receipt, why=said)
+    if not entry.among("refused"):
+        return Skip(entry.recipients[failed[0]].reply)
+    return GiveUp(f"{said}; check the addresses")
+
+
+def make_receipt(entry: Entry) -> Receipt:
+    """Give what is proven about a mail."""
+    sent = entry.among("sent")
+    details: dict[str, str | int | float | bool | None] = {
+        "message_id": entry.message_id,
+        "bytes": entry.size,
+        "recipients": len(entry.recipients),
+        "sent": len(sent),
+        "refused": len(entry.among("refused")),
+        "sent_to": ", ".join(sent),
+        "attached": ", ".join(entry.attached),
+    }
+    return Receipt(rows=entry.rows, sha256=entry.sha256, details=details)
+
+
+def say_states(entry: Entry, addresses: Sequence[str]) -> str:
+    """Say of some recipients what the server said, those with the same word together."""
+    by_reply: dict[str, list[str]] = {}
+    for address in addresses:
+        one = entry.recipients[address]
+        by_reply.setdefault(one.reply or "not attempted", []).append(address)
+    return "; ".join(f"{', '.join(who)}: {reply}" for reply, who in by_reply.items())
+
+
+def check_email(options: EmailOptions, run: RunInfo) -> None:
+    """Look whether the connection lets us in and everybody may get mail; nothing is sent."""
+    connection = find_connection(run)
+    envelope = address_mail(options, connection, run)
+    check_allowed((*envelope.to, *envelope.cc, *envelope.bcc), connection)
+    if connection.transport == "graph":
+        from mmflow_email.graph import check_graph
+
+        check_graph(connection, run)
+    else:
+        from mmflow_email.smtp import check_smtp
+
+        check_smtp(connection, run)
+
+
+def probe_email(options: EmailOptions, run: RunInfo) -> Presence:
+    """Tell what a try left that ended without a word.
+
+    ``present``: nothing is left to do. ``absent``: delivering again is right, it sends to those alone who have not got
+    it. ``unknown``: the job wants somebody to decide.
+    """
+    entry = Outbox.of(run).find(run)
+    if entry is None:
+        return "absent"
+    entry = entry.put(entry.among("committing"), "unknown", ENDED)
+    if find_open(entry, options, run):
+        return "absent"
+    if entry.among("unknown"):
+        return "unknown"
+    return "present" if entry.among("sent") else "absent"

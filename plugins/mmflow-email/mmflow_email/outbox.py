@@ -1,0 +1,181 @@
+"""What is kept of each mail: its frozen bytes, and for each recipient how far it came, on disk before anything happens.
+
+::
+
+    pending ──► committing ──► sent          committing is written before the last byte that makes the server deliver
+       │  ▲         │
+       │  └─────────┼─ later                 the server said: not now
+       │            ├► unknown               nobody can tell: the connection, or this process, died meanwhile
+       ▼            ▼
+    expired      refused                     the server said: never
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+
+from mmflow import GiveUp, RunInfo, TryLater, Unknown, explain_errors, replace_file
+
+State = Literal["pending", "committing", "sent", "refused", "later", "unknown", "expired"]
+UNSENT: Final[tuple[State, ...]] = ("pending", "later")
+KEPT: Final = timedelta(days=30)
+PRIVATE: Final = 0o600
+
+
+class Recipient(msgspec.Struct, frozen=True):
+    """How far the mail came for one address; ``reply`` is the server's word, ``unknowns`` how often it was unknown."""
+
+    state: State = "pending"
+    reply: str = ""
+    unknowns: int = 0
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One delivery: what identifies it, what was frozen, and how far it came."""
+
+    name: str
+    key: str
+    generation: int
+    fence: int
+    personal: bool = False  # it went to somebody by hand, whatever the options say
+    message_id: str
+    sender: str
+    bcc: tuple[str, ...] = ()
+    frozen_at: datetime
+    size: int
+    sha256: str
+    rows: int
+    attached: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    held: bool = False  # somebody was told that nobody can tell who got it
+    table: str = ""  # hash of the rows, when a mail goes only if they changed
+    recipients: dict[str, Recipient]
+
+    def among(self, *states: State) -> list[str]:
+        """Give the addresses in these states."""
+        return [address for address, one in self.recipients.items() if one.state in states]
+
+    def moved(self, changes: Mapping[str, Recipient]) -> Entry:
+        """Give the entry with new states; an address that becomes unknown remembers how often it was."""
+        recipients = dict(self.recipients)
+        for address, new in changes.items():
+            times = recipients[address].unknowns + (new.state == "unknown")
+            recipients[address] = msgspec.structs.replace(new, unknowns=times)
+        return msgspec.structs.replace(self, recipients=recipients)
+
+    def put(self, addresses: Iterable[str], state: State, reply: str = "") -> Entry:
+        """Give the entry with these addresses in one state."""
+        return self.moved({address: Recipient(state, reply) for address in addresses})
+
+
+def identify(run: RunInfo) -> str:
+    """Give what all tries of one delivery share, and no other delivery has."""
+    return "\n".join([run.key, str(run.generation), *run.to])
+
+
+@dataclass(frozen=True, slots=True)
+class Outbox:
+    """The folder of the mails of one sink of one job; readable by its owner alone."""
+
+    folder: Path
+
+    @classmethod
+    def of(cls, run: RunInfo) -> Outbox:
+        """Give the outbox of a delivery."""
+        return cls(run.store / "outbox")
+
+    def find(self, run: RunInfo) -> Entry | None:
+        """Give what an earlier try left; :class:`Unknown` when it cannot be read."""
+        return self.load(self.name(run))
+
+    def name(self, run: RunInfo) -> str:
+        """Give the name of a delivery's files."""
+        return hashlib.sha256(identify(run).encode()).hexdigest()[:32]
+
+    def load(self, name: str) -> Entry | None:
+        """Read an entry."""
+        path = self.state_path(name)
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=Entry)
+        except FileNotFoundError:
+            return None
+        except msgspec.DecodeError as error:
+            found = f"the note about this mail is damaged ({path}), so nobody can tell who got it"
+            raise Unknown(
+                f"{found}; ask the recipients, remove the file, and send it again if it is missing"
+            ) from error
+
+    def freeze(self, entry: Entry, content: bytes) -> None:
+        """Put the bytes on the disk, and then the note that they are there."""
+        self.replace(self.content_path(entry.name), content)
+        self.save(entry)
+
+    def read(self, entry: Entry) -> bytes:
+        """Give the frozen bytes; :class:`GiveUp` when they are not those that were frozen."""
+        path = self.content_path(entry.name)
+        with explain_errors(path):
+            content = path.read_bytes()
+        if hashlib.sha256(content).hexdigest() != entry.sha256:
+            raise GiveUp(f"{path} is not the mail that was written; send the report again with mmflow resend")
+        return content
+
+    def save(self, entry: Entry) -> None:
+        """Put an entry on the disk; :class:`GiveUp` when a later try has taken the mail over meanwhile."""
+        stored = self.load(entry.name)
+        if stored and stored.fence > entry.fence:
+            raise GiveUp("another worker has taken this mail over; this try ends here")
+        self.replace(self.state_path(entry.name), msgspec.json.encode(entry))
+
+    def replace(self, path: Path, content: bytes) -> None:
+        """Put a file in its place; a disk that does not confirm it is a reason to wait, since nothing was sent yet."""
+        try:
+            with replace_file(path, PRIVATE) as draft:
+                draft.file.write(content)
+        except Unknown as error:
+            raise TryLater(str(error)) from error
+
+    def drop_content(self, entry: Entry) -> None:
+        """Remove the bytes of a mail about which nothing is left to do."""
+        self.content_path(entry.name).unlink(missing_ok=True)
+
+    def entries(self) -> Iterator[Entry]:
+        """Give what is kept, the newest first; what cannot be read is left out."""
+        found = []
+        for path in self.folder.glob("*.json"):
+            try:
+                entry = self.load(path.stem)
+            except Unknown:
+                continue
+            if entry:
+                found.append(entry)
+        return iter(sorted(found, key=lambda entry: entry.frozen_at, reverse=True))
+
+    def last_table(self, run: RunInfo) -> str:
+        """Give the hash of the rows that the mail before had, "" when there is none or it is not known."""
+        before = (entry for entry in self.entries() if entry.key != run.key and not entry.personal)
+        return next((entry.table for entry in before if entry.among("sent")), "")
+
+    def sweep(self, now: datetime) -> None:
+        """Remove what is older than :data:`KEPT`, but for the last mail that was sent."""
+        kept = False
+        for entry in list(self.entries()):
+            last = not kept and bool(entry.among("sent")) and not entry.personal
+            kept = kept or last
+            if not last and entry.frozen_at < now - KEPT:
+                self.drop_content(entry)
+                self.state_path(entry.name).unlink(missing_ok=True)
+
+    def state_path(self, name: str) -> Path:
+        """Give where the states of a delivery are."""
+        return self.folder / f"{name}.json"
+
+    def content_path(self, name: str) -> Path:
+        """Give where the frozen bytes of a delivery are."""
+        return self.folder / f"{name}.eml"
