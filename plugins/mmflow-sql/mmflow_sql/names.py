@@ -55,9 +55,9 @@ def check_columns(names: Iterable[str]) -> str | None:
     for name in names:
         if problem := check_column(name):
             return f"the column {name[:80]!r} {problem}; name it otherwise in the job"
-        first = seen.setdefault(name.casefold(), name)
-        if first is not name:
+        if (first := seen.get(name.casefold())) is not None:
             return f"the columns {first!r} and {name!r} are one to many databases; name one otherwise in the job"
+        seen[name.casefold()] = name
     return None
 
 
@@ -65,8 +65,8 @@ def check_column(name: str) -> str | None:
     """Say what a database would do to a name, in words that follow the column, or give None."""
     if not name.strip():
         return "has an empty name"
-    if not name.isprintable() or any(ord(char) > 0xFFFF or 0xD800 <= ord(char) < 0xE000 for char in name):
-        return "has a character that not every database takes in a name"
+    if not name.isprintable() or "`" in name or any(ord(char) > 0xFFFF for char in name):
+        return "has a character that not every database takes in a name, or gives back"
     if name != name.strip():
         return "begins or ends with a blank"
     if (size := len(name.encode())) > LONGEST:
