@@ -1,0 +1,139 @@
+"""Puts the rows of tables into a workbook that has everything else."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from itertools import islice
+from typing import BinaryIO, Final
+from zoneinfo import ZoneInfo
+
+from mmflow import Cell
+from mmflow_excel.filling.places import Area, name_column
+from mmflow_excel.formats import divide_by, fold_of
+from mmflow_excel.pages import FIRST_ROW, Page
+from mmflow_excel.rows import BATCH, Row
+from mmflow_excel.sheetxml import SheetColumn, cell_rows
+
+SEEDS: Final = re.compile(rb'<row r="%d"[^>]*>(.*?)</row>' % FIRST_ROW)
+STYLE: Final = re.compile(rb'<c r="[A-Z]+[0-9]+" s="([0-9]+)"/>')
+DIMENSION: Final = re.compile(rb'<dimension ref="[^"]*"/>')
+LARGE: Final = 2**31  # bytes from which a part of a zip file needs longer numbers
+CELL_SIZE: Final = 100  # bytes of XML that a cell takes at most, unless it is a long text
+MOMENT: Final = (1980, 1, 1, 0, 0, 0)
+CACHED: Final = 20_000  # times that are remembered
+
+
+def put_rows(plan: BinaryIO, out: BinaryIO, pages: Sequence[Page]) -> None:
+    """Copy a workbook of XlsxWriter, whose first sheets are those of the pages, with the rows in place of the seeds."""
+    parts = {f"xl/worksheets/sheet{number}.xml": page for number, page in enumerate(pages, 1)}
+    with zipfile.ZipFile(plan) as source, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as target:
+        for name in source.namelist():
+            info = zipfile.ZipInfo(name, MOMENT)
+            info.compress_type = zipfile.ZIP_DEFLATED
+            page = parts.get(name)
+            if page is None:
+                target.writestr(info, source.read(name))
+                continue
+            with target.open(info, "w", force_zip64=guess_size(page) > LARGE) as part:
+                for piece in sheet_xml(source.read(name), page):
+                    part.write(piece)
+
+
+def guess_size(page: Page) -> int:
+    """Give about the largest size of a sheet's XML."""
+    return page.rows.length * len(page.columns) * CELL_SIZE
+
+
+def sheet_xml(xml: bytes, page: Page) -> Iterator[bytes]:
+    """Give the XML of a sheet with the rows of its page, in pieces."""
+    seeds = SEEDS.search(xml)
+    if seeds is None:
+        raise RuntimeError(f"XlsxWriter left out the row of formats of sheet {page.name!r}")
+    styles = [int(style) for style in STYLE.findall(seeds[1])]
+    area = Area(1, 1, page.last_row + page.below, len(page.columns))
+    yield DIMENSION.sub(b'<dimension ref="%s"/>' % str(area).encode(), xml[: seeds.start()], count=1)
+    rows = enumerate(row_cells(page, styles), FIRST_ROW)
+    while batch := list(islice(rows, BATCH)):
+        yield "".join([f'<row r="{number}">{cells}</row>' for number, cells in batch]).encode()
+    yield xml[seeds.end() :]
+
+
+def row_cells(page: Page, styles: Sequence[int]) -> Iterator[str]:
+    """Give the cells of each row; hours that the clocks show twice get the format that tells them apart."""
+    columns = [
+        SheetColumn(column=column, place=place, style=styles[place], divisor=divide_by(column))
+        for place, column in enumerate(page.columns)
+    ]
+    folds = list_folds(page, styles)
+    if not folds:
+        return cell_rows(page.rows.read(), columns, first_row=FIRST_ROW)
+    marks: dict[int, list[tuple[str, str]]] = {}
+    rows = cell_rows(mark_folds(page.rows.read(), folds, marks), columns, first_row=FIRST_ROW)
+    return (restyle(cells, marks.pop(number, ())) for number, cells in enumerate(rows, FIRST_ROW))
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """A column of times, and the formats for the first and the second of two equal times on the wall."""
+
+    place: int
+    letters: str
+    plain: int
+    twice: Sequence[int]
+    find: Callable[[Cell], int | None]
+
+    def mark(self, number: int, cell: Cell) -> tuple[str, str] | None:
+        """Give what is to be replaced in the XML of a row, and by what; texts in it hold no ``<``."""
+        found = None if cell is None else self.find(cell)
+        if found is None:
+            return None
+        where = f'<c r="{self.letters}{number}" s='
+        return f'{where}"{self.plain}"', f'{where}"{self.twice[found]}"'
+
+
+def remember_folds(zone: ZoneInfo) -> Callable[[Cell], int | None]:
+    """Give :func:`fold_of` for one zone, which remembers: hours come again for each machine."""
+
+    @lru_cache(CACHED)
+    def find(cell: Cell) -> int | None:
+        return fold_of(cell, zone) if isinstance(cell, datetime) else None
+
+    return find
+
+
+def list_folds(page: Page, styles: Sequence[int]) -> list[Fold]:
+    """Give the columns of times in zones that change their clocks; their formats stand behind those of the columns."""
+    found = []
+    left = list(styles[len(page.columns) :])
+    for place, column in enumerate(page.columns):
+        if column.type == "datetime" and len(left) > 1:
+            find = remember_folds(ZoneInfo(column.zone))
+            found.append(Fold(place, name_column(place + 1), styles[place], left[:2], find))
+            left = left[2:]
+    return found
+
+
+def mark_folds(
+    batches: Iterable[Sequence[Row]], folds: Sequence[Fold], marks: dict[int, list[tuple[str, str]]]
+) -> Iterator[Sequence[Row]]:
+    """Pass batches on, and note in ``marks`` by the number of the row which cells come twice."""
+    number = FIRST_ROW
+    for batch in batches:
+        for fold in folds:
+            for which, row in enumerate(batch, number):
+                if mark := fold.mark(which, row[fold.place]):
+                    marks.setdefault(which, []).append(mark)
+        yield batch
+        number += len(batch)
+
+
+def restyle(cells: str, marks: Iterable[tuple[str, str]]) -> str:
+    """Give cells other formats."""
+    for old, new in marks:
+        cells = cells.replace(old, new, 1)
+    return cells
