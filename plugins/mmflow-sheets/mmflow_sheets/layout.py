@@ -1,0 +1,132 @@
+"""Decides which cells a delivery takes: how far the table reaches, what is written, what is pushed down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mmflow import GiveUp
+from mmflow_sheets.content import Content
+from mmflow_sheets.grid import LARGEST_SHEET, MOST_COLUMNS, Rect, column_name
+from mmflow_sheets.options import SheetsOptions
+from mmflow_sheets.standing import Row, Standing
+from mmflow_sheets.target import Target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """The cells of a delivery. ``new`` are those of the whole table, ``old`` those of the one before.
+
+    Rows of the body are written from ``first``: earlier rows of ``head``, those of the table, earlier rows of ``tail``.
+    ``pushed`` rows are inserted at ``push_at`` before anything is written; ``old`` is already where it is then.
+    """
+
+    new: Rect
+    old: Rect | None
+    header: int
+    body: int
+    first: int
+    head: tuple[Row, ...]
+    tail: tuple[Row, ...]
+    pushed: int = 0
+    push_at: int = 0
+    rows: int
+    columns: int
+
+    def body_rows(self, first: int, last: int) -> Rect:
+        """Give cells of the body, in rows counted from its top."""
+        return self.new.rows(self.header + first, self.header + last)
+
+
+def plan_layout(target: Target, content: Content, standing: Standing, options: SheetsOptions) -> Layout:
+    """Lay the table out; :class:`GiveUp` names the cells of other people that are in the way, or the limit."""
+    header = int(bool(content.header))
+    body = len(standing.before) + content.rows + len(standing.after)
+    new = Rect.of_size(target.corner, max(header + body + content.footers, 1), content.width)
+    check_merges(target, new)
+    push_at, pushed = plan_push(target, new, standing)
+    old, first, tail = target.old, standing.first, standing.after
+    if pushed and old:
+        first = max(min(first, push_at - old.top - header), 0)
+        old = Rect(old.top, old.left, old.bottom + pushed, old.right)
+    elif (
+        tail and body == len(standing.rows) and standing.rows[-len(tail) :] == tail and stays(target, standing, header)
+    ):
+        tail = ()
+    layout = Layout(
+        new=new,
+        old=old,
+        header=header,
+        body=body,
+        first=first,
+        head=standing.before[first:],
+        tail=tail,
+        pushed=pushed,
+        push_at=push_at,
+        rows=max(target.rows + pushed, new.bottom, new.top + 2),
+        columns=max(target.columns, new.right, *chart_columns(options, new)),
+    )
+    check_size(target, layout)
+    return layout
+
+
+def stays(target: Target, standing: Standing, header: int) -> bool:
+    """Tell whether earlier rows after the new ones are already where they belong."""
+    mark, old = target.mark, target.old
+    aligned = mark is not None and old is not None and mark.header == bool(header) and old.corner == target.corner
+    last = standing.rows[len(standing.rows) - len(standing.after) :]
+    return aligned and standing.first == len(standing.before) and last == standing.after
+
+
+def plan_push(target: Target, new: Rect, standing: Standing) -> tuple[int, int]:
+    """Say where rows are inserted and how many, so that what people keep below the table moves down.
+
+    They are inserted before the last row of the table, so that sums over the table in formulas reach over them too.
+    """
+    blocked = [(row, column) for row, column in standing.foreign
+               if new.top <= row < new.bottom and new.left <= column < new.right]  # fmt: skip
+    if not blocked:
+        return 0, 0
+    old = target.old
+    if old is None or old.corner != target.corner or any(row < old.bottom for row, _ in blocked):
+        row, column = blocked[0]
+        where = target.show(Rect(row, column, row + 1, column + 1)).partition(":")[0]
+        raise GiveUp(
+            f"the cell {where} is not empty and lies where the table goes ({target.show(new)}); "
+            "empty those cells, or let the table begin elsewhere (tab, anchor)"
+        )
+    return (old.bottom - 1 if old.height > 1 else old.bottom), new.bottom - min(row for row, _ in blocked)
+
+
+def check_merges(target: Target, new: Rect) -> None:
+    """Raise :class:`GiveUp` for merged cells, which would swallow values."""
+    for merge in target.merges:
+        if merge.overlaps(new):
+            raise GiveUp(f"the cells {target.show(merge)} lie within the table and are merged; unmerge them")
+
+
+def check_size(target: Target, layout: Layout) -> None:
+    """Raise :class:`GiveUp` when the spreadsheet would be larger than Google lets it be."""
+    if layout.columns > MOST_COLUMNS:
+        reach = f"the table would reach to column {column_name(layout.columns - 1)}, the {layout.columns:,}th"
+        raise GiveUp(f"{reach}, and a tab has at most {MOST_COLUMNS:,}; leave columns out")
+    cells = target.elsewhere + layout.rows * layout.columns
+    if cells > LARGEST_SHEET:
+        here = f"{layout.rows:,} rows of {layout.columns:,} columns in this tab, {target.elsewhere:,} cells in others"
+        raise GiveUp(
+            f"the spreadsheet would have {cells:,} cells ({here}), and at most {LARGEST_SHEET:,} are possible; "
+            "delete empty rows, columns or tabs, send fewer rows, or use another spreadsheet"
+        )
+
+
+def chart_columns(options: SheetsOptions, new: Rect) -> tuple[int, ...]:
+    """Give how many columns the tab needs for the corner of the chart."""
+    return (chart_corner(options, new)[1] + 1,) if options.chart else (0,)
+
+
+def chart_corner(options: SheetsOptions, new: Rect) -> tuple[int, int]:
+    """Give the cell of the chart's corner: where the job says, else right of the table."""
+    from mmflow_sheets.grid import read_cell
+
+    if options.chart and options.chart.at:
+        return read_cell(options.chart.at)
+    return new.top, new.right + 1
