@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from mmflow.lights import check_lights as check_lights
     from mmflow.lights import find_lights as find_lights
     from mmflow.options import Options as Options
+    from mmflow.paths import PATH_WORDS as PATH_WORDS
     from mmflow.paths import check_template as check_template
     from mmflow.paths import place_file as place_file
     from mmflow.refs import Secret as Secret
@@ -80,6 +81,7 @@ PUBLIC = {
     "MmflowError": "mmflow.errors",
     "Options": "mmflow.options",
     "Outline": "mmflow.sinks",
+    "PATH_WORDS": "mmflow.paths",
     "Partial": "mmflow.sinks",
     "Presence": "mmflow.sinks",
     "Receipt": "mmflow.sinks",

@@ -97,11 +97,13 @@ def describe_span(span: Span) -> str:
 
 
 def describe_delivery(delivery: Delivery) -> str:
-    """Give a delivery's state with its proof or its reason."""
+    """Give a delivery's state with its proof, its reason, or both."""
     proof = delivery.receipt
     facts: list[str] = [delivery.state]
-    if proof and proof.path:
-        facts.append(f"{proof.path} ({proof.rows} row{'s' * (proof.rows != 1)})")
+    if proof:
+        rows = f"{proof.rows} row{'s' * (proof.rows != 1)}"
+        facts += [f"{path} ({rows})" for path in (proof.path, *proof.more) if path] or [rows]
+        facts += [f"{name.replace('_', ' ')} {value}" for name, value in proof.details.items() if name != "bytes"]
     if delivery.error:
         facts.append(delivery.error)
     return ", ".join(facts)

@@ -54,7 +54,7 @@ TAKE_DELIVERY = """
     UPDATE delivery SET state = 'running', attempts = attempts + 1, error = '', updated = ?,
         fence = (SELECT max(other.fence) + 1 FROM delivery AS other WHERE other.key = delivery.key),
         generation = (SELECT max(other.generation) + CASE WHEN max(other.generation) =
-                max(CASE WHEN other.state IN ('done', 'superseded') THEN other.generation ELSE 0 END)
+                max(CASE WHEN other.state IN ('done', 'superseded', 'running') THEN other.generation ELSE 0 END)
             THEN 1 ELSE 0 END FROM delivery AS other WHERE other.key = delivery.key)
     WHERE run = ? AND sink = ?
 """
