@@ -49,7 +49,7 @@ def resume_mail(delivery: Delivery) -> Entry | None:
     entry = delivery.outbox.find(run)
     if entry is None or not {one.state for one in entry.recipients.values()} - {"refused", "expired"}:
         return None
-    entry = msgspec.structs.replace(entry, fence=max(run.fence, entry.fence))
+    entry = msgspec.structs.replace(entry, fence=run.fence)
     if entry.held:
         entry = msgspec.structs.replace(entry.put(entry.among("unknown"), "pending"), held=False)
     entry = entry.put(entry.among("committing"), "unknown", ENDED)

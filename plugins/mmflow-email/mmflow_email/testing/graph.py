@@ -18,7 +18,7 @@ from email.policy import default
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, Self
 from urllib.parse import parse_qs, unquote
 
 LARGEST: Final = 4_000_000
@@ -71,7 +71,7 @@ class FakeGraph:
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), self.make_handler())
         self.thread = Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
 
-    def __enter__(self) -> FakeGraph:
+    def __enter__(self) -> Self:
         self.thread.start()
         return self
 
@@ -94,7 +94,7 @@ class FakeGraph:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
-            def do_POST(self) -> None:  # noqa: N802  the name that http.server calls
+            def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("content-length", "0")))
                 fake.requests.append(self.path)
                 answer = fake.answer(self.path, {key.lower(): value for key, value in self.headers.items()}, body)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ssl
+from asyncio import Server
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.parser import BytesParser
 from email.policy import default
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
@@ -148,9 +149,9 @@ class Listening(Controller):
 
     def _trigger_server(self) -> None:
         """Learn the port that the system chose, before aiosmtpd makes its first connection there."""
-        assert self.server
+        assert isinstance(self.server, Server)
         self.port = self.server.sockets[0].getsockname()[1]
-        super()._trigger_server()
+        super()._trigger_server()  # type: ignore[no-untyped-call]
 
     def factory(self) -> ScriptedSMTP:
         """Make the server of one connection."""
@@ -190,7 +191,7 @@ class MailServer:
             auth_require_tls=tls is None,
         )
 
-    def __enter__(self) -> MailServer:
+    def __enter__(self) -> Self:
         self.controller.start()
         self.script.seen.clear()
         return self
