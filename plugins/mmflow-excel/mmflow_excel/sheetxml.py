@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO
+from functools import partial
+from itertools import islice
+from typing import BinaryIO, Final, TypeAlias, cast
 
-from mmflow import Cell, Column, Table
+from mmflow import Cell, Column, GiveUp, Table
+from mmflow_excel.cellxml import TooLongError, too_long, write_tail
+from mmflow_excel.filling.places import LAST_ROW, Area, name_column, read_area
+
+BATCH: Final = 5_000  # rows whose XML is made at a time
+REMEMBERED: Final = 20_000  # values of a column whose XML is remembered
+DIMENSION: Final = re.compile(rb'(<(?:\w+:)?dimension\s[^>]*?ref=")([^"]*)(")')
+ROW: Final = re.compile(rb'<row\s[^>]*?\br="([0-9]+)"')
+
+Values: TypeAlias = Sequence[Sequence[Cell]]  # of each column of a batch
+Write: TypeAlias = Callable[[Values, range], list[str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,7 +28,7 @@ class SheetColumn:
 
     ``place`` is where the value stands in a row of the table, ``style`` the number of a cell format in ``styles.xml``
     (None: none is written), ``divisor`` what numbers are divided by (100 for a column in % under a format like 0.0%).
-    ``formula`` gives the formula (without =) for a row number that counts from 1.
+    ``formula`` gives the inside of the cell (``<f>A2*2</f>``) for a row number that counts from 1.
     """
 
     column: Column | None = None
@@ -37,10 +50,94 @@ def cell_rows(
     """Give for each row the XML of its cells, without the row element around them. Rows and columns count from 1.
 
     Times are written as people see them in ``column.zone``. Texts are inline, so that no part besides the sheet
-    changes; whole numbers beyond 2**53, and days before Excel's first, become texts. :class:`mmflow.GiveUp` names row
-    and column of a text over 32,767 characters.
+    changes; whole numbers beyond 2**53, and days before Excel's first, become texts. ``prefix`` is that of the sheet's
+    elements (``x:``). :class:`mmflow.GiveUp` names row (of the table, from 1) and column of a text over 32,767
+    characters.
     """
-    raise NotImplementedError
+    writers = [
+        find_writer(column, name_column(first_column + place), first_row, base_1904=base_1904)
+        for place, column in enumerate(columns)
+    ]
+    number = first_row
+    for batch in batches:
+        numbers = range(number, number + len(batch))
+        values = list(zip(*batch, strict=True))
+        cells = [write(values, numbers) for write in writers]
+        rows = map("".join, zip(*cells, strict=True))
+        yield from (add_prefix(row, prefix) for row in rows) if prefix else rows
+        number += len(batch)
+
+
+def find_writer(sheet: SheetColumn, letters: str, first_row: int, *, base_1904: bool) -> Write:
+    """Give the function that writes the cells of one column for the rows of a batch."""
+    place = Place(letters, "" if sheet.style is None else f' s="{sheet.style}"')
+    if sheet.formula is not None:
+        return partial(write_formulas, place, sheet.formula)
+    if sheet.column is None:
+        return lambda _, numbers: [place.blank(number) for number in numbers]
+    if sheet.column.type == "number" or sheet.divisor != 1:
+        return partial(write_numbers, place, sheet.place, sheet.divisor)
+    return partial(write_others, place, sheet.place, Tails(sheet.column, base_1904=base_1904), first_row)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Column and style of cells."""
+
+    letters: str
+    style: str
+
+    def blank(self, number: int) -> str:
+        """Give a cell without a value, which is left away when it has no style either."""
+        return f'<c r="{self.letters}{number}"{self.style}/>' if self.style else ""
+
+
+class Tails(dict[Cell, str]):
+    """Remembers how the values of a column are written, for the same come again and again."""
+
+    def __init__(self, column: Column, *, base_1904: bool) -> None:
+        super().__init__()
+        self.column = column
+        self.base_1904 = base_1904
+
+    def __missing__(self, cell: Cell) -> str:
+        """Write a value that was not seen, or long ago."""
+        if len(self) >= REMEMBERED:
+            self.clear()
+        tail = self[cell] = write_tail(cell, self.column, base_1904=self.base_1904)
+        return tail
+
+
+def write_numbers(place: Place, at: int, divisor: float, values: Values, numbers: range) -> list[str]:
+    """Write numbers with all their digits; -0.0, which Excel has not, as 0."""
+    start, middle = f'<c r="{place.letters}', f'"{place.style}><v>'
+    return [
+        place.blank(number) if cell is None else f"{start}{number}{middle}{cell / divisor + 0.0!r}</v></c>"
+        for number, cell in zip(numbers, cast("Sequence[float | None]", values[at]), strict=True)
+    ]
+
+
+def write_others(place: Place, at: int, tails: Tails, first_row: int, values: Values, numbers: range) -> list[str]:
+    """Write texts, days, times, whole numbers and booleans."""
+    start, middle = f'<c r="{place.letters}', f'"{place.style}'
+    number = numbers.start
+    written = []
+    try:
+        for number, cell in zip(numbers, values[at], strict=True):
+            written.append(place.blank(number) if cell is None else f"{start}{number}{middle}{tails[cell]}")
+    except TooLongError:
+        raise too_long(number - first_row + 1, tails.column) from None
+    return written
+
+
+def write_formulas(place: Place, formula: Callable[[int], str], _values: Values, numbers: range) -> list[str]:
+    """Write formulas without values; Excel computes them when it opens the workbook."""
+    return [f'<c r="{place.letters}{number}"{place.style}>{formula(number)}</c>' for number in numbers]
+
+
+def add_prefix(cells: str, prefix: str) -> str:
+    """Give the elements of cells a prefix; escaped texts hold no ``<``."""
+    return re.sub("<(/?)", rf"<\1{prefix}", cells)
 
 
 def write_sheet(
@@ -60,4 +157,32 @@ def write_sheet(
 
         copy_package(made, draft.file, {"xl/worksheets/sheet1.xml": partial(write_sheet, table=table, …)})
     """
-    raise NotImplementedError
+    last = Area(first_row, first_column, first_row + len(table) - 1, first_column + len(columns) - 1)
+    if last.bottom > LAST_ROW:
+        raise GiveUp(f"the sheet would have {last.bottom:,} rows, and Excel has {LAST_ROW:,}; use fewer rows")
+    head, tail = split_rows(source.read(), first_row)
+    out.write(widen_dimension(head, last) if len(table) else head)
+    rows = cell_rows(table.batches(BATCH), columns, first_row=first_row, first_column=first_column)
+    numbered = enumerate(rows, start=first_row)
+    while batch := list(islice(numbered, BATCH)):
+        out.write("".join([f'<row r="{number}">{cells}</row>' for number, cells in batch]).encode())
+    out.write(tail)
+
+
+def split_rows(xml: bytes, first_row: int) -> tuple[bytes, bytes]:
+    """Cut the XML of a sheet where its rows from ``first_row`` on begin."""
+    if (empty := xml.find(b"<sheetData/>")) >= 0:
+        return xml[:empty] + b"<sheetData>", b"</sheetData>" + xml[empty + len(b"<sheetData/>") :]
+    places = [found.start() for found in ROW.finditer(xml) if int(found[1]) >= first_row]
+    cut = min(places, default=xml.index(b"</sheetData>"))
+    return xml[:cut], xml[cut:]
+
+
+def widen_dimension(head: bytes, area: Area) -> bytes:
+    """Let the area that a sheet says it has take in another."""
+
+    def widen(found: re.Match[bytes]) -> bytes:
+        said = read_area(found[2].decode("ascii", "replace"))
+        return found[0] if said is None else b"".join([found[1], str(said.join(area)).encode(), found[3]])
+
+    return DIMENSION.sub(widen, head, count=1)

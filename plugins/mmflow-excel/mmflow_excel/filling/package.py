@@ -2,17 +2,146 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import shutil
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO, Final, TypeAlias, cast
 
-Edit = bytes | Callable[[BinaryIO, BinaryIO], None] | None
+from mmflow import GiveUp
+
+Edit: TypeAlias = bytes | Callable[[BinaryIO, BinaryIO], None] | None
 """The new content of a part: bytes, or a function that reads the old and writes the new, or None to leave it out."""
+
+BLOCK: Final = 1 << 20
+MOST_PARTS: Final = 10_000
+MOST_BYTES: Final = 2 << 30  # of all parts, unpacked
+SMALL_PART: Final = 32 << 20  # a part that is read as a whole
+LARGEST_RATIO: Final = 300  # unpacked to packed, of a part of more than SMALL_PART; sheets reach about 50
+FAST: Final = 1  # level of compression of a part that is made anew: half the time for a tenth more bytes
+ENCRYPTED: Final = 0x1
+OLE: Final = bytes.fromhex("D0CF11E0A1B11AE1")
+KINDS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+
+
+class Package:
+    """An open workbook: parts by name, in the order of the file."""
+
+    def __init__(self, path: Path, archive: zipfile.ZipFile) -> None:
+        self.path = path
+        self.archive = archive
+        self.names = archive.namelist()
+
+    def refuse(self, found: str) -> GiveUp:
+        """Give the error that says what is wrong with the workbook."""
+        return GiveUp(f"{self.path} {found}")
+
+    def read(self, name: str) -> bytes:
+        """Give a part as a whole, which the parts that describe others are small enough for."""
+        if name not in self.archive.NameToInfo:
+            raise self.refuse(f"has no part {name}, so it is no sound workbook; save it anew in Excel")
+        if self.archive.getinfo(name).file_size > SMALL_PART:
+            raise self.refuse(f"has a part {name} of more than {SMALL_PART >> 20} MB, which is too large to be changed")
+        return self.archive.read(name)
+
+    def open(self, name: str) -> BinaryIO:
+        """Open a part for reading from its beginning."""
+        return cast("BinaryIO", self.archive.open(name))
+
+
+@contextmanager
+def open_package(path: Path) -> Iterator[Package]:
+    """Open a workbook; :class:`GiveUp` for what is none, is encrypted, is damaged, or would fill memory or disk."""
+    check_kind(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            package = Package(path, archive)
+            check_parts(package)
+            yield package
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        raise GiveUp(f"{path} is damaged or no workbook ({error}); save it anew in Excel as .xlsx or .xlsm") from error
+
+
+def check_kind(path: Path) -> None:
+    """Refuse by its first bytes what is no zip file, in words of people who have Excel."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(OLE))
+    except FileNotFoundError:
+        raise GiveUp(f"there is no workbook {path}; put it there, or correct its name") from None
+    except IsADirectoryError:
+        raise GiveUp(f"{path} is a folder, expected a workbook") from None
+    except PermissionError as error:
+        raise GiveUp(f"{path} cannot be read by this user; check its permissions") from error
+    if start == OLE:
+        found = "is protected with a password, or an old .xls file"
+        raise GiveUp(f"{path} {found}; save it without a password as .xlsx or .xlsm")
+    if not start.startswith(b"PK"):
+        raise GiveUp(f"{path} is no workbook; expected a file that Excel saved as .xlsx or .xlsm")
+
+
+def check_parts(package: Package) -> None:
+    """Refuse a workbook that no program for sheets would write."""
+    listed = package.archive.infolist()
+    if len(listed) > MOST_PARTS:
+        raise package.refuse(f"has {len(listed):,} parts, and at most {MOST_PARTS:,} are read")
+    if doubled := [name for name, count in Counter(name.lower() for name in package.names).items() if count > 1]:
+        raise package.refuse(f"has two parts {doubled[0]!r}, so nobody can tell which is meant; save it anew in Excel")
+    if (total := sum(part.file_size for part in listed)) > MOST_BYTES:
+        raise package.refuse(f"holds {total >> 20:,} MB when unpacked, and at most {MOST_BYTES >> 20:,} MB are read")
+    for part in listed:
+        if part.flag_bits & ENCRYPTED:
+            raise package.refuse("is protected with a password; save it without one")
+        if part.compress_type not in KINDS:
+            raise package.refuse(f"packs {part.filename} in a way that Excel does not know; save it anew in Excel")
+        if part.file_size > SMALL_PART and part.file_size > LARGEST_RATIO * part.compress_size:
+            found = f"has a part {part.filename} that unpacks to {part.file_size // max(part.compress_size, 1):,} times"
+            raise package.refuse(f"{found} its size, as in an attack; save it anew in Excel")
 
 
 def copy_package(source: Path, out: BinaryIO, edits: Mapping[str, Edit]) -> None:
     """Copy a workbook with some parts changed; all others keep their bytes, their place and their date.
 
-    :class:`mmflow.GiveUp` for a file that is no sound workbook, or too large to be one.
+    :class:`GiveUp` for a file that is no sound workbook, or too large to be one.
     """
-    raise NotImplementedError
+    with open_package(source) as package:
+        copy_parts(package, out, edits)
+
+
+def copy_parts(package: Package, out: BinaryIO, edits: Mapping[str, Edit]) -> None:
+    """Copy an open workbook with some parts changed."""
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as made:
+        made.comment = package.archive.comment
+        for part in package.archive.infolist():
+            edit = edits.get(part.filename, copy_bytes)
+            if edit is not None:
+                copy_part(package, made, part, edit)
+
+
+def copy_part(package: Package, made: zipfile.ZipFile, part: zipfile.ZipInfo, edit: Edit) -> None:
+    """Write one part."""
+    entry = copy(part)
+    entry.extra = b""  # it may hold the sizes of the old entry
+    if part.is_dir() or isinstance(edit, bytes):
+        made.writestr(entry, edit if isinstance(edit, bytes) else b"")
+        return
+    assert edit
+    if edit is not copy_bytes:
+        entry.file_size = 0  # not known; with zip64 Excel would offer a repair
+        entry._compresslevel = FAST  # type: ignore[attr-defined]  # noqa: SLF001  there is no other way before 3.13
+    with package.archive.open(part) as old, made.open(entry, "w") as new:
+        try:
+            edit(cast("BinaryIO", old), cast("BinaryIO", new))
+        except RuntimeError as error:  # by zipfile
+            raise package.refuse(
+                f"would have a sheet of more than 2 GB, which Excel does not open ({error})"
+            ) from error
+
+
+def copy_bytes(old: IO[bytes], new: IO[bytes]) -> None:
+    """Copy a part as it is."""
+    shutil.copyfileobj(old, new, BLOCK)
