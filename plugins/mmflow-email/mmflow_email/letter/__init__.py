@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from mmflow import Rendering, RunInfo, Table
 from mmflow_email.letter.options import LetterOptions
 
-__all__ = ["Letter", "LetterOptions", "Picture", "render_email", "write_letter"]
+__all__ = ["Letter", "LetterOptions", "Picture", "embed_pictures", "render_email", "write_letter"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +40,22 @@ def write_letter(
     ``attached`` are the names of the files that go with it. Raises :class:`~mmflow.GiveUp` when the template cannot be
     used.
     """
-    raise NotImplementedError
+    from mmflow_email.letter.writing import compose_letter
+
+    return compose_letter(table, options, run, notes=notes, attached=attached)
+
+
+def embed_pictures(letter: Letter) -> str:
+    """Give the HTML with its pictures inside, so that one file shows all of it."""
+    from base64 import b64encode
+
+    html = letter.html
+    for picture in letter.pictures:
+        html = html.replace(f"cid:{picture.cid}", f"data:image/png;base64,{b64encode(picture.content).decode()}")
+    return html
 
 
 def render_email(table: Table, options: LetterOptions, run: RunInfo) -> Rendering:
     """Give what ``preview`` shows: the plain text, and the letter as one HTML file that holds its pictures."""
-    raise NotImplementedError
+    letter = write_letter(table, options, run)
+    return Rendering(f"Subject: {letter.subject}\n\n{letter.text}", embed_pictures(letter).encode(), ".html")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
+import msgspec
 from msgspec import Meta
 
 from mmflow import Lights, Options
 
+BUILT_IN: Final = ("morning", "table")
 ChartKind = Literal["bar", "column", "line", "stacked", "pareto"]
 
 
@@ -27,6 +29,11 @@ class LetterChart(Options):
         Meta(description="Column of the numbers; stacked and line take several.", examples=["downtime"]),
     ]
     title: Annotated[str, Meta(description="Heading of the picture.", examples=["Down time by machine"])] = ""
+
+    @property
+    def numbers(self) -> list[str]:
+        """The columns of the numbers, at least one."""
+        return [self.y] if isinstance(self.y, str) else self.y
 
 
 class TopLosses(Options):
@@ -48,33 +55,45 @@ class LetterOptions(Options):
         str,
         Meta(
             description="Subject, with the words of file names in braces, or Jinja.",
-            examples=["OEE {date}", "{{ job }}: {{ rows }} machines"],
+            examples=["OEE {date}", "OEE {date}: {{ lights.red }} red"],
         ),
     ] = "{job} {date}"
     template: Annotated[
         str,
         Meta(
-            description="morning (summary, losses, pictures, table), table (the table alone), or a Jinja file beside "
-            "the job.",
-            examples=["morning", "letters/plant.html"],
+            description="morning (what stands out, losses, pictures, table), table (the table alone), or a Jinja file "
+            "in the job's folder.",
+            examples=["table", "letters/plant.html"],
         ),
     ] = "morning"
-    columns: Annotated[
-        list[str] | None,
-        Meta(description="Columns of the table in the letter, in this order; all unless given.", examples=[["oee"]]),
-    ] = None
+    columns: (
+        Annotated[
+            list[str],
+            Meta(
+                max_length=12,
+                description="Columns of the table in the letter, in this order; the first twelve unless given.",
+                examples=[["machine", "oee", "downtime"]],
+            ),
+        ]
+        | None
+    ) = None
     rows: Annotated[
         int, Meta(ge=1, le=1000, description="Most rows in the letter; the rest is counted.", examples=[20])
     ] = 50
     lights: Lights | None = None
     charts: Annotated[
         list[LetterChart],
-        Meta(description="Pictures.", examples=[[{"kind": "pareto", "x": "machine", "y": "downtime"}]]),
-    ] = []
+        Meta(max_length=8, description="Pictures.", examples=[[{"kind": "pareto", "x": "machine", "y": "downtime"}]]),
+    ] = msgspec.field(default_factory=list)
     top: Annotated[
-        TopLosses | None, Meta(description="Top losses in words above the table.", examples=[{"by": "downtime"}])
+        TopLosses | Literal["none"] | None,
+        Meta(
+            description="Top losses in words above the table. Unless given, morning ranks by downtime where the report "
+            "has it.",
+            examples=[{"by": "downtime", "count": 5}],
+        ),
     ] = None
     intro: Annotated[
         str,
-        Meta(description="A paragraph above everything, as plain text.", examples=["For the seven o'clock meeting."]),
+        Meta(description="Paragraphs above everything, as plain text.", examples=["For the seven o'clock meeting."]),
     ] = ""

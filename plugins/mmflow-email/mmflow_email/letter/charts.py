@@ -1,0 +1,210 @@
+"""Collects what a picture shows while the rows go by, and says in words what it shows.
+
+Rows are drawn as they are and never added up: a sum of ratios would be a lie. The one exception is the rest of a
+Pareto, which is about amounts by its nature.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from mmflow import Cell, Column
+from mmflow_email.letter.figures import bare_label, scale_of, tidy_text, write_cell, write_quantity
+from mmflow_email.letter.options import LetterChart
+
+MOST_BARS: Final = 30
+MOST_POINTS: Final = 400  # of one line
+MOST_SERIES: Final = 8
+LONGEST_NAME: Final = 24  # characters of a name in a picture
+MOST_KEPT: Final = {"line": MOST_POINTS * MOST_SERIES, "stacked": MOST_BARS * MOST_SERIES, "pareto": 5_000}  # points
+RATES: Final = ("ratio", "%", "parts/h", "ms/part")  # units of numbers that have no sum
+Colours = Mapping[int, str]
+
+
+@dataclass(slots=True)
+class Point:
+    """One number of one row; ``rest`` are its other groups, ``order`` is what numbers stand in."""
+
+    name: str
+    rest: str
+    number: float | None
+    light: str | None
+
+
+@dataclass(slots=True)
+class Collector:
+    """Takes the rows of one picture; :meth:`plot` then describes it in plain data."""
+
+    chart: LetterChart
+    x: Column
+    numbers: list[Column]
+    places: list[int]  # of the numbers in a row
+    x_place: int
+    others: list[int]  # places of the groups that also tell rows apart
+    columns: Sequence[Column]
+    points: list[list[Point]] = field(default_factory=list)  # one list for each column of numbers
+    rest: tuple[int, float] = (0, 0.0)  # of a Pareto: how many small ones, and what they add up to
+    cut: int = 0
+
+    @classmethod
+    def of(cls, chart: LetterChart, columns: Sequence[Column]) -> Collector:
+        """Make one; :class:`LookupError` names the column that the report has not."""
+        found = {column.name: place for place, column in enumerate(columns)}
+        for name in (chart.x, *chart.numbers):
+            if name not in found:
+                raise LookupError(f"the report has no column {name}")
+        places = [found[name] for name in chart.numbers]
+        for place in places:
+            check_number(chart, columns[place])
+        others = [p for p, column in enumerate(columns) if column.role == "group" and column.name != chart.x]
+        numbers = [columns[place] for place in places]
+        made = cls(chart, columns[found[chart.x]], numbers, places, found[chart.x], others, columns)
+        made.points = [[] for _ in places]
+        return made
+
+    def add(self, row: Sequence[Cell], colours: Colours) -> None:
+        """Take one row."""
+        name = tidy_text(write_cell(row[self.x_place], self.x), LONGEST_NAME)
+        rest = " · ".join(tidy_text(write_cell(row[p], self.columns[p]), LONGEST_NAME) for p in self.others)
+        for listed, place, column in zip(self.points, self.places, self.numbers, strict=True):
+            cell = row[place]
+            number = cell * scale_of(column) if isinstance(cell, int | float) else None
+            listed.append(Point(name, rest, number, colours.get(place)))
+        self._bound()
+
+    def _bound(self) -> None:
+        """Keep no more than is drawn: of a Pareto the largest, of all others the first."""
+        most = MOST_KEPT.get(self.chart.kind, MOST_BARS)
+        if len(self.points[0]) <= most:
+            return
+        if self.chart.kind == "pareto":
+            self._fold()
+            return
+        for listed in self.points:
+            listed.pop()
+        self.cut += 1
+
+    def _fold(self) -> None:
+        """Put the small ones of a Pareto together."""
+        known = sorted((p for p in self.points[0] if (p.number or 0) > 0), key=lambda point: -(point.number or 0))
+        most = MOST_BARS - 1 if len(known) + self.rest[0] > MOST_BARS else MOST_BARS
+        small = known[most:]
+        self.points[0] = known[:most]
+        self.rest = (self.rest[0] + len(small), self.rest[1] + sum(point.number or 0 for point in small))
+
+    def plot(self) -> dict[str, Any] | None:
+        """Describe the picture for :mod:`mmflow_email.letter.drawing`; None when there is no number to draw."""
+        if not any(point.number is not None for listed in self.points for point in listed):
+            return None
+        series = self._series() if self.chart.kind in ("line", "stacked") else self._bars()
+        column = self.numbers[0]
+        percent = column.unit in ("ratio", "%")
+        labels = series.pop("labels")
+        return {
+            "kind": self.chart.kind,
+            "title": self.title,
+            "axis": bare_label(column) + ("" if column.unit in ("", "ratio", "%", "parts") else f" ({column.unit})"),
+            "sign": " %" if percent else "",
+            "labels": labels,
+            **series,
+        }
+
+    @property
+    def title(self) -> str:
+        """The heading of the picture."""
+        numbers = ", ".join(bare_label(column) for column in self.numbers)
+        return tidy_text(self.chart.title, 120) or f"{numbers} by {bare_label(self.x)}"
+
+    def _bars(self) -> dict[str, Any]:
+        points = self._ranked() if self.chart.kind == "pareto" else self.points[0]
+        labels = name_points(points)
+        texts = ["" if p.number is None else self._write(p.number) for p in points]
+        series = {
+            "name": bare_label(self.numbers[0]),
+            "values": [point.number for point in points],
+            "lights": [point.light for point in points],
+            "texts": texts,
+        }
+        return {"labels": labels, "series": [series], "running": list(add_up(points))}
+
+    def _ranked(self) -> list[Point]:
+        self._fold()
+        count, number = self.rest
+        return [*self.points[0], Point(f"{count} others", "", number, None)] if count else self.points[0]
+
+    def _series(self) -> dict[str, Any]:
+        many = len({(point.name, point.rest) for point in self.points[0]}) > len({p.name for p in self.points[0]})
+        labels = list(dict.fromkeys(point.name for listed in self.points for point in listed))
+        most = MOST_BARS if self.chart.kind == "stacked" else MOST_POINTS
+        self.cut += max(len(labels) - most, 0)
+        labels = labels[:most]
+        named: dict[str, dict[str, float | None]] = {}
+        for column, listed in zip(self.numbers, self.points, strict=True):
+            for point in listed:
+                parts = [point.rest] * many + [bare_label(column)] * (len(self.numbers) > 1 or not many)
+                named.setdefault(" · ".join(filter(None, parts)), {})[point.name] = point.number
+        self.cut += max(len(named) - MOST_SERIES, 0)
+        series = [
+            {"name": name, "values": [values.get(label) for label in labels]}
+            for name, values in list(named.items())[:MOST_SERIES]
+        ]
+        return {"labels": labels, "series": series}
+
+    def _write(self, number: float) -> str:
+        return write_cell(number / scale_of(self.numbers[0]), self.numbers[0])
+
+    def say(self, plot: Mapping[str, Any]) -> str:
+        """Say what the picture shows, for those who cannot see it."""
+        series, labels = plot["series"], plot["labels"]
+        known = [
+            (label, number) for label, number in zip(labels, series[0]["values"], strict=True) if number is not None
+        ]
+        words = f"{self.title}: " + "; ".join(self._say_points(known)) if known else self.title
+        if len(series) > 1:
+            words = f"{self.title}, {len(series)} series over {len(labels)} points: " + ", ".join(
+                tidy_text(one["name"], 40) for one in series
+            )
+        return tidy_text(words + self.say_cut(), 400)
+
+    def _say_points(self, known: list[tuple[str, float]]) -> Iterator[str]:
+        column = self.numbers[0]
+
+        def told(pair: tuple[str, float]) -> str:
+            return f"{pair[0]} {write_quantity(pair[1] / scale_of(column), column)}"
+
+        if self.chart.kind == "line":
+            yield f"from {told(known[0])} to {told(known[-1])}"
+        yield f"highest {told(max(known, key=lambda pair: pair[1]))}"
+        if len(known) > 1:
+            yield f"lowest {told(min(known, key=lambda pair: pair[1]))}"
+
+    def say_cut(self) -> str:
+        """Say how much the picture leaves out."""
+        return f"; {self.cut} more {'are' if self.cut != 1 else 'is'} not shown" if self.cut else ""
+
+
+def check_number(chart: LetterChart, column: Column) -> None:
+    """Raise :class:`LookupError` when a picture cannot show a column."""
+    if column.type not in ("number", "integer"):
+        raise LookupError(f"{column.name} holds no numbers")
+    if chart.kind in ("pareto", "stacked") and column.unit in RATES:
+        raise LookupError(f"{column.name} is a rate, and rates cannot be added up as a {chart.kind} chart does")
+
+
+def name_points(points: Sequence[Point]) -> list[str]:
+    """Name bars by their x, and by their other groups as well where that alone would be one name for several."""
+    names = [point.name for point in points]
+    if len(set(names)) == len(names):
+        return names
+    return [f"{point.name} · {point.rest}" if point.rest else point.name for point in points]
+
+
+def add_up(points: Sequence[Point]) -> Iterator[float]:
+    """Give the share of all, in percent, that each point and those before it make."""
+    total = sum(point.number or 0 for point in points)
+    running = 0.0
+    for point in points:
+        running += point.number or 0
+        yield 100 * running / total if total else 0.0
