@@ -71,15 +71,12 @@ def explain_fault(address: Address, error: BaseException, *, committing: bool) -
 
 
 def tell_fault(error: BaseException, address: Address) -> str:
-    """Give in one line what a database says: column, constraint and place where it names them, no password."""
-    diag = getattr(error, "diag", None)
-    said = getattr(diag, "message_primary", None) or next(
-        filter(None, map(str, reversed(error.args))), type(error).__name__
-    )
-    named = [getattr(diag, name, None) for name in ("message_detail", "context")]
-    if column := getattr(diag, "column_name", None):
-        named.insert(0, f"column {column}")
-    line = " ".join("; ".join(filter(None, [said, *named])).split())
+    """Give in one line what a database says, with the place where it names one; no statement and no password."""
+    said = next(filter(None, map(str, reversed(error.args))), type(error).__name__)
+    if (diag := getattr(error, "diag", None)) and diag.message_primary:
+        key = diag.message_detail if diag.sqlstate == "23505" else None  # of others it holds the row
+        said = "; ".join(filter(None, (diag.message_primary, key, diag.context)))
+    line = " ".join(said.partition("\nLINE 1:")[0].split())  # behind it DuckDB repeats the statement
     shown = "".join(char if char.isprintable() else "?" for char in line)
     if address.password and (secret := address.password.reveal()):
         shown = shown.replace(secret, "***")

