@@ -12,6 +12,7 @@ from mmflow_email.addresses import list_mailboxes
 from mmflow_email.conditions import is_expired, say_expired
 from mmflow_email.connection import check_allowed, find_connection
 from mmflow_email.freezing import Delivery, address_mail, freeze_mail, freeze_smaller
+from mmflow_email.letter.rules import check_files
 from mmflow_email.options import EmailOptions
 from mmflow_email.outbox import UNSENT, Entry, Outbox
 from mmflow_email.transport import Mail, TooLarge, Transport
@@ -192,6 +193,7 @@ def say_states(entry: Entry, addresses: Sequence[str]) -> str:
 
 def check_email(options: EmailOptions, run: RunInfo) -> None:
     """Look whether the connection lets us in and everybody may get mail; nothing is sent."""
+    check_files(options, run)
     connection = find_connection(run)
     envelope = address_mail(options, connection, run)
     check_allowed((*envelope.to, *envelope.cc, *envelope.bcc), connection)

@@ -7,9 +7,10 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, field
 
-from mmflow import Options, Outline, Secret, check_lights, parse_duration
+from mmflow import Options, Outline, Secret, parse_duration
 from mmflow_email.addresses import list_mailboxes, read_mailbox
 from mmflow_email.letter.options import LetterOptions
+from mmflow_email.letter.rules import check_letter
 
 Addresses = str | tuple[str, ...]
 Path = tuple[str | int, ...]
@@ -120,8 +121,7 @@ class EmailOptions(LetterOptions):
 
 def validate_email(options: EmailOptions, outline: Outline) -> Iterator[tuple[Path | str, str]]:
     """Find addresses that are none, and options that cannot be met."""
-    for path, message in check_lights(options.lights, outline.columns):
-        yield ("lights", *path), message
+    yield from check_letter(options, outline)
     for key in ENVELOPE:
         yield from check_addresses(key, getattr(options, key))
     if not options.to:

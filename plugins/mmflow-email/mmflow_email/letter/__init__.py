@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from mmflow import Rendering, RunInfo, Table
 from mmflow_email.letter.options import LetterOptions
 
-__all__ = ["Letter", "LetterOptions", "Picture", "embed_pictures", "render_email", "write_letter"]
+if TYPE_CHECKING:
+    from mmflow_email.options import EmailOptions
+
+__all__ = ["Letter", "LetterOptions", "Picture", "render_email", "write_letter"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +49,8 @@ def write_letter(
     return compose_letter(table, options, run, notes=notes, attached=attached)
 
 
-def embed_pictures(letter: Letter) -> str:
-    """Give the HTML with its pictures inside, so that one file shows all of it."""
-    from base64 import b64encode
+def render_email(table: Table, options: EmailOptions, run: RunInfo) -> Rendering:
+    """Give what ``preview`` shows: headers and plain text, and the letter as one HTML file that holds its pictures."""
+    from mmflow_email.letter.preview import render_letter
 
-    html = letter.html
-    for picture in letter.pictures:
-        html = html.replace(f"cid:{picture.cid}", f"data:image/png;base64,{b64encode(picture.content).decode()}")
-    return html
-
-
-def render_email(table: Table, options: LetterOptions, run: RunInfo) -> Rendering:
-    """Give what ``preview`` shows: the plain text, and the letter as one HTML file that holds its pictures."""
-    letter = write_letter(table, options, run)
-    return Rendering(f"Subject: {letter.subject}\n\n{letter.text}", embed_pictures(letter).encode(), ".html")
+    return render_letter(table, options, run)
