@@ -136,6 +136,8 @@ class TypeWriter(GenericTypeCompiler):
         """Write an instant, or a time without zone."""
         return "TIMESTAMP WITH TIME ZONE" if type_.timezone else "TIMESTAMP"
 
+    visit_TIMESTAMP = visit_DATETIME  # noqa: N815  the parent writes no zone
+
 
 class Preparer(IdentifierPreparer):
     """Quotes every name, so that no list of reserved words is needed."""

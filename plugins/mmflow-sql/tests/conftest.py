@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from importlib.util import find_spec
+from hashlib import sha256
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -104,7 +105,8 @@ class Plant:
         first = changes.pop("first", FIRST + timedelta(days=start))
         last = changes.pop("last", first + timedelta(days=count - 1))
         sites = changes.setdefault("sites", ("boston",))
-        key = f"morning-oee/sink#{first}-{last}-{'-'.join(sites)}-{changes.get('spans')}"
+        window = f"{first} {last} {sites} {changes.get('spans')}"
+        key = f"morning-oee/sink#{sha256(window.encode()).hexdigest()[:16]}"
         changes = {"key": key, "connection": self.database.connection} | changes
         return make_run(self.database.root, first=first, last=last, **changes)
 

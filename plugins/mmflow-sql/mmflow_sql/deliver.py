@@ -1,0 +1,128 @@
+"""Delivers a report into a table of a database, in one transaction: all of it is there afterwards, or nothing."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from mmflow import GiveUp, Presence, Receipt, RunInfo, Skip, Table, TryLater, Unknown
+from mmflow_sql.address import Address, read_address
+from mmflow_sql.connection import SqlConnection
+from mmflow_sql.engine import open_engine
+from mmflow_sql.faults import explain_commit, explain_faults
+from mmflow_sql.fence import Stand, find_stand, fingerprint, has_fence, make_fence, refuse_stale, write_stand
+from mmflow_sql.layout import Layout
+from mmflow_sql.load import LOADERS
+from mmflow_sql.locks import lock_name
+from mmflow_sql.names import split_table
+from mmflow_sql.options import SqlOptions
+from mmflow_sql.removal import find_earlier
+from mmflow_sql.source import Source, open_source
+from mmflow_sql.tables import change_tables, find_columns
+
+
+def deliver_sql(table: Table, options: SqlOptions, run: RunInfo) -> Receipt:
+    """Write the rows, and take away those that they replace.
+
+    Rows that no database of this kind could hold are refused before it is asked. When the connection is lost while the
+    transaction is committed, the database is asked again what stands there.
+    """
+    address = find_address(run)
+    layout = Layout.of(table, options, run)
+    with open_source(table, layout, run) as source:
+        source.refuse_rows(address.kind)
+        if layout.key:
+            source.refuse_twins(address.kind)
+        if options.dry_run:
+            from mmflow_sql.preview import rehearse
+
+            raise Skip(rehearse(address, layout, options, run))
+        content = fingerprint(table, options, run)
+        try:
+            return write_delivery(address, table, options, run, source, content)
+        except Unknown:
+            return settle(address, table, options, run, content)
+
+
+def find_address(run: RunInfo) -> Address:
+    """Give the address of the connection."""
+    if not isinstance(run.connection, SqlConnection):
+        raise GiveUp("the sink has no connection; name one of mmflow.yaml with 'connection'")
+    return read_address(run.connection, run.root)
+
+
+def write_delivery(
+    address: Address, table: Table, options: SqlOptions, run: RunInfo, source: Source, content: str
+) -> Receipt:
+    """Do the delivery in one transaction."""
+    with open_engine(address, run) as engine, explain_faults(address), engine.connect() as connection:
+        receipt = fill_table(connection, address, table, options, run, source, content)
+        with explain_commit(address):
+            connection.commit()
+    return receipt
+
+
+def fill_table(
+    connection: Connection,
+    address: Address,
+    table: Table,
+    options: SqlOptions,
+    run: RunInfo,
+    source: Source,
+    content: str,
+) -> Receipt:
+    """Do everything but commit. Changes of tables come first, since MySQL commits with each of them."""
+    layout = source.layout
+    lock_name(connection, f"{connection.dialect.default_schema_name}/{layout.schema or ''}.{layout.name}")
+    make_fence(connection, layout)
+    stand = find_stand(connection, layout.schema, layout.name, run)
+    if stand:
+        refuse_stale(stand, run)
+        if is_done(stand, run, content) and find_columns(connection, layout.schema, layout.name):
+            return make_receipt(address, options, stand.row_count, 0, ["it stood there already"])
+    changes = change_tables(connection, layout, options)
+    removed = connection.execute(layout.table.delete().where(find_earlier(layout, table, options, run))).rowcount
+    LOADERS[address.kind](connection, source)
+    write_stand(connection, layout, run, len(table), removed, content)
+    return make_receipt(address, options, len(table), removed, changes)
+
+
+def is_done(stand: Stand, run: RunInfo, content: str) -> bool:
+    """Tell whether an earlier try of this very delivery wrote all that this one would."""
+    return stand.generation == run.generation and stand.content == content
+
+
+def make_receipt(address: Address, options: SqlOptions, rows: int, removed: int, changes: list[str]) -> Receipt:
+    """Give what proves the delivery."""
+    details: dict[str, str | int | float | bool | None] = {
+        "database": str(address),
+        "table": options.table,
+        "mode": options.mode,
+        "removed": removed,
+        "notes": "; ".join(changes),
+    }
+    return Receipt(rows=rows, details={key: value for key, value in details.items() if value != ""})
+
+
+def settle(address: Address, table: Table, options: SqlOptions, run: RunInfo, content: str) -> Receipt:
+    """Ask the database whether a transaction was committed whose end nobody saw."""
+    schema, name = split_table(options.table)
+    try:
+        with open_engine(address, run, writes=False) as engine, explain_faults(address), engine.connect() as connection:
+            stand = find_stand(connection, schema, name, run) if has_fence(connection, schema) else None
+    except TryLater as error:
+        raise Unknown(f"nobody can tell whether the delivery was committed: {error}") from error
+    if stand and is_done(stand, run, content) and stand.fence == run.fence:
+        return make_receipt(address, options, len(table), 0, ["the connection was lost after it was committed"])
+    raise TryLater("the connection was lost before the delivery was committed; nothing was written")
+
+
+def probe_sql(options: SqlOptions, run: RunInfo) -> Presence:
+    """Tell whether this delivery, or a newer one of its key, stands in the database."""
+    address = find_address(run)
+    schema, name = split_table(options.table)
+    try:
+        with open_engine(address, run, writes=False) as engine, explain_faults(address), engine.connect() as connection:
+            stand = find_stand(connection, schema, name, run) if has_fence(connection, schema) else None
+    except TryLater:
+        return "unknown"
+    return "present" if stand and stand.generation >= run.generation else "absent"
