@@ -151,7 +151,9 @@ def validate_target(options: SheetsOptions) -> Iterator[Finding]:
 
 
 def validate_chart(chart: ChartSpec, outline: Outline) -> Iterator[Finding]:
-    """Find columns of a chart that the report has not."""
+    """Find columns of a chart that the report has not, and a kind that cannot be as asked."""
+    if chart.stacked != "no" and chart.kind in ("line", "scatter"):
+        yield ("chart", "stacked"), f"a {chart.kind} chart cannot be stacked; choose column, bar or area"
     for key, names in (("x", (chart.x,)), ("y", chart.y)):
         for name in names:
             if name not in outline.columns:

@@ -1,0 +1,88 @@
+"""A spreadsheet on a real server, a table by day and machine, and deliveries of it as the engine makes them."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+
+from mmflow.options import convert_values
+from mmflow.plugins import load
+from mmflow.refs import Secret
+from mmflow.sinks import Receipt, RunInfo, find_function
+from mmflow.table import Cell, Column, FooterRow, Table, make_table
+from mmflow.testing.deliveries import DAY, DOWN, MACHINE, PARTS, make_run
+from mmflow_sheets.options import SheetsConnection
+from mmflow_sheets.testing import SheetsServer, Spreadsheet
+
+
+@pytest.fixture
+def server() -> Iterator[SheetsServer]:
+    """A Google Sheets of this test's own."""
+    with SheetsServer() as running:
+        yield running
+
+
+@pytest.fixture
+def book(server: SheetsServer) -> Spreadsheet:
+    """A spreadsheet with one tab, shared with the service account."""
+    return server.spreadsheet("Report", tabs=("Sheet1",))
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Callable[..., Table]:
+    """Make a table from rows; columns are day, machine, parts and downtime unless given."""
+    numbers = count()
+
+    def make(
+        rows: Sequence[Sequence[Cell]],
+        columns: Sequence[Column] = (DAY, MACHINE, PARTS, DOWN),
+        footer: Sequence[FooterRow] = (),
+        notices: Sequence[str] = (),
+    ) -> Table:
+        path = tmp_path / f"snapshot-{next(numbers)}.parquet"
+        return make_table(rows, columns=columns, path=path, footer=footer, notices=notices)
+
+    return make
+
+
+@dataclass
+class Desk:
+    """Calls the functions of the sink as the engine does: by its name and with the options as written."""
+
+    root: Path
+    server: SheetsServer
+    book: Spreadsheet
+    written: dict[str, Any] = field(default_factory=dict)
+
+    def connect(self, credentials: object = None, **changes: Any) -> SheetsConnection:
+        """Give the connection, of the service account unless told otherwise."""
+        text = msgspec.json.encode(credentials or self.server.service_account()).decode()
+        return SheetsConnection(**{"credentials": Secret(text), "base_url": self.server.url, **changes})
+
+    def run(self, **changes: Any) -> RunInfo:
+        """Give what the engine hands over."""
+        fields = {"connection": self.connect(), "open_http": lambda: httpx.Client(trust_env=False), **changes}
+        return make_run(self.root, **fields)
+
+    def call(self, name: str, *before: Any, run: RunInfo | None = None, **written: Any) -> Any:
+        """Call a function of the sink."""
+        sink = load().sinks["sheets"]
+        options = convert_values({"spreadsheet": self.book.id, **written}, sink.options)
+        return find_function(getattr(sink, name))(*before, options, run or self.run())
+
+    def deliver(self, table: Table, run: RunInfo | None = None, **written: Any) -> Receipt:
+        """Deliver a table."""
+        found = self.call("deliver", table, run=run, **written)
+        assert isinstance(found, Receipt)
+        return found
+
+
+@pytest.fixture
+def desk(tmp_path: Path, server: SheetsServer, book: Spreadsheet) -> Desk:
+    """The sink, pointed at the spreadsheet of this test."""
+    return Desk(tmp_path, server, book)

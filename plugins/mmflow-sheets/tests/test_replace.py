@@ -1,0 +1,258 @@
+"""``mode: replace``: the tab holds this table and nothing that was delivered before."""
+
+from datetime import UTC, date, datetime
+
+import pytest
+
+from mmflow.errors import GiveUp
+from mmflow.table import Column, FooterRow
+from mmflow.testing.deliveries import day_rows
+
+SATURDAY = date(2026, 11, 21)
+FOOTER = (FooterRow("total", ("Total", None, 200.0, 3.0)),)
+HEAD = ["Day", "Machine", "Good parts", "Down (min)"]
+ROWS = [[46347, "Haas 1", 100, 1.5], [46347, "Mazak, 2", 100, 1.5]]
+
+
+def test_first_delivery_makes_the_tab_with_header_rows_and_totals(desk, book, table):
+    receipt = desk.deliver(table(day_rows(SATURDAY, 1), footer=FOOTER))
+    tab = book.tab("Data")
+    assert tab.values() == [HEAD, *ROWS, ["Total", None, 200, 3]]
+    assert receipt.rows == 2
+    assert receipt.details["range"] == "A1:D4"
+    assert receipt.details["tab"] == "Data"
+    assert receipt.details["spreadsheet"].startswith("https://docs.google.com/spreadsheets/d/")
+    assert len(receipt.sha256) == 64
+    assert tab.properties["gridProperties"]["frozenRowCount"] == 1
+    assert book.titles == ["Sheet1", "Data"]
+
+
+def test_people_see_days_and_numbers_as_the_report_means_them(desk, book, table):
+    columns = [
+        Column("day", "Day", "date", "group"),
+        Column("oee", "OEE", "number", unit="ratio", decimals=3),
+        Column("scrap", "Scrap (%)", "number", unit="%", decimals=1),
+        Column("parts", "Parts", "number", unit="parts", decimals=0),
+        Column("hour", "Hour", "datetime", zone="America/New_York"),
+        Column("open", "Open", "boolean"),
+    ]
+    at = datetime(2026, 11, 21, 11, 30, tzinfo=UTC)
+    desk.deliver(table([(SATURDAY, 0.875, 12.5, 34805.0, at, True), (None,) * 6], columns))
+    shown = book.tab("Data").formatted()[1:]
+    assert shown == [["2026-11-21", "87.5%", "12.5%", "34,805", "2026-11-21 06:30", "TRUE"]]
+
+
+@pytest.mark.row("R65")
+def test_smaller_and_larger_tables_leave_nothing_behind(desk, book, table):
+    for generation, days in enumerate((3, 1, 5, 0, 2), start=1):
+        desk.deliver(table(day_rows(SATURDAY, days), footer=FOOTER), desk.run(generation=generation))
+        values = book.tab("Data").values()
+        assert len(values) == 2 + 2 * days
+        assert values[-1] == ["Total", None, 200, 3]
+        assert book.named["mmflow_morning_oee_sink"] == f"Data!A1:D{2 + 2 * days}"
+
+
+def test_no_rows_leave_the_header_alone(desk, book, table):
+    assert desk.deliver(table([])).rows == 0
+    assert book.tab("Data").values() == [HEAD]
+
+
+def test_no_rows_and_no_header_are_possible_too(desk, book, table):
+    desk.deliver(table(day_rows(SATURDAY, 1)), header="none")
+    desk.deliver(table([]), desk.run(generation=2), header="none")
+    assert book.tab("Data").values() == []
+
+
+def test_fewer_columns_leave_nothing_behind(desk, book, table):
+    desk.deliver(table(day_rows(SATURDAY, 1)))
+    narrow = [Column("machine", "Machine", "text", "group")]
+    desk.deliver(table([("Haas 1",)], narrow), desk.run(generation=2))
+    assert book.tab("Data").values() == [["Machine"], ["Haas 1"]]
+    desk.deliver(table(day_rows(SATURDAY, 1)), desk.run(generation=3))
+    assert book.tab("Data").values() == [HEAD, *ROWS]
+
+
+def test_header_has_the_words_that_were_asked_for(desk, book, table):
+    desk.deliver(table(day_rows(SATURDAY, 1)), header="names")
+    assert book.tab("Data").values()[0] == ["day", "machine", "goodParts", "downtime"]
+    desk.deliver(table(day_rows(SATURDAY, 1), footer=FOOTER), desk.run(generation=2), header="none", footer="drop")
+    assert book.tab("Data").values() == ROWS
+
+
+@pytest.mark.row("R65")
+def test_what_people_keep_outside_of_the_table_stays(desk, book, table):
+    desk.deliver(table(day_rows(SATURDAY, 2)))
+    tab = book.tab("Data")
+    green = {"backgroundColor": {"green": 1}}
+    tab.insert_columns(4, 3)
+    tab.put("F2", "mine", form=green)
+    tab.put("F3", formula="=SUM(C2:C5)", result=400)
+    tab.put("A1", "Day", form={"textFormat": {"italic": True}})
+    tab.put("C3", 100, form=green)
+    desk.deliver(table(day_rows(SATURDAY, 1)), desk.run(generation=2))
+    assert tab.values("F2:F3") == [["mine"], [400]]
+    assert tab.cell("F2")["userEnteredFormat"] == green
+    assert tab.cell("F3")["userEnteredValue"] == {"formulaValue": "=SUM(C2:C5)"}
+    assert tab.cell("A1")["userEnteredFormat"]["textFormat"] == {"italic": True, "bold": True}
+    assert tab.cell("C3")["userEnteredFormat"]["backgroundColor"] == {"green": 1}
+
+
+@pytest.mark.row("R65")
+def test_what_people_keep_below_the_table_moves_down_when_it_grows(desk, book, table):
+    desk.deliver(table(day_rows(SATURDAY, 1)))
+    tab = book.tab("Data")
+    tab.insert_rows(3, 5)
+    tab.put("B5", "my own line")
+    tab.put("C5", formula="=SUM(C2:C3)", result=200)
+    desk.deliver(table(day_rows(SATURDAY, 3)), desk.run(generation=2))
+    assert len(tab.values("A1:A7")) == 7
+    assert tab.values("B8:C8") == [["my own line", 200]]
+    assert "formulaValue" in tab.cell("C8")["userEnteredValue"]
+    desk.deliver(table(day_rows(SATURDAY, 1)), desk.run(generation=3))
+    assert tab.values("A4:D8") == [[], [], [], [], [None, "my own line", 200]]
+    desk.deliver(table(day_rows(SATURDAY, 3)), desk.run(generation=4))
+    assert tab.values("B8:C8") == [["my own line", 200]]
+
+
+@pytest.mark.row("R65")
+def test_table_follows_when_people_move_and_rename(desk, book, table):
+    desk.deliver(table(day_rows(SATURDAY, 1)))
+    tab = book.tab("Data")
+    tab.insert_rows(0, 2)
+    tab.insert_columns(0, 1)
+    tab.put("A1", "Title")
+    tab.rename("Morning figures")
+    receipt = desk.deliver(table(day_rows(SATURDAY, 2)), desk.run(generation=2))
+    assert book.titles == ["Sheet1", "Morning figures"]
+    assert receipt.details["range"] == "B3:E7"
+    assert tab.values("A1:E3") == [["Title"], [], [None, *HEAD]]
+    assert len(tab.values()) == 7
+
+
+def test_another_anchor_moves_the_table(desk, book, table):
+    desk.deliver(table(day_rows(SATURDAY, 1)))
+    desk.deliver(table(day_rows(SATURDAY, 1)), desk.run(generation=2), anchor="B3")
+    assert book.tab("Data").values() == [[], [], [None, *HEAD], *([None, *row] for row in ROWS)]
+
+
+@pytest.mark.row("R65")
+def test_cells_of_other_people_are_never_written_over(desk, book, table):
+    tab = book.tab("Sheet1")
+    tab.put("C2", "precious")
+    with pytest.raises(GiveUp, match=r"the cell Sheet1!C2 is not empty and lies where the table goes \(Sheet1!A1:D3\)"):
+        desk.deliver(table(day_rows(SATURDAY, 1)), tab="Sheet1")
+    assert tab.values() == [[], [None, None, "precious"]]
+    assert book.metadata == []
+    tab.put("C2")
+    tab.put("F2", "beside it")
+    desk.deliver(table(day_rows(SATURDAY, 1)), tab="Sheet1")
+    assert tab.values("A2:F2") == [[*ROWS[0], None, "beside it"]]
+
+
+@pytest.mark.row("R65")
+def test_columns_inserted_within_the_table_are_not_wiped_out(desk, book, table):
+    desk.deliver(table(day_rows(SATURDAY, 1)))
+    book.tab("Data").insert_columns(2, 1)
+    book.tab("Data").put("C2", "mine")
+    with pytest.raises(GiveUp, match=r"Data!A1:E3 has 5 columns, and 4 were written; undo what was inserted"):
+        desk.deliver(table(day_rows(SATURDAY, 1)), desk.run(generation=2))
+
+
+def test_formula_that_gives_nothing_counts_as_a_filled_cell(desk, book, table):
+    book.tab("Sheet1").put("B3", formula='=IF(A1="","",1)', result="")
+    with pytest.raises(GiveUp, match=r"the cell Sheet1!B3 is not empty"):
+        desk.deliver(table(day_rows(SATURDAY, 1)), tab="Sheet1")
+
+
+def test_named_range_is_a_target_and_reaches_over_the_table_afterwards(desk, book, table):
+    tab = book.tab("Sheet1")
+    for place in ("B3", "C9"):
+        tab.put(place, "old")
+    tab.put("A1", "Title")
+    book.name_range("OeeTable", "Sheet1!B3:E10")
+    desk.deliver(table(day_rows(SATURDAY, 1)), range="OeeTable")
+    assert tab.values() == [["Title"], [], [None, *HEAD], *([None, *row] for row in ROWS)]
+    assert book.named == {"OeeTable": "Sheet1!B3:E5"}
+    tab.insert_rows(0, 4)
+    desk.deliver(table(day_rows(SATURDAY, 2)), desk.run(generation=2), range="OeeTable")
+    assert book.named == {"OeeTable": "Sheet1!B7:E11"}
+    assert tab.values("B7:E8") == [HEAD, ROWS[0]]
+
+
+def test_named_range_that_is_not_there_is_named_with_the_nearest(desk, book, table):
+    book.name_range("OeeTable", "Sheet1!B3:E10")
+    with pytest.raises(GiveUp, match=r"no named range 'OeTable'; did you mean 'OeeTable'\?"):
+        desk.deliver(table([]), range="OeTable")
+
+
+def test_grid_fits_the_table_when_asked(desk, book, table):
+    for generation, days in enumerate((3, 1, 2), start=1):
+        desk.deliver(table(day_rows(SATURDAY, days)), desk.run(generation=generation), grid="fit")
+        assert book.tab("Data").size == (1 + 2 * days, 4)
+
+
+def test_grid_only_grows_unless_asked(desk, book, table):
+    for generation, days in enumerate((3, 1), start=1):
+        desk.deliver(table(day_rows(SATURDAY, days)), desk.run(generation=generation))
+        assert book.tab("Data").size == (7, 4)
+
+
+def test_formats_stay_as_they_stand_when_asked(desk, book, table):
+    desk.deliver(table(day_rows(SATURDAY, 1)), formats="keep")
+    assert book.tab("Data").formats() == []
+
+
+def test_totals_are_bold_only_where_they_stand(desk, book, table):
+    desk.deliver(table(day_rows(SATURDAY, 1), footer=FOOTER))
+    desk.deliver(table(day_rows(SATURDAY, 2), footer=FOOTER), desk.run(generation=2))
+    bold = [bool((one or {}).get("textFormat", {}).get("bold")) for [one, *_] in book.tab("Data").formats()]
+    assert bold == [True, False, False, False, False, True]
+
+
+def test_note_on_the_first_cell_says_what_readers_must_know(desk, book, table):
+    desk.deliver(table(day_rows(SATURDAY, 1), notices=["no total value for OEE"]))
+    note = book.tab("Data").cell("A1")["note"]
+    assert note.splitlines() == [
+        "morning-oee",
+        "boston, 2026-11-21",
+        "extracted 2026-11-22 06:00 (America/New_York)",
+        "no total value for OEE",
+    ]
+    desk.deliver(table(day_rows(SATURDAY, 1)), desk.run(generation=2), note="notices")
+    assert "note" not in book.tab("Data").cell("A1")
+
+
+def test_lights_colour_cells_and_go_with_their_rows(desk, book, table):
+    def colours():
+        found = book.tab("Data").formats("C2:C5")
+        return [(one[0] or {}).get("backgroundColorStyle") is not None if one else False for one in found]
+
+    lights = {"goodParts": {"red": 50, "amber": 80}}
+    desk.deliver(table(day_rows(SATURDAY, 2, parts=60)), lights=lights)
+    assert colours() == [True] * 4
+    amber = book.tab("Data").cell("C2")["userEnteredFormat"]["backgroundColorStyle"]
+    desk.deliver(table([(SATURDAY, "Haas 1", 10, 1), (SATURDAY, "X", None, 1)]), desk.run(generation=2), lights=lights)
+    assert book.tab("Data").cell("C2")["userEnteredFormat"]["backgroundColorStyle"] != amber
+    assert colours()[:1] == [True]
+    assert not any(colours()[1:])
+    desk.deliver(table([(SATURDAY, "Haas 1", 10, 1)]), desk.run(generation=3))
+    assert not any(colours())
+
+
+def test_chart_follows_the_table(desk, book, table):
+    chart = {"kind": "line", "x": "machine", "y": ["goodParts", "downtime"], "title": "Parts"}
+    desk.deliver(table(day_rows(SATURDAY, 1)), chart=chart)
+    [drawn] = book.tab("Data").charts
+    assert drawn["spec"]["title"] == "Parts"
+    assert drawn["spec"]["basicChart"]["chartType"] == "LINE"
+    desk.deliver(table(day_rows(SATURDAY, 4)), desk.run(generation=2), chart=chart)
+    [drawn] = book.tab("Data").charts
+    [source] = drawn["spec"]["basicChart"]["domains"][0]["domain"]["sourceRange"]["sources"]
+    assert (source["startRowIndex"], source["endRowIndex"], source["startColumnIndex"]) == (0, 9, 1)
+
+
+def test_a_delivery_takes_three_calls_at_most(desk, server, table):
+    for generation, days in enumerate((1, 3, 2), start=1):
+        before = len(server.calls)
+        receipt = desk.deliver(table(day_rows(SATURDAY, days)), desk.run(generation=generation))
+        assert receipt.details["calls"] == len(server.calls) - before <= 3
