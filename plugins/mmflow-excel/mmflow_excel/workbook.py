@@ -20,7 +20,7 @@ from mmflow_excel.about import list_facts
 from mmflow_excel.cellxml import LONGEST_TEXT
 from mmflow_excel.charts import draw_chart, place_alone, place_beside
 from mmflow_excel.colours import PAINTS
-from mmflow_excel.formats import choose_format, fold_names, measure_column, name_time, pick_column
+from mmflow_excel.formats import DAY, TIME, choose_format, fold_names, measure_column, name_time, pick_column
 from mmflow_excel.names import name_table
 from mmflow_excel.options import ExcelOptions
 from mmflow_excel.pages import FIRST_ROW, Page
@@ -29,6 +29,7 @@ from mmflow_excel.values import point_value, sheet_value
 
 BARE: Final = {"valign": "top"}  # no format is Excel's first, which would not be written into cells
 TOTALS: Final = {**BARE, "bold": True, "bg_color": "#F2F2F2"}
+DATED: Final = {**BARE, "align": "left"}  # apart from the numbers
 NOTICE: Final = {**BARE, "italic": True, "font_color": "#595959"}
 LABEL: Final = {**BARE, "bold": True}
 WRAPPED: Final = {**BARE, "text_wrap": True}
@@ -70,15 +71,14 @@ class Maker:
         sheet.repeat_rows(0)
 
     def add_table(self, sheet: Any, page: Page) -> None:
-        """Make the cells of a page a table of Excel."""
+        """Make the cells of a page a table of Excel, of one row: XlsxWriter would look at each of many."""
         name = name_table(page.name, self.tables)
         self.tables.append(name)
         style = None if self.options.table_style == "none" else f"Table Style {self.options.table_style}"
-        columns = [{"header": heading} for heading in page.headings]
-        end = len(columns) - 1
-        expect_done(
-            sheet.add_table(0, 0, page.last_row - 1, end, {"name": name, "style": style, "columns": columns}), "a table"
-        )
+        bold = self.style(**LABEL)
+        columns = [{"header": heading, "header_format": bold} for heading in page.headings]
+        table = {"name": name, "style": style, "columns": columns}
+        expect_done(sheet.add_table(0, 0, FIRST_ROW - 1, len(columns) - 1, table), "a table")
 
     def set_columns(self, sheet: Any, page: Page) -> None:
         """Set the widths, by the headings and the first rows, and hide what is to be hidden."""
@@ -96,7 +96,8 @@ class Maker:
             if column.type == "datetime":
                 forms += [name_time(forms[place], name) for name in fold_names(column.zone, self.year)]
         for place, form in enumerate(forms):
-            expect_done(sheet.write_blank(FIRST_ROW - 1, place, None, self.style(**BARE, num_format=form)), "a cell")
+            look = DATED if form.startswith((DAY, TIME)) else BARE
+            expect_done(sheet.write_blank(FIRST_ROW - 1, place, None, self.style(**look, num_format=form)), "a cell")
 
     def add_footer(self, sheet: Any, page: Page) -> None:
         """Write what stands under the table: the service's totals as they are, and the notices."""
