@@ -1,7 +1,7 @@
 """A Google Sheets for tests: real HTTP, checked by Google's own description of the API, with its state in memory.
 
-It shares no code with the sink, so that a misunderstanding cannot hide by being made twice, and it is usable unchanged by
-other clients, such as google-api-python-client (which has to be installed: the description is part of it).
+It shares no code with the sink, so that a misunderstanding cannot hide by being made twice, and it is usable unchanged
+by other clients, such as google-api-python-client (which has to be installed: the description is part of it).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Who calls: the token endpoint, the tokens it gave out, and the credentials that tests hand to programs.
 
-Tokens are checked as Google does: a signed JWT of the service account (RS256, issuer, audience, scopes, a life of at most
-an hour, a clock within five minutes), or the refresh token of a person.
+Tokens are checked as Google does: a signed JWT of the service account (RS256, issuer, audience, scopes, a life of at
+most an hour, a clock within five minutes), or the refresh token of a person.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ TIMES_WRONG: Final = (
     "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe. "
     "Check your iat and exp values in the JWT claim."
 )
+GOOGLE_AUDIENCE: Final = "https://oauth2.googleapis.com/token"  # google-auth names it wherever the endpoint is
 DEFAULT_SCOPES: Final = frozenset({"https://www.googleapis.com/auth/spreadsheets"})
 
 
@@ -51,7 +52,7 @@ class Caller:
     until: datetime
 
 
-class TokenRefused(Exception):
+class TokenRefused(Exception):  # noqa: N818  # named for what it is
     """What the token endpoint says no to: a code such as ``invalid_grant`` and a sentence."""
 
     def __init__(self, code: str, sentence: str, status: int = 400) -> None:
@@ -103,9 +104,9 @@ class Access:
         """Answer the token endpoint: the status and the document."""
         form = {name: values[-1] for name, values in parse_qs(body.decode("utf-8", "replace")).items()}
         grant = GRANTS.get(form.get("grant_type", ""))
+        if grant is None:
+            return 400, {"error": "unsupported_grant_type", "error_description": "Invalid grant_type"}
         try:
-            if grant is None:
-                raise TokenRefused("unsupported_grant_type", f"Invalid grant_type: {form.get('grant_type', '')}")
             email, scopes = grant(self, form)
         except TokenRefused as refused:
             return refused.status, refused.document
@@ -144,7 +145,7 @@ def check_scopes(caller: Caller, scopes: frozenset[str], method: str) -> None:
 
 def _grant_assertion(access: Access, form: dict[str, str]) -> tuple[str, frozenset[str]]:
     claims = _read_jwt(form.get("assertion", ""))
-    if claims.get("aud") != access.token_uri:
+    if claims.get("aud") not in {access.token_uri, GOOGLE_AUDIENCE}:
         raise TokenRefused("invalid_grant", "Invalid JWT: Failed audience check.")
     now = access.now().timestamp()
     issued, ends = claims.get("iat"), claims.get("exp")

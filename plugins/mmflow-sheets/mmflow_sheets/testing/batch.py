@@ -75,8 +75,7 @@ def _apply(draft: Book, place: int, kind: str, body: Json) -> Json:
     if handler is None:
         raise refuse_feature(f"The request {kind}")
     try:
-        if NEEDED.get(kind, "") not in body and kind in NEEDED:
-            raise Refusal(f"{NEEDED[kind]} must be specified.")
+        _require_part(kind, body)
         reply = handler(draft, body)
     except Refusal as refusal:
         raise refuse_call(f"Invalid requests[{place}].{kind}: {refusal}") from None
@@ -85,3 +84,8 @@ def _apply(draft: Book, place: int, kind: str, body: Json) -> Json:
             raise
         raise refuse_call(f"Invalid requests[{place}].{kind}: {error}") from None
     return {kind: reply} if reply else {}
+
+
+def _require_part(kind: str, body: Json) -> None:
+    if kind in NEEDED and NEEDED[kind] not in body:
+        raise Refusal(f"{NEEDED[kind]} must be specified.")

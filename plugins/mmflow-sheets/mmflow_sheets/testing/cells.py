@@ -2,22 +2,24 @@
 
 A cell is a ``CellData`` as it was entered. Cells are never changed in place, so that copies of a sheet can share them.
 
-Formulas are not calculated. A test gives a result with the formula (``sheet.put("D2", formula="=TODAY()", result=46000)``);
-without one the cell is ``#LOADING`` as at Google before a calculation ends, so that nobody takes a made-up number for real.
+Formulas are not calculated. A test gives a result with the formula (``sheet.put("D2", formula="=TODAY()",
+result=46000)``); without one the cell is ``#LOADING`` as at Google before a calculation ends, so that nobody takes a
+made-up number for real.
 """
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-from mmflow_sheets.testing.envelope import Json, Refusal
+from mmflow_sheets.testing.envelope import Json, Refusal, refuse_feature
 from mmflow_sheets.testing.formats import format_value
 from mmflow_sheets.testing.grid import MAX_CHARACTERS
 from mmflow_sheets.testing.masks import Mask, set_fields
 
-OUTPUT_ONLY: Final = ("effectiveValue", "effectiveFormat", "formattedValue", "hyperlink")
+OUTPUT_ONLY: Final = frozenset({"effectiveValue", "effectiveFormat", "formattedValue", "hyperlink"})
 LOADING: Final = {"errorValue": {"type": "LOADING", "message": "Loading..."}}
 RESULT: Final = "\0result"  # of a formula, given by a test; never part of an answer
+STORED: Final = frozenset({"userEnteredValue", "userEnteredFormat", "note", "dataValidation", "textFormatRuns", RESULT})
 
 
 def write_cell(old: Json, new: Json, mask: Mask) -> Json:
@@ -25,17 +27,20 @@ def write_cell(old: Json, new: Json, mask: Mask) -> Json:
     if "userEnteredValue" in new:
         check_value(new["userEnteredValue"])
     cell = set_fields(old, new, mask)
-    if cell is new:
-        cell = dict(new)
-    for name in OUTPUT_ONLY:
-        cell.pop(name, None)
-    if (not mask or "userEnteredValue" in mask) and RESULT not in new:
-        cell.pop(RESULT, None)
-    return {name: value for name, value in cell.items() if value not in ({}, "")}
+    if RESULT in cell and (not mask or "userEnteredValue" in mask):
+        cell = {name: value for name, value in cell.items() if name != RESULT}
+    if cell.keys() <= STORED and all(cell.values()):
+        return cell
+    cell = {name: value for name, value in cell.items() if value and name not in OUTPUT_ONLY}
+    if unknown := cell.keys() - STORED:
+        raise refuse_feature(f"CellData.{min(unknown)}")
+    return cell
 
 
 def check_value(value: Json) -> None:
     """Refuse a value that no cell takes."""
+    if "numberValue" in value or "boolValue" in value:
+        return
     if len(value.get("stringValue", "")) > MAX_CHARACTERS or len(value.get("formulaValue", "")) > MAX_CHARACTERS:
         raise Refusal(f"Your input contains more than the maximum of {MAX_CHARACTERS} characters in a single cell.")
     if "formulaValue" in value and not value["formulaValue"].startswith("="):

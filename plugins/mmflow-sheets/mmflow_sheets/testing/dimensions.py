@@ -14,17 +14,17 @@ LETTER_WIDTH = 8  # pixels; what autoResizeDimensions gives is an assumption
 
 def _read_span(book: Book, found: Json, *, inserting: bool = False) -> tuple[Sheet, str, int, int]:
     """Give the sheet, the dimension, and the span that a ``DimensionRange`` means."""
-    sheet, dimension = book.sheet(found["sheetId"]), found.get("dimension", "DIMENSION_UNSPECIFIED")
+    sheet, dimension = book.sheet(found["sheetId"]), str(found.get("dimension", ""))
     if dimension not in SIZE:
         raise Refusal("A dimension must be specified: ROWS or COLUMNS.")
-    size = sheet.grid[SIZE[dimension]]
-    start, end = found.get("startIndex", 0), found.get("endIndex", size)
+    size = int(sheet.grid[SIZE[dimension]])
+    start, end = int(found.get("startIndex", 0)), int(found.get("endIndex", size))
     if start < 0 or end <= start:
         raise Refusal(f"startIndex[{start}] must be at least 0 and less than endIndex[{end}].")
     if start > size or (not inserting and (start >= size or end > size)):
         word = WORDS[dimension]
         raise Refusal(
-            f"Range is outside the grid: {word} index {max(start, end - 1)} was named but there are only {size} {word}s."
+            f"Range is outside the grid: {word} index {max(start, end - 1)} but there are only {size} {word}s."
         )
     return sheet, dimension, start, end
 

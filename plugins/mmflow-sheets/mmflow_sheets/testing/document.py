@@ -1,8 +1,8 @@
 """Google's own description of the Sheets API: which calls there are, and which JSON each of them takes.
 
-The description (``sheets.v4.json``) is the one that google-api-python-client ships. What is stricter here than at Google:
-only camelCase names are known, enums are words (never numbers), and what may be repeated has to be a list. The first
-violation is told, where Google lists all.
+The description (``sheets.v4.json``) is the one that google-api-python-client ships. What is stricter here than at
+Google: only camelCase names are known, enums are words (never numbers), and what may be repeated has to be a list. The
+first violation is told, where Google lists all.
 """
 
 from __future__ import annotations
@@ -37,15 +37,17 @@ ONE_OF: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "UpdateConditionalFormatRuleRequest": (("rule", "newIndex"),),
     "FindReplaceRequest": (("range", "sheetId", "allSheets"),),
     "ChartSpec": (
-        ("basicChart", "pieChart", "bubbleChart", "candlestickChart", "orgChart")
-        + ("histogramChart", "waterfallChart", "treemapChart", "scorecardChart"),
+        (
+            *("basicChart", "pieChart", "bubbleChart", "candlestickChart", "orgChart"),
+            *("histogramChart", "waterfallChart", "treemapChart", "scorecardChart"),
+        ),
     ),
     "ChartData": (("sourceRange", "columnReference"),),
 }
 PLACES: Final = frozenset({"GridRange", "DimensionRange", "GridCoordinate"})  # a missing sheetId means the sheet 0
 
 
-class Violation(Exception):
+class Violation(Exception):  # noqa: N818  # named for what it is
     """A value that does not fit; ``path`` grows from the inside out while it is handed up."""
 
     def __init__(self, says: str) -> None:
@@ -104,7 +106,7 @@ class Document:
             raise violation.refusal() from None
 
     def field(self, schema: str, name: str) -> str | None:
-        """Give the schema of a field: its name, "" for anything that is no message, None when there is no such field."""
+        """Give the schema of a field: "" for anything that is no message, None when there is no such field."""
         prop = self.schemas[schema].get("properties", {}).get(name) if schema else None
         if prop is None:
             return None
@@ -117,7 +119,7 @@ class Document:
 
     def _make(self, prop: Json) -> Check:
         if "$ref" in prop:
-            return lambda value, name=prop["$ref"]: self._find(name)(value)
+            return self._make_reference(prop["$ref"])
         if prop["type"] == "array":
             return _check_list(self._make(prop["items"]))
         if "additionalProperties" in prop:
@@ -125,6 +127,16 @@ class Document:
         if "enum" in prop:
             return _check_enum(frozenset(prop["enum"]))
         return SCALARS[prop["type"], prop.get("format", "")]
+
+    def _make_reference(self, schema: str) -> Check:
+        known: list[Check] = []  # found when it is first needed, since schemas name each other in circles
+
+        def check(value: Any) -> Any:
+            if not known:
+                known.append(self._find(schema))
+            return known[0](value)
+
+        return check
 
     def _make_message(self, schema: str) -> Check:
         fields = {name: self._make(prop) for name, prop in self.schemas[schema].get("properties", {}).items()}
@@ -237,11 +249,9 @@ def _check_truth(value: Any) -> Any:
 
 
 def _check_int(value: Any) -> Any:
-    whole = value
-    if type(value) is str and re.fullmatch(r"-?\d{1,10}", value):
-        whole = int(value)
-    elif type(value) is float and value.is_integer():
-        whole = int(value)
+    is_text = type(value) is str and re.fullmatch(r"-?\d{1,10}", value)
+    is_whole = type(value) is float and value.is_integer()
+    whole = int(value) if is_text or is_whole else value
     if type(whole) is not int or not -INT32 <= whole < INT32:
         raise Violation(f"Invalid value{{at}} (TYPE_INT32), {show(value)}")
     return whole

@@ -9,8 +9,6 @@ from mmflow_sheets.testing.grid import COLUMNS, ROWS, Area
 from mmflow_sheets.testing.masks import Mask, read_fields
 from mmflow_sheets.testing.moves import resize_grid
 
-UNKNOWN_PARTS = ("pivotTable", "dataSourceTable", "dataSourceFormula", "chipRuns")
-
 
 def update_cells(book: Book, request: Json) -> Json:
     """Write rows from a start, or into a range whose other cells are cleared of the fields of the mask."""
@@ -44,9 +42,6 @@ def _write_rows(book: Book, sheet: Sheet, area: Area, rows: list[Json], mask: Ma
         raise Refusal(
             f"Attempting to write column: {area.right}, beyond the last requested column of: {area.right - 1}"
         )
-    for name in UNKNOWN_PARTS:
-        if any(name in cell for row in rows for cell in row.get("values", ())):
-            raise refuse_feature(f"CellData.{name}")
     if rows and width:
         book.guard(Area(sheet.id, area.top, area.left, area.top + len(rows), area.left + width))
     for row, line in enumerate(rows, area.top):
@@ -56,10 +51,12 @@ def _write_rows(book: Book, sheet: Sheet, area: Area, rows: list[Json], mask: Ma
 
 def _clear_rest(sheet: Sheet, area: Area, rows: list[Json], mask: Mask) -> None:
     written = [len(row.get("values", ())) for row in rows]
-    for row, column, cell in list(sheet.list_cells(area)):
-        place = row - area.top
-        if place >= len(written) or column - area.left >= written[place]:
-            sheet.put(row, column, write_cell(cell, {}, mask))
+    for row, line in list(sheet.cells.items()):
+        if area.top <= row < area.bottom:
+            place = row - area.top
+            left = area.left + (written[place] if place < len(written) else 0)
+            for column in [column for column in line if left <= column < area.right]:
+                sheet.put(row, column, write_cell(line[column], {}, mask))
 
 
 def append_cells(book: Book, request: Json) -> Json:
@@ -157,9 +154,12 @@ def _shift_cells(book: Book, request: Json, *, forward: bool) -> Json:
     step = 1 if forward else -1
     kept = [(row, column, cell) for row, column, cell in found if forward or not _is_inside(area, row, column)]
     moved = [(row + step * height * down, column + step * width * (not down), cell) for row, column, cell in kept]
-    for name, place in ((ROWS, 0), (COLUMNS, 1)):
-        if (needed := max((int(one[place]) for one in moved), default=0) + 1) > sheet.size[place]:
-            resize_grid(book, sheet, name, needed)
+    for name, needed in (
+        (ROWS, max((one[0] for one in moved), default=0)),
+        (COLUMNS, max((one[1] for one in moved), default=0)),
+    ):
+        if needed >= sheet.size[name == COLUMNS]:
+            resize_grid(book, sheet, name, needed + 1)
     for row, column, cell in moved:
         sheet.put(row, column, cell)
     return {}

@@ -1,7 +1,7 @@
 """``USER_ENTERED``: what a text becomes when it is typed into a cell, in the locale en_US.
 
-Modelled: formulas, a leading ``'``, TRUE and FALSE, numbers (``1,234.5``, ``12%``, ``$5``, ``1e3``), dates (``2026-11-22``,
-``11/22/2026``), times, and both together. Anything else stays a text.
+Modelled: formulas, a leading ``'``, TRUE and FALSE, numbers (``1,234.5``, ``12%``, ``$5``, ``1e3``), dates
+(``2026-11-22``, ``11/22/2026``), times, and both together. Anything else stays a text.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ class ApiError(Exception):
         return {"error": error | ({"details": self.details} if self.details else {})}
 
 
-class Refusal(Exception):
+class Refusal(Exception):  # noqa: N818  # named for what it is
     """Something that is wrong with one request of a batch; the batch puts its place before the sentence."""
 
 

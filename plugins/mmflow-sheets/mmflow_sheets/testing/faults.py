@@ -20,12 +20,13 @@ KINDS: Final[tuple[str, ...]] = Kind.__args__  # type: ignore[attr-defined]
 class Fault:
     """One fault: which calls it meets, and how often.
 
-    It meets calls whose ``"METHOD /path"`` holds ``match`` (``"/v4/"`` meets the API and not the token endpoint, "" meets
-    all); the first ``after`` of them pass unharmed, then it strikes ``times`` times (None: until it is cleared).
+    It meets calls whose ``"METHOD /path"`` holds ``match`` (``"/v4/"`` meets the API and not the token endpoint, ""
+    meets all); the first ``after`` of them pass unharmed, then it strikes ``times`` times (None: until it is cleared).
 
-    ``quota`` 429, ``unavailable`` 503, ``internal`` 500, ``disabled`` 403 because the API is not enabled, ``bad_gateway`` an
-    HTML page with 502: all without doing anything. ``drop_before`` hangs up without doing anything, ``drop_after`` does all
-    and then hangs up, ``cut`` does all and breaks off in the middle of the answer, ``slow`` waits ``seconds`` first.
+    ``quota`` 429, ``unavailable`` 503, ``internal`` 500, ``disabled`` 403 because the API is not enabled,
+    ``bad_gateway`` an HTML page with 502: all without doing anything. ``drop_before`` hangs up without doing anything,
+    ``drop_after`` does all and then hangs up, ``cut`` does all and breaks off in the middle of the answer, ``slow``
+    waits ``seconds`` first.
     """
 
     kind: Kind

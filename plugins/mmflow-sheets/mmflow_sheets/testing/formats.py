@@ -1,8 +1,9 @@
-"""How numbers look: the part of Google's number formats that reports use, in the locale en_US.
+r"""How numbers look: the part of Google's number formats that reports use, in the locale en_US.
 
-Modelled: ``0``, ``#``, ``,``, decimals and ``%``; ``yyyy yy mmmm mmm mm m dddd ddd dd d hh h mm ss AM/PM`` with the months and
-minutes told apart by their neighbours; texts in quotes, ``\\x`` and the sections after ``;`` for negative numbers and zero.
-Anything else is shown as General. What General does to long numbers is an assumption (ten significant digits).
+Modelled: ``0``, ``#``, ``,``, decimals and ``%``; ``yyyy yy mmmm mmm mm m dddd ddd dd d hh h mm ss AM/PM`` with the
+months and minutes told apart by their neighbours; texts in quotes, ``\x`` and the sections after ``;`` for negative
+numbers and zero. Anything else is shown as General. What General does to long numbers is an assumption (ten significant
+digits).
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def format_value(value: Json, number_format: Json) -> str:
     if "boolValue" in value:
         return "TRUE" if value["boolValue"] else "FALSE"
     if "errorValue" in value:
-        return value["errorValue"].get("message", "#ERROR!")
+        return str(value["errorValue"].get("message", "#ERROR!"))
     return str(value.get("stringValue", ""))
 
 
@@ -75,7 +76,7 @@ def _write_number(number: float, section: str) -> str:
     match = _NUMBER.search(re.sub(r'"[^"]*"|\\.', lambda text: "\0" * len(text[0]), section))
     if not match or "E" in section:
         return write_general(number)
-    exact = Decimal(repr(number)) * (100 if "%" in section else 1)
+    exact = Decimal(repr(number)) * (100 if "%" in re.sub(r'"[^"]*"|\\.', "", section) else 1)
     body = _write_digits(abs(exact), section[match.start() : match.end()])
     sign = "-" if exact < 0 and re.search(r"[1-9]", body) else ""
     before, after = (_plain_text(part) for part in (section[: match.start()], section[match.end() :]))

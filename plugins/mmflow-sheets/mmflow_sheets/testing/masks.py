@@ -1,4 +1,4 @@
-"""Field masks: ``userEnteredValue,userEnteredFormat.numberFormat`` in requests, ``sheets(properties,data)`` in answers."""
+"""Field masks: ``userEnteredValue,note`` in requests, ``sheets(properties,data)`` in answers."""
 
 from __future__ import annotations
 
@@ -100,6 +100,8 @@ def set_fields(old: Json, new: Json, mask: Mask) -> Json:
     """Give ``old`` with the fields of the mask as in ``new``: set where it has them, cleared where not."""
     if not mask:
         return new
+    if not old and is_within(new, mask):
+        return new  # most cells are written into an empty grid
     result = dict(old)
     for name, inner in mask.items():
         value = new.get(name)
@@ -119,3 +121,12 @@ def read_fields(request: Json, schema: str) -> Mask:
     mask = parse_mask(request["fields"])
     check_mask(load_document(), schema, mask)
     return mask
+
+
+def is_within(new: Json, mask: Mask) -> bool:
+    """Tell whether a value says nothing but what the mask names."""
+    for name, value in new.items():
+        inner = mask.get(name)
+        if inner is None or (inner and not (isinstance(value, dict) and is_within(value, inner))):
+            return False
+    return True

@@ -64,7 +64,8 @@ def _check_room(book: Book) -> None:
 
 
 def _home(location: Json) -> int | None:
-    return location.get("dimensionRange", location).get("sheetId")
+    sheet_id: int | None = location.get("dimensionRange", location).get("sheetId")
+    return sheet_id
 
 
 def update_metadata(book: Book, request: Json) -> Json:

@@ -1,9 +1,9 @@
 """Rows and columns that are inserted, deleted or shifted, and everything that moves with them.
 
-Modelled after what Google shows: cells, sizes of rows and columns, formulas of all tabs, named ranges, developer metadata,
-conditional formats, bandings, filters, protections, merges, charts and their sources all follow. A range grows when
-something is inserted inside it, not at its edges. Assumptions: a named range whose cells are all deleted stays, without a
-``range``; conditional formats, bandings, protections and metadata that lose all their cells are gone.
+Modelled after what Google shows: cells, sizes of rows and columns, formulas of all tabs, named ranges, developer
+metadata, conditional formats, bandings, filters, protections, merges, charts and their sources all follow. A range
+grows when something is inserted inside it, not at its edges. Assumptions: a named range whose cells are all deleted
+stays, without a ``range``; conditional formats, bandings, protections and metadata that lose all their cells are gone.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def _move_all(book: Book, sheet: Sheet, dimension: str, move: Move) -> None:
     _move_places(book, sheet.id, dimension, move)
     for other in book.sheets:
         home = other.title
-        _change_formulas(other, lambda text, home=home: move_references(text, home, sheet.title, dimension, move))  # type: ignore[misc]
+        _change_formulas(other, lambda text, home=home: move_references(text, home, sheet.title, dimension, move))
 
 
 def _move_cells(sheet: Sheet, dimension: str, move: Move) -> None:

@@ -229,7 +229,8 @@ def _check_banding(book: Book, wanted: Json) -> None:
     for other in book.sheet(area.sheet_id).objects["bandedRanges"]:
         if other.get("bandedRangeId") != wanted.get("bandedRangeId") and book.area(other["range"]).meets(area):
             raise Refusal(
-                "You cannot add alternating background colors to a range that already has alternating background colors."
+                "You cannot add alternating background colors to a range that "
+                "already has alternating background colors."
             )
 
 

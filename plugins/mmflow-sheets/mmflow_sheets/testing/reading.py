@@ -1,7 +1,7 @@
 """``spreadsheets.get``: the state as Google answers it, as far as the field mask asks for it.
 
-Google leaves ``sheetId`` out of ranges of the sheet 0, and so does this. Without a mask ``includeGridData`` decides about
-cells; with one, the mask does.
+Google leaves ``sheetId`` out of ranges of the sheet 0, and so does this. Without a mask ``includeGridData`` decides
+about cells; with one, the mask does.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def _show_dimension(book: Book, sheet: Sheet, dimension: str, span: Iterable[int
         if place.get("sheetId") == sheet.id and place["dimension"] == dimension:
             found.setdefault(place["startIndex"], []).append(one)
     sizes = sheet.dimensions[dimension]
-    shown = [{"pixelSize": PIXELS[dimension]} | sizes.get(index, {}) for index in span]
+    shown: list[Json] = [{"pixelSize": PIXELS[dimension]} | sizes.get(index, {}) for index in span]
     first = next(iter(span), 0)
     for index, metadata in found.items():
         if 0 <= index - first < len(shown):

@@ -41,16 +41,16 @@ class Request:
     size: int = 0  # bytes of the body as sent
 
 
-class HangUp(Exception):
+class HangUp(Exception):  # noqa: N818  # named for what it is
     """The connection ends here without an answer."""
 
 
 class SheetsServer:
     """A Google Sheets that runs in this process and answers over HTTP on a port of its own.
 
-    Every call is checked by Google's own description of the API, which google-api-python-client ships; without that package
-    this raises an error. ``now`` gives the time for tokens and quotas (the machine's clock unless given), ``max_body`` is the
-    largest request in bytes: Google documents no limit, and has answered 10,485,760.
+    Every call is checked by Google's own description of the API, which google-api-python-client ships; without that
+    package this raises an error. ``now`` gives the time for tokens and quotas (the machine's clock unless given),
+    ``max_body`` is the largest request in bytes: Google documents no limit, and has answered 10,485,760.
 
     >>> with SheetsServer() as server:
     ...     report = server.spreadsheet("Morning report", tabs=("Data",))
@@ -211,12 +211,10 @@ class _Handler(BaseHTTPRequestHandler):
     ) -> tuple[int, Json, tuple[Json | None, str]]:
         owner = self.server.owner
         try:
-            if fault and fault.kind in ANSWERS:
-                raise ANSWERS[fault.kind]()
+            _fail_by(fault)
             if path == TOKEN_PATH and self.command == "POST":
                 return *owner.access.answer(body), (None, "")
-            if owner.max_body is not None and len(body) > owner.max_body:
-                raise ApiError(400, f"Request payload size exceeds the limit: {owner.max_body} bytes.")
+            _check_length(body, owner.max_body)
             authorization = self.headers.get("Authorization", "")
             document, understood, email = owner.service.answer(self.command, path, query, authorization, body)
         except ApiError as error:
@@ -266,3 +264,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # named by the parent class
         """Stay silent; ``server.requests`` has it all."""
+
+
+def _fail_by(fault: Fault | None) -> None:
+    if fault and fault.kind in ANSWERS:
+        raise ANSWERS[fault.kind]()
+
+
+def _check_length(body: bytes, limit: int | None) -> None:
+    if limit is not None and len(body) > limit:
+        raise ApiError(400, f"Request payload size exceeds the limit: {limit} bytes.")
