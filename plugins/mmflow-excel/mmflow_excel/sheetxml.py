@@ -6,17 +6,15 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
-from typing import BinaryIO, Final, TypeAlias, cast
+from typing import Final, TypeAlias, cast
 
-from mmflow import Cell, Column, GiveUp, Table
+from mmflow import Cell, Column
 from mmflow_excel.cellxml import TooLongError, too_long, write_tail
-from mmflow_excel.filling.places import LAST_ROW, Area, name_column, read_area
+from mmflow_excel.filling.places import Area, name_column, read_area
 
 BATCH: Final = 5_000  # rows whose XML is made at a time
 REMEMBERED: Final = 20_000  # values of a column whose XML is remembered
 DIMENSION: Final = re.compile(rb'(<(?:\w+:)?dimension\s[^>]*?ref=")([^"]*)(")')
-ROW: Final = re.compile(rb'<row\s[^>]*?\br="([0-9]+)"')
 
 Values: TypeAlias = Sequence[Sequence[Cell]]  # of each column of a batch
 Write: TypeAlias = Callable[[Values, range], list[str]]
@@ -138,44 +136,6 @@ def write_formulas(place: Place, formula: Callable[[int], str], _values: Values,
 def add_prefix(cells: str, prefix: str) -> str:
     """Give the elements of cells a prefix; escaped texts hold no ``<``."""
     return re.sub("<(/?)", rf"<\1{prefix}", cells)
-
-
-def write_sheet(
-    source: BinaryIO,
-    out: BinaryIO,
-    table: Table,
-    columns: Sequence[SheetColumn],
-    *,
-    first_row: int,
-    first_column: int = 1,
-) -> None:
-    """Copy the XML of a worksheet, with the rows of a table put in from ``first_row`` on.
-
-    ``source`` is what XlsxWriter wrote for the sheet with its header, totals, widths, table and conditional formats
-    and no data: its rows before ``first_row`` come first, its others after the data, all else stays to the letter.
-    The area of the sheet (``dimension``) is widened. For use with :func:`mmflow_excel.filling.package.copy_package`::
-
-        copy_package(made, draft.file, {"xl/worksheets/sheet1.xml": partial(write_sheet, table=table, …)})
-    """
-    last = Area(first_row, first_column, first_row + len(table) - 1, first_column + len(columns) - 1)
-    if last.bottom > LAST_ROW:
-        raise GiveUp(f"the sheet would have {last.bottom:,} rows, and Excel has {LAST_ROW:,}; use fewer rows")
-    head, tail = split_rows(source.read(), first_row)
-    out.write(widen_dimension(head, last) if len(table) else head)
-    rows = cell_rows(table.batches(BATCH), columns, first_row=first_row, first_column=first_column)
-    numbered = enumerate(rows, start=first_row)
-    while batch := list(islice(numbered, BATCH)):
-        out.write("".join([f'<row r="{number}">{cells}</row>' for number, cells in batch]).encode())
-    out.write(tail)
-
-
-def split_rows(xml: bytes, first_row: int) -> tuple[bytes, bytes]:
-    """Cut the XML of a sheet where its rows from ``first_row`` on begin."""
-    if (empty := xml.find(b"<sheetData/>")) >= 0:
-        return xml[:empty] + b"<sheetData>", b"</sheetData>" + xml[empty + len(b"<sheetData/>") :]
-    places = [found.start() for found in ROW.finditer(xml) if int(found[1]) >= first_row]
-    cut = min(places, default=xml.index(b"</sheetData>"))
-    return xml[:cut], xml[cut:]
 
 
 def widen_dimension(head: bytes, area: Area) -> bytes:

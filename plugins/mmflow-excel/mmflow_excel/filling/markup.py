@@ -86,8 +86,8 @@ def find_elements(xml: bytes, part: str) -> list[Element]:
 
     def end(_name: str) -> None:
         element = open_ones.pop()
-        at = parser.CurrentByteIndex
-        element.end = element.inside if at == element.start else xml.index(b">", at) + 1
+        closed = xml[element.inside - 2 : element.inside] == b"/>"  # its end is then reported behind it
+        element.end = element.inside if closed else xml.index(b">", parser.CurrentByteIndex) + 1
 
     def collect(text: str) -> None:
         open_ones[-1].text += text

@@ -27,7 +27,7 @@ Value = str | float | bool | None
 def shared_number(cell: CellXml) -> int | None:
     """Give the number of the shared text that a cell shows, None when it is another kind of cell."""
     found = VALUE.search(cell.inside) if get_attribute(cell.tag, b"t") == b"s" else None
-    return int(found[1]) if found else None
+    return int(found[1]) if found and found[1].isdigit() else None
 
 
 def read_value(cell: CellXml, texts: Mapping[int, str]) -> Value:
@@ -36,14 +36,20 @@ def read_value(cell: CellXml, texts: Mapping[int, str]) -> Value:
     if kind == b"inlineStr":
         return unescape_text("".join(read_xml(text) for text in TEXT.findall(READING.sub(b"", cell.inside))))
     found = VALUE.search(cell.inside)
-    if found is None:
-        return None
-    if kind == b"s":
-        return texts.get(int(found[1]))
-    text = read_xml(found[1])
+    text = read_xml(found[1]) if found else ""
+    if not text or kind == b"s":
+        return texts.get(int(text)) if text.isdecimal() else None
     if kind == b"b":
         return text.strip() in ("1", "true")
-    return float(text) if kind == b"n" else unescape_text(text)
+    return read_float(text) if kind == b"n" else unescape_text(text)
+
+
+def read_float(text: str) -> float | str:
+    """Read a number; what is none stays the text that it is."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def read_xml(text: bytes) -> str:
