@@ -7,7 +7,7 @@ import os
 import re
 import stat
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from string import Formatter
 from types import MappingProxyType
@@ -39,19 +39,19 @@ _FORBIDDEN: Final = re.compile(r'[<>:"|?*\\\x00-\x1f\x7f]')
 _DEVICE: Final = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])\s*(\..*)?", re.IGNORECASE)
 
 
-def check_template(template: str) -> str | None:
+def check_template(template: str, more: Collection[str] = ()) -> str | None:
     """Say in a few words what is wrong with a path template, or give None; works offline, before any run.
 
-    A template is a path relative to the output folder with ``/`` between folders and words of :data:`PATH_WORDS` in
-    braces.
+    A template is a path relative to the output folder with ``/`` between folders and words of :data:`PATH_WORDS`, or
+    of ``more``, in braces.
     """
     try:
         pieces = list(Formatter().parse(template))
     except ValueError:
         return "has a brace without its partner; write '{date}', or '{{' for a brace itself"
     for _, word, form, conversion in pieces:
-        if word is not None and (word not in PATH_WORDS or form or conversion):
-            return _explain_word(word, bool(form or conversion))
+        if word is not None and (word not in {*PATH_WORDS, *more} or form or conversion):
+            return _explain_word(word, [*more, *PATH_WORDS], bool(form or conversion))
     plain = "".join(literal + ("x" if word else "") for literal, word, *_ in pieces)
     return check_path(plain)
 
@@ -71,14 +71,17 @@ def check_path(path: str) -> str | None:
     return None
 
 
-def place_file(template: str, run: RunInfo) -> Path:
+def place_file(template: str, run: RunInfo, more: Mapping[str, str] | None = None) -> Path:
     """Give the real path of the file that a template means for this run; it lies under ``run.output``.
+
+    ``more`` are words beside those of the run, or in their place; their texts may come from data.
 
     Raises :class:`UserError` for a bad template and :class:`GiveUp` when a symbolic link leads out of that folder.
     """
-    if problem := check_template(template):
+    words = {**run.names, **(more or {})}
+    if problem := check_template(template, words):
         raise UserError(f"the path {template!r} {problem}")
-    filled = template.format_map({word: safe_name(text) for word, text in run.names.items()})
+    filled = template.format_map({word: safe_name(text) for word, text in words.items()})
     output = Path(os.path.realpath(run.output))
     target = Path(os.path.realpath(output.joinpath(*map(fit_name, filled.split("/")))))
     if not target.is_relative_to(output) or target == output:
@@ -121,9 +124,9 @@ def shorten_name(name: str) -> str:
     return name.encode()[: LONGEST_NAME - len(tail.encode())].decode(errors="ignore") + tail
 
 
-def _explain_word(word: str, formatted: bool) -> str:
-    if word in PATH_WORDS and formatted:
+def _explain_word(word: str, known: Sequence[str], formatted: bool) -> str:
+    if word in known and formatted:
         return f"has more than a word in '{{{word}}}'; write just the word"
-    near = suggest_name(word, PATH_WORDS)
-    hint = f"did you mean '{{{near}}}'?" if near else f"there are: {', '.join(PATH_WORDS)}"
+    near = suggest_name(word, known)
+    hint = f"did you mean '{{{near}}}'?" if near else f"there are: {', '.join(known)}"
     return f"holds '{{{word}}}', which is not known; {hint}"

@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -115,13 +115,7 @@ class Table:
         return self._read_batches(size)
 
     def _read_batches(self, size: int) -> Generator[list[tuple[Cell, ...]], None, None]:
-        # The database gives aware times only with a library that nobody else needs, so they come as plain UTC.
-        cells = ", ".join(
-            f"make_timestamp(epoch_us({quote_name(column.name)}))"
-            if column.type == "datetime"
-            else quote_name(column.name)
-            for column in self.columns
-        )
+        cells = write_cells(self.columns)
         times = [place for place, column in enumerate(self.columns) if column.type == "datetime"]
         with read_snapshot(self.path) as connection:
             cursor = connection.execute(f"SELECT {cells} FROM read_parquet(?)", [escape_path(self.path)])
@@ -147,6 +141,28 @@ class Table:
             if self.path.is_file():
                 raise
             raise unreadable(self.path) from error
+
+    def split(self, names: Sequence[str], folder: Path) -> Iterator[tuple[tuple[Cell, ...], Table]]:
+        """Give a table for each combination of values in these columns, in the order in which they come.
+
+        The tables have the same columns and notices and no footer; their files lie in ``folder`` and are the caller's
+        to remove.
+        """
+        named = ", ".join(map(quote_name, names))
+        source = f"read_parquet({quote_text(escape_path(self.path))}, file_row_number = true)"
+        firsts = f"SELECT {named}, min(file_row_number) AS first FROM {source} GROUP BY {named}"
+        kinds = [column for name in names for column in self.columns if column.name == name]
+        times = [place for place, column in enumerate(kinds) if column.type == "datetime"]
+        with read_snapshot(self.path) as connection:
+            found = connection.execute(f"SELECT {write_cells(kinds)} FROM ({firsts}) ORDER BY first").fetchall()
+        for number, row in enumerate(mark_utc(found, times) if times and found else found):
+            wanted = " AND ".join(
+                f"{quote_name(name)} {match_cell(cell)}" for name, cell in zip(names, row, strict=True)
+            )
+            path = folder / f"part-{number}.parquet"
+            with read_snapshot(self.path) as connection:
+                query = f"SELECT * EXCLUDE (file_row_number) FROM {source} WHERE {wanted}"
+                yield row, write_table(connection, query, columns=self.columns, path=path, notices=self.notices)
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         """Give the rows to any library that reads Arrow streams, in batches of up to a million rows."""
@@ -252,6 +268,26 @@ def make_table(
         if rows:
             connection.executemany(f"INSERT INTO made VALUES ({', '.join('?' * len(columns))})", rows)
         return write_table(connection, "SELECT * FROM made", columns=columns, path=path, footer=footer, notices=notices)
+
+
+def write_cells(columns: Sequence[Column]) -> str:
+    """Write what is selected of columns: instants as plain UTC, which :func:`mark_utc` makes aware.
+
+    The database gives aware times only with a library that nobody else needs.
+    """
+    return ", ".join(
+        f"make_timestamp(epoch_us({quote_name(column.name)}))" if column.type == "datetime" else quote_name(column.name)
+        for column in columns
+    )
+
+
+def match_cell(cell: Cell) -> str:
+    """Write the condition that a column holds this cell: a text, a number, a day or an instant, or null."""
+    if cell is None:
+        return "IS NULL"
+    if isinstance(cell, date):  # a datetime is one too
+        return f"= {'TIMESTAMPTZ' if isinstance(cell, datetime) else 'DATE'} {quote_text(str(cell))}"
+    return f"= {quote_text(cell) if isinstance(cell, str) else cell}"
 
 
 def choose_group(columns: int) -> int:

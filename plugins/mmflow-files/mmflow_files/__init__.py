@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mmflow import SinkType, hookimpl
-from mmflow_files.options import CsvOptions, JsonlOptions, ParquetOptions, validate_csv, validate_file
+from mmflow_files.options import (
+    CsvOptions,
+    JsonlOptions,
+    ParquetOptions,
+    validate_csv,
+    validate_file,
+    validate_parquet,
+)
 
 mmflow_api = 1
 
@@ -19,6 +26,7 @@ def mmflow_sinks() -> Iterable[SinkType]:
         options=CsvOptions,
         deliver="mmflow_files.deliver:deliver_csv",
         render="mmflow_files.deliver:render_csv",
+        read="mmflow_files.standing:read_csv",
         validate=validate_csv,
         modes=("replace", "replace_window"),
     )
@@ -28,6 +36,7 @@ def mmflow_sinks() -> Iterable[SinkType]:
         options=JsonlOptions,
         deliver="mmflow_files.deliver:deliver_jsonl",
         render="mmflow_files.deliver:render_jsonl",
+        read="mmflow_files.standing:read_jsonl",
         validate=validate_file,
         modes=("replace", "replace_window"),
     )
@@ -36,6 +45,7 @@ def mmflow_sinks() -> Iterable[SinkType]:
         summary="A Parquet file: typed columns for analysis tools.",
         options=ParquetOptions,
         deliver="mmflow_files.deliver:deliver_parquet",
-        validate=validate_file,
+        read="mmflow_files.standing:read_parquet",
+        validate=validate_parquet,
         modes=("replace", "replace_window"),
     )

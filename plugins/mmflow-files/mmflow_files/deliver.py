@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import codecs
+import gzip
 import shutil
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from functools import partial
 from itertools import chain
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -25,15 +27,46 @@ from mmflow import (
     shorten_cell,
 )
 from mmflow_files.merge import merge_csv, merge_jsonl
-from mmflow_files.options import CsvOptions, FileOptions, JsonlOptions, ParquetOptions
+from mmflow_files.options import CsvOptions, FileOptions, JsonlOptions, ParquetOptions, is_packed
 from mmflow_files.parquet import merge_parquet
+from mmflow_files.parts import WriteFile, deliver_parts
+from mmflow_files.sidecar import write_schema
 
 UTF_8_MARKS = {"utf-8": b"", "utf-8-sig": codecs.BOM_UTF8}
 
 
 def deliver_csv(table: Table, options: CsvOptions, run: RunInfo) -> Receipt:
     """Write a CSV file. A text that the encoding lacks raises :class:`GiveUp`, and the old file stays."""
-    path = place_file(options.path, run)
+    return deliver_files(table, options, run, partial(write_csv, options=options, run=run))
+
+
+def deliver_jsonl(table: Table, options: JsonlOptions, run: RunInfo) -> Receipt:
+    """Write a JSON Lines file in UTF-8, keys in the order of the columns; times have the offset of the plant."""
+    return deliver_files(table, options, run, partial(write_jsonl, options=options, run=run))
+
+
+def deliver_parquet(table: Table, options: ParquetOptions, run: RunInfo) -> Receipt:
+    """Write a Parquet file; times are instants in UTC."""
+    return deliver_files(table, options, run, partial(write_parquet, options=options, run=run))
+
+
+def deliver_files(table: Table, options: FileOptions, run: RunInfo, write: WriteFile) -> Receipt:
+    """Write the one file that the path means, or one for each value of ``split_by``; each with its schema if wished."""
+
+    def write_both(part: Table, path: Path) -> Receipt:
+        receipt = write(part, path)
+        if options.sidecar == "none":
+            return receipt
+        beside = write_schema(path, part, options, run).name
+        return msgspec.structs.replace(receipt, more=(str(PurePosixPath(receipt.path).with_name(beside)),))
+
+    if options.split_by:
+        return deliver_parts(table, options, run, write_both)
+    return write_both(table, place_file(options.path, run))
+
+
+def write_csv(table: Table, path: Path, *, options: CsvOptions, run: RunInfo) -> Receipt:
+    """Write one CSV file."""
     replacement = find_replacement(table, options, run)
     if replacement and path.is_file():
         chunks = encode_texts(merge_csv(path, table, options, replacement), options.encoding)
@@ -42,9 +75,8 @@ def deliver_csv(table: Table, options: CsvOptions, run: RunInfo) -> Receipt:
     return write_file(path, chunks, table, run)
 
 
-def deliver_jsonl(table: Table, options: JsonlOptions, run: RunInfo) -> Receipt:
-    """Write a JSON Lines file in UTF-8, keys in the order of the columns; times have the offset of the plant."""
-    path = place_file(options.path, run)
+def write_jsonl(table: Table, path: Path, *, options: JsonlOptions, run: RunInfo) -> Receipt:
+    """Write one JSON Lines file."""
     replacement = find_replacement(table, options, run)
     lines = json_lines(table)
     if replacement and path.is_file():
@@ -52,9 +84,8 @@ def deliver_jsonl(table: Table, options: JsonlOptions, run: RunInfo) -> Receipt:
     return write_file(path, lines, table, run)
 
 
-def deliver_parquet(table: Table, options: ParquetOptions, run: RunInfo) -> Receipt:
-    """Write a Parquet file; times are instants in UTC."""
-    path = place_file(options.path, run)
+def write_parquet(table: Table, path: Path, *, options: ParquetOptions, run: RunInfo) -> Receipt:
+    """Write one Parquet file."""
     replacement = find_replacement(table, options, run)
     with replace_file(path, run.output_mode) as draft, draft.scratch() as scratch:
         if replacement and path.is_file():
@@ -83,10 +114,13 @@ def find_replacement(table: Table, options: FileOptions, run: RunInfo) -> Replac
 
 
 def write_file(path: Path, chunks: Iterable[bytes], table: Table, run: RunInfo) -> Receipt:
-    """Put the chunks in the place of a file."""
+    """Put the chunks in the place of a file, packed when its name ends in .gz; the same chunks give the same bytes."""
     with replace_file(path, run.output_mode) as draft:
-        for chunk in chunks:
-            draft.file.write(chunk)
+        if is_packed(path.name):
+            with gzip.GzipFile(filename="", mode="wb", fileobj=draft.file, mtime=0) as packed:
+                packed.writelines(chunks)
+        else:
+            draft.file.writelines(chunks)
     return file_receipt(draft, len(table), run)
 
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, TextIO, cast
 
 import msgspec
 
 from mmflow import Column, CsvDialect, GiveUp, Replacement, Table, moment_text
-from mmflow_files.options import CsvOptions, python_form
+from mmflow_files.options import CsvOptions, is_packed, python_form
 from mmflow_files.rolling import Row, check_columns, merge_rows, unreadable
 
 
@@ -40,7 +42,7 @@ def read_csv(
     dialect = options.dialect()
     read_moment = moment_reader(table.columns[replacement.time], options)
     try:
-        with path.open(encoding=options.encoding, newline="") as file:
+        with open_text(path, options.encoding) as file:
             records = split_records(file, dialect)
             expected = next(split_records([header], dialect))[1]
             check_columns(path, next(records, ("", expected))[1], expected)
@@ -48,8 +50,18 @@ def read_csv(
                 if len(cells) != len(expected):
                     raise unreadable(path, f"record {number}", f"{len(expected)} cells, found {len(cells)}")
                 yield make_row(path, number, end_record(raw, dialect), cells, replacement, read_moment)
-    except (UnicodeError, csv.Error) as error:
+    except (UnicodeError, csv.Error, EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise GiveUp(f"{path} is not CSV in {options.encoding}; mend it, or move it away ({error})") from None
+
+
+def open_bytes(path: Path) -> IO[bytes]:
+    """Open a file to read, unpacked when its name says that it is packed."""
+    return cast("IO[bytes]", gzip.open(path, "rb")) if is_packed(path.name) else path.open("rb")
+
+
+def open_text(path: Path, encoding: str) -> TextIO:
+    """Open a file to read its text, line breaks as they are."""
+    return io.TextIOWrapper(open_bytes(path), encoding=encoding, newline="")
 
 
 def make_row(
@@ -90,7 +102,7 @@ def end_record(raw: str, dialect: CsvDialect) -> str:
 
 def moment_reader(column: Column, options: CsvOptions) -> Callable[[str], str]:
     """Give the function that reads the moment of a row from its cell; it raises :class:`ValueError`."""
-    form = python_form(options.datetime_format if column.type == "datetime" else options.date_format)
+    form = python_form(options.form.datetime_format if column.type == "datetime" else options.form.date_format)
 
     @lru_cache(maxsize=4096)
     def read_moment(text: str) -> str:
@@ -113,7 +125,7 @@ def read_jsonl(path: Path, table: Table, replacement: Replacement) -> Iterator[R
     names = [column.name for column in table.columns]
     time = table.columns[replacement.time]
     decoder = msgspec.json.Decoder(dict[str, Any])
-    with path.open("rb") as file:
+    with open_bytes(path) as file:
         for number, line in enumerate(file, start=1):
             try:
                 row = decoder.decode(line)

@@ -10,6 +10,7 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from mmflow import CsvDialect, Options, Outline, UserError, check_template
+from mmflow_files.locales import LOCALES, PLAIN, Form, Locale
 
 Mode = Annotated[
     Literal["replace", "replace_window"],
@@ -18,6 +19,8 @@ Mode = Annotated[
 PATH = "Where it goes under the output folder; words in braces are filled in."
 SAMPLE = datetime(2026, 11, 8, 17, 30, tzinfo=UTC)
 FREE = ("delimiter", "empty", "date_format", "datetime_format")  # options that may be any text
+# The key of an option, or a path in it, and what is wrong with it.
+Fault = tuple[str | tuple[str | int, ...], str]
 CHANGING = ("{date}", "{first_day}", "{last_day}", "{time}", "{run}")
 
 
@@ -26,6 +29,17 @@ class FileOptions(Options):
 
     path: str
     mode: Mode = "replace"
+    split_by: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Groups of the report: a file for each of their values, which the path names in braces.",
+            examples=[["machine"]],
+        ),
+    ] = ()
+    sidecar: Annotated[
+        Literal["none", "schema"],
+        Meta(description="schema: a second file PATH.schema.json beside it says what each column holds."),
+    ] = "none"
 
 
 class CsvOptions(FileOptions):
@@ -39,10 +53,30 @@ class CsvOptions(FileOptions):
         Literal["keep", "drop"],
         Meta(description="Rows under the table (totals, rest); replace_window always drops them."),
     ] = "keep"
-    delimiter: Annotated[
-        str, Meta(pattern=r'^(tab|[^"\r\n\x00])$', description="One character between cells, or tab.", examples=[";"])
-    ] = ","
-    decimal: Annotated[Literal[".", ","], Meta(description="Decimal mark of numbers.")] = "."
+    locale: (
+        Annotated[
+            Locale,
+            Meta(description="Delimiter, decimal mark and dates as spreadsheets of that country expect them."),
+        ]
+        | None
+    ) = None
+    delimiter: (
+        Annotated[
+            str,
+            Meta(
+                pattern=r'^(tab|[^"\r\n\x00])$',
+                description="One character between cells, or tab; by the locale unless given, else a comma.",
+                examples=[";"],
+            ),
+        ]
+        | None
+    ) = None
+    decimal: (
+        Annotated[
+            Literal[".", ","], Meta(description="Decimal mark of numbers; by the locale unless given, else a point.")
+        ]
+        | None
+    ) = None
     quoting: Annotated[
         Literal["minimal", "all", "none"], Meta(description="Quotes: where needed, around every cell, or never.")
     ] = "minimal"
@@ -52,24 +86,48 @@ class CsvOptions(FileOptions):
     ] = "utf-8-sig"
     newline: Annotated[Literal["crlf", "lf"], Meta(description="End of a line: Windows or Unix.")] = "crlf"
     empty: Annotated[str, Meta(description="Text for a cell without a value.", examples=["-"])] = ""
-    date_format: Annotated[str, Meta(description="Days, in strftime words.", examples=["%d.%m.%Y"])] = "%Y-%m-%d"
-    datetime_format: Annotated[
-        str, Meta(description="Times, in strftime words; %z is the offset.", examples=["%d.%m.%Y %H:%M"])
-    ] = "%Y-%m-%dT%H:%M:%S%:z"
+    date_format: (
+        Annotated[
+            str,
+            Meta(
+                description="Days, in strftime words; by the locale unless given, else %Y-%m-%d.", examples=["%d.%m.%Y"]
+            ),
+        ]
+        | None
+    ) = None
+    datetime_format: (
+        Annotated[
+            str,
+            Meta(
+                description="Times, in strftime words; %z is the offset; by the locale unless given, else "
+                "%Y-%m-%dT%H:%M:%S%:z.",
+                examples=["%d.%m.%Y %H:%M"],
+            ),
+        ]
+        | None
+    ) = None
     formula_guard: Annotated[
         Literal["prefix", "none", "reject"],
         Meta(description="Texts a spreadsheet would run as a formula: put ' before them, leave them, or fail."),
     ] = "prefix"
 
+    @property
+    def form(self) -> Form:
+        """How cells are written: what the options say, the rest by the locale."""
+        preset = LOCALES[self.locale] if self.locale else PLAIN
+        given = {name: getattr(self, name) for name in Form._fields}
+        return preset._replace(**{name: value for name, value in given.items() if value is not None})
+
     def dialect(self) -> CsvDialect:
         """Give the same choices in the words of the table."""
+        form = self.form
         return CsvDialect(
-            delimiter="\t" if self.delimiter == "tab" else self.delimiter,
+            delimiter="\t" if form.delimiter == "tab" else form.delimiter,
             quoting=self.quoting,
-            decimal=self.decimal,
+            decimal=form.decimal,
             empty=self.empty,
-            date_format=self.date_format,
-            datetime_format=self.datetime_format,
+            date_format=form.date_format,
+            datetime_format=form.datetime_format,
             newline="\r\n" if self.newline == "crlf" else "\n",
             header=self.header,
             formula_guard=self.formula_guard,
@@ -89,12 +147,15 @@ class ParquetOptions(FileOptions):
     path: Annotated[str, Meta(description=PATH, examples=["oee/{month}.parquet"])] = "{job}/{date}.parquet"
 
 
-def validate_file(options: FileOptions, outline: Outline) -> Iterator[tuple[str, str]]:
+def validate_file(options: FileOptions, outline: Outline) -> Iterator[Fault]:
     """Find what is wrong with the path, and with ``replace_window`` where it cannot work."""
-    if problem := check_template(options.path):
+    if problem := check_template(options.path, options.split_by):
         yield "path", problem
+    yield from validate_split(options, outline)
     if options.mode == "replace":
         return
+    if options.split_by:
+        yield "split_by", "does not go together with replace_window; split by day, and each day is a file of its own"
     if not outline.time_column:
         yield "mode", "replace_window needs a time group in the report, such as day; add one, or use replace"
     for word in CHANGING:
@@ -105,7 +166,28 @@ def validate_file(options: FileOptions, outline: Outline) -> Iterator[tuple[str,
             )
 
 
-def validate_csv(options: CsvOptions, outline: Outline) -> Iterable[tuple[str, str]]:
+def validate_split(options: FileOptions, outline: Outline) -> Iterator[Fault]:
+    """Find groups to split by that the report has not, or that the path does not tell apart."""
+    for place, name in enumerate(options.split_by):
+        if name not in outline.groups:
+            yield ("split_by", place), f"the report has no group {name!r}; there are: {', '.join(outline.groups)}"
+        elif f"{{{name}}}" not in options.path:
+            yield "path", f"{options.path!r} is the same for each {name}, by which the file is split; add {{{name}}}"
+
+
+def validate_parquet(options: ParquetOptions, outline: Outline) -> Iterator[Fault]:
+    """Find what is wrong with a Parquet file, which is compressed by itself."""
+    yield from validate_file(options, outline)
+    if is_packed(options.path):
+        yield "path", f"{options.path!r} ends in .gz, and Parquet is compressed already; leave .gz out"
+
+
+def is_packed(path: str) -> bool:
+    """Tell whether a file is to be compressed with gzip, which its name says."""
+    return path.lower().endswith(".gz")
+
+
+def validate_csv(options: CsvOptions, outline: Outline) -> Iterable[Fault]:
     """Find options of a CSV file that contradict each other or that nobody could read back."""
     yield from validate_file(options, outline)
     faults = dict(find_faults(options))
@@ -134,9 +216,10 @@ def validate_rolling(options: CsvOptions, time_column: str) -> Iterator[tuple[st
     if options.header == "none":
         yield "header", "replace_window needs a header, to know the columns of the file; use labels or names"
     key, kind = ("datetime_format", "time") if time_column == "hour" else ("date_format", "day")
-    if not reads_back(getattr(options, key), whole=kind == "time"):
+    form = getattr(options.form, key)
+    if not reads_back(form, whole=kind == "time"):
         hint = "write the whole date" + (", the time and %z" if kind == "time" else "")
-        yield key, f"the {kind} cannot be read back from {getattr(options, key)!r}, which replace_window needs; {hint}"
+        yield key, f"the {kind} cannot be read back from {form!r}, which replace_window needs; {hint}"
 
 
 def reads_back(form: str, *, whole: bool) -> bool:

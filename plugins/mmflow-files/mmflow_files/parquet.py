@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from glob import escape
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from mmflow import GiveUp, Replacement, Table, TryLater
+from mmflow import Cell, GiveUp, Replacement, Table, TryLater
 from mmflow_files.rolling import check_columns
 
 if TYPE_CHECKING:
@@ -60,6 +62,20 @@ def open_database(path: Path, spill: Path) -> Iterator[DuckDBPyConnection]:
         except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
             found = "the disk is full; make room" if FULL.search(str(error)) else str(error).splitlines()[0]
             raise TryLater(f"cannot merge the report into {path}: {found}") from error
+
+
+def read_rows(path: Path, table: Table) -> Iterator[tuple[Cell, ...]]:
+    """Give the rows of a Parquet file; :class:`GiveUp` when it is not one of this report."""
+    times = {column.name for column in table.columns if column.type == "datetime"}
+    names = [column.name for column in table.columns]
+    quoted = {name: '"' + name.replace('"', '""') + '"' for name in names}
+    cells = ", ".join(f"make_timestamp(epoch_us({quoted[name]}))" if name in times else quoted[name] for name in names)
+    with TemporaryDirectory(prefix="mmflow-") as spill, open_database(path, Path(spill)) as database:
+        check_columns(path, [found.rpartition(" (")[0] for found in describe_parquet(database, path)], names)
+        cursor = database.execute(" ".join(("SELECT", cells, "FROM read_parquet(?)")), [escape(str(path))])
+        while batch := cursor.fetchmany(10_000):
+            for row in batch:
+                yield tuple(cell.replace(tzinfo=UTC) if isinstance(cell, datetime) else cell for cell in row)
 
 
 def describe_parquet(database: DuckDBPyConnection, path: Path) -> list[str]:

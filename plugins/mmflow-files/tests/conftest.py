@@ -41,6 +41,18 @@ def deliver():
 
 
 @pytest.fixture
+def stand():
+    """Give the rows that stand where a delivery would write."""
+    sinks = load().sinks
+
+    def call(sink: str, table: Table, run: RunInfo, **written):
+        options = convert_values(written, sinks[sink].options)
+        return list(find_function(sinks[sink].read)(table, options, run))
+
+    return call
+
+
+@pytest.fixture
 def validate():
     """Give the findings of a sink about its options as written."""
     sinks = load().sinks
