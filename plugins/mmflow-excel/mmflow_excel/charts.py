@@ -80,17 +80,21 @@ def title_axes(drawn: Any, chart: Chart, page: Page, formats: Mapping[str, str],
     """Set the heading, and what stands at the axes; names are never placed by their size, as Excel does with days."""
     drawn.set_title({"name": chart.title} if chart.title else {"none": True})
     names = page.columns[next(iter(find_places([chart.x], page)), 0)]
+    lying = chart.type == "bar"
+    set_names, set_values = drawn.set_x_axis, drawn.set_y_axis
+    if lying:  # XlsxWriter speaks of the axes as they lie
+        set_names, set_values = set_values, set_names
     axis: dict[str, Any] = {"text_axis": True}
     if names.type in ("date", "datetime"):
         axis["num_format"] = choose_format(names, formats)
-    if chart.type == "bar":
+    if lying:
         axis["reverse"] = True  # the first row at the top, as in the sheet
-    drawn.set_x_axis(axis | ({"name": chart.x_title} if chart.x_title else {}))
+    set_names(axis | ({"name": chart.x_title} if chart.x_title else {}))
     values: dict[str, Any] = {"name": chart.y_title} if chart.y_title else {}
     if numbers:
         values["num_format"] = choose_format(page.columns[numbers[0]], formats)
     bounds = {"min": chart.y_min, "max": chart.y_max}
-    drawn.set_y_axis(values | {key: bound for key, bound in bounds.items() if bound is not None})
+    set_values(values | {key: bound for key, bound in bounds.items() if bound is not None})
 
 
 def share_axis(chart: Chart) -> dict[str, float]:

@@ -190,6 +190,7 @@ def show_rows(page: Page) -> Iterator[str]:
     yield from align_texts(page.headings, texts, numbers, widest=WIDEST_CELL)
     if (hidden := page.rows.length - SHOWN_ROWS) > 0:
         yield f"and {hidden} more"
+    yield from page.notices
 
 
 def count_rows(count: int) -> str:
