@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -14,11 +14,12 @@ from mmflow_email.connection import check_allowed, find_connection
 from mmflow_email.freezing import Delivery, address_mail, freeze_mail, freeze_smaller
 from mmflow_email.letter.rules import check_files
 from mmflow_email.options import EmailOptions
-from mmflow_email.outbox import UNSENT, Entry, Outbox
+from mmflow_email.outbox import UNSENT, Entry, Outbox, Overtaken, Recipient
 from mmflow_email.transport import Mail, TooLarge, Transport
 
 GREYLISTED: Final = 300.0  # seconds; servers that say "later" on principle want five minutes or more
 RESENDS: Final = 1
+Failure: TypeAlias = TryLater | GiveUp
 ENDED: Final = "mmflow ended before it could note the server's word"
 
 
@@ -33,22 +34,19 @@ def deliver_email(table: Table, options: EmailOptions, run: RunInfo) -> Receipt:
     entry = resume_mail(delivery) or freeze_mail(delivery)
     failure = None
     if find_open(entry, options, run):
-        try:
-            entry = send_mail(entry, delivery)
-        except (TryLater, GiveUp) as error:  # nobody got it this time, but somebody may have before
-            entry, failure = delivery.outbox.find(run) or entry, error
+        entry, failure = send_mail(entry, delivery)
     return conclude(entry, delivery, failure)
 
 
 def resume_mail(delivery: Delivery) -> Entry | None:
     """Take over what an earlier try left, or give None when a mail has to be written.
 
-    A mail that reached nobody and cannot any more is written anew: somebody has mended the job since. One that was held
-    is sent again: that is what somebody decided who delivers it once more.
+    A mail that reached nobody is written anew when nobody is left, or when the job has been mended since. One that was
+    held is sent again: that is what somebody decided who delivers it once more.
     """
     run, options = delivery.run, delivery.options
     entry = delivery.outbox.find(run)
-    if entry is None or not {one.state for one in entry.recipients.values()} - {"refused", "expired"}:
+    if entry is None or not (entry.reached or (entry.among(*UNSENT) and is_addressed(entry, delivery))):
         return None
     entry = msgspec.structs.replace(entry, fence=run.fence)
     if entry.held:
@@ -58,6 +56,12 @@ def resume_mail(delivery: Delivery) -> Entry | None:
         entry = entry.put(entry.among(*UNSENT), "expired", say_expired(options, run))
     delivery.outbox.save(entry)
     return entry
+
+
+def is_addressed(entry: Entry, delivery: Delivery) -> bool:
+    """Tell whether a frozen mail is from and for those whom the job names now."""
+    envelope = address_mail(delivery.options, delivery.connection, delivery.run)
+    return (entry.sender, sorted(entry.recipients)) == (envelope.sender.address, sorted(envelope.addresses))
 
 
 def find_open(entry: Entry, options: EmailOptions, run: RunInfo) -> list[str]:
@@ -70,39 +74,54 @@ def find_open(entry: Entry, options: EmailOptions, run: RunInfo) -> list[str]:
     ]
 
 
-def send_mail(entry: Entry, delivery: Delivery) -> Entry:
+def send_mail(entry: Entry, delivery: Delivery) -> tuple[Entry, Failure | None]:
     """Send to who is left; a mail that is too large for the server goes once more without its files."""
+    entry, failure = try_mail(entry, delivery)
+    if not (isinstance(failure, TooLarge) and entry.attached):
+        return entry, failure
     try:
-        return try_mail(entry, delivery)
-    except TooLarge as error:
-        if not entry.attached:
-            raise
-        smaller = freeze_smaller(entry, delivery, str(error))
+        smaller = freeze_smaller(entry, delivery, str(failure))
+    except (TryLater, GiveUp) as error:
+        return entry, error
     return try_mail(smaller, delivery)
 
 
-def try_mail(entry: Entry, delivery: Delivery) -> Entry:
-    """Hand the mail over once, each step on disk before it is done; give the entry with what came of it."""
-    outbox = delivery.outbox
-
-    def commit(addresses: Sequence[str]) -> None:
-        nonlocal entry
-        moved = entry.put(addresses, "committing")
-        outbox.save(moved)
-        entry = moved
-
-    recipients = find_open(entry, delivery.options, delivery.run)
-    check_allowed(list_mailboxes(recipients), delivery.connection)
-    mail = Mail(outbox.read(entry), entry.sender, recipients, entry.bcc)
+def try_mail(entry: Entry, delivery: Delivery) -> tuple[Entry, Failure | None]:
+    """Hand the mail over once; give what came of it, and why nobody got it this time: somebody may have before."""
+    notes = EntryNotes(entry, delivery)
     try:
-        found = find_transport(delivery)(mail, delivery.connection, delivery.run, commit)
-    except (TryLater, GiveUp):
-        if undone := entry.among("committing"):
-            outbox.save(entry.put(undone, "pending"))
-        raise
-    entry = entry.moved(found)
-    note_result(entry, delivery)
-    return entry
+        recipients = find_open(entry, delivery.options, delivery.run)
+        check_allowed(list_mailboxes(recipients), delivery.connection)
+        mail = Mail(delivery.outbox.read(entry), entry.sender, recipients, entry.bcc)
+        find_transport(delivery)(mail, delivery.connection, delivery.run, notes)
+    except (TryLater, GiveUp) as error:
+        notes.withdraw()
+        return notes.entry, error
+    return notes.entry, None
+
+
+class EntryNotes:
+    """Keeps the entry of a mail on disk up to date while it is sent."""
+
+    def __init__(self, entry: Entry, delivery: Delivery) -> None:
+        self.entry = entry
+        self.delivery = delivery
+
+    def commit(self, addresses: Sequence[str]) -> None:
+        """Note that from now on nobody can tell, should this process end."""
+        moved = self.entry.put(addresses, "committing")
+        self.delivery.outbox.save(moved)
+        self.entry = moved
+
+    def settle(self, found: Mapping[str, Recipient]) -> None:
+        """Note what is known now."""
+        self.entry = self.entry.moved(found)
+        note_result(self.entry, self.delivery)
+
+    def withdraw(self) -> None:
+        """Note that nobody got it after all."""
+        if undone := self.entry.among("committing"):
+            self.settle(dict.fromkeys(undone, Recipient("pending")))
 
 
 def find_transport(delivery: Delivery) -> Transport:
@@ -124,13 +143,11 @@ def note_result(entry: Entry, delivery: Delivery) -> None:
         delivery.run.log.warning("who got the mail could not be noted in the outbox: %s", error)
 
 
-def conclude(entry: Entry, delivery: Delivery, failure: TryLater | GiveUp | None = None) -> Receipt:
+def conclude(entry: Entry, delivery: Delivery, failure: Failure | None) -> Receipt:
     """Give the receipt when everybody got it, or raise what is left to do."""
     receipt, left = make_receipt(entry), find_open(entry, delivery.options, delivery.run)
     if isinstance(failure, GiveUp):
-        if not entry.among("sent"):
-            raise failure
-        raise Partial(receipt, why=f"not delivered to {', '.join(left)}: {failure}") from failure
+        raise give_up(entry, receipt, left, failure, delivery) from failure
     if left:
         raise postpone(entry, receipt, left, failure) from failure
     if entry.among("unknown"):
@@ -139,6 +156,17 @@ def conclude(entry: Entry, delivery: Delivery, failure: TryLater | GiveUp | None
     if failed := entry.among("refused", "expired"):
         raise close(entry, receipt, failed)
     return receipt
+
+
+def give_up(
+    entry: Entry, receipt: Receipt, left: Sequence[str], failure: GiveUp, delivery: Delivery
+) -> Partial | GiveUp:
+    """Give the result when somebody has to change something first; a mail that reached nobody is written anew then."""
+    if entry.among("sent") and not isinstance(failure, Overtaken):
+        return Partial(receipt, why=f"not delivered to {', '.join(left)}: {failure}")
+    if not entry.reached and not isinstance(failure, Overtaken):
+        delivery.outbox.forget(entry)
+    return failure
 
 
 def postpone(entry: Entry, receipt: Receipt, left: Sequence[str], failure: TryLater | None) -> Partial | TryLater:

@@ -18,7 +18,7 @@ from mmflow import GiveUp, RunInfo, TryLater
 from mmflow_email.addresses import read_mailbox
 from mmflow_email.options import EmailConnection
 from mmflow_email.outbox import Recipient
-from mmflow_email.transport import Commit, Mail, TooLarge, quote_reply
+from mmflow_email.transport import Mail, Notes, TooLarge, quote_reply
 
 LONGEST_WAIT: Final = 3600.0
 # Errors of httpx after which not one byte of the request has left.
@@ -41,16 +41,16 @@ SEND_FAULTS: Final[Mapping[int, str]] = {
 }
 
 
-def send_by_graph(mail: Mail, connection: EmailConnection, run: RunInfo, commit: Commit) -> Mapping[str, Recipient]:
+def send_by_graph(mail: Mail, connection: EmailConnection, run: RunInfo, notes: Notes) -> None:
     """Send a mail through Microsoft Graph; 202 means that Exchange has it."""
     with run.open_http() as client:
         token = fetch_token(client, connection)
-        commit(mail.recipients)
+        notes.commit(mail.recipients)
         answer = post_mail(client, connection, mail, token)
         if isinstance(answer, httpx.Response) and answer.status_code == 401:  # it ran out, or was revoked, just now
             answer = post_mail(client, connection, mail, fetch_token(client, connection))
-    state = answer if isinstance(answer, Recipient) else judge_answer(answer, connection)
-    return dict.fromkeys(mail.recipients, state)
+        state = answer if isinstance(answer, Recipient) else judge_answer(answer, connection)
+        notes.settle(dict.fromkeys(mail.recipients, state))
 
 
 def check_graph(connection: EmailConnection, run: RunInfo) -> None:

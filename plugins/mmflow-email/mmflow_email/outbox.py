@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,7 +22,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from mmflow import GiveUp, RunInfo, TryLater, Unknown, explain_errors, replace_file
+from mmflow import GiveUp, RunInfo, TryLater, Unknown, replace_file
 
 State = Literal["pending", "committing", "sent", "refused", "later", "unknown", "expired"]
 UNSENT: Final[tuple[State, ...]] = ("pending", "later")
@@ -70,9 +71,18 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
             recipients[address] = msgspec.structs.replace(new, unknowns=times)
         return msgspec.structs.replace(self, recipients=recipients)
 
+    @property
+    def reached(self) -> bool:
+        """Whether anybody has got the mail, or may have."""
+        return bool(self.among("sent", "committing", "unknown"))
+
     def put(self, addresses: Iterable[str], state: State, reply: str = "") -> Entry:
         """Give the entry with these addresses in one state."""
         return self.moved({address: Recipient(state, reply) for address in addresses})
+
+
+class Overtaken(GiveUp):
+    """A later try of the same delivery has the mail now; this one must not touch it any more."""
 
 
 def identify(run: RunInfo) -> str:
@@ -106,6 +116,8 @@ class Outbox:
             return msgspec.json.decode(path.read_bytes(), type=Entry)
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise TryLater(f"cannot read {path} ({error.strerror}); check the disk and its permissions") from error
         except msgspec.DecodeError as error:
             found = f"the note about this mail is damaged ({path}), so nobody can tell who got it"
             raise Unknown(
@@ -120,17 +132,19 @@ class Outbox:
     def read(self, entry: Entry) -> bytes:
         """Give the frozen bytes; :class:`GiveUp` when they are not those that were frozen."""
         path = self.content_path(entry.name)
-        with explain_errors(path):
+        try:
             content = path.read_bytes()
+        except OSError:  # gone, or not to be read: either way it is not what was frozen
+            content = b""
         if hashlib.sha256(content).hexdigest() != entry.sha256:
             raise GiveUp(f"{path} is not the mail that was written; send the report again with mmflow resend")
         return content
 
     def save(self, entry: Entry) -> None:
-        """Put an entry on the disk; :class:`GiveUp` when a later try has taken the mail over meanwhile."""
+        """Put an entry on the disk; :class:`Overtaken` when a later try has taken it over meanwhile."""
         stored = self.load(entry.name)
         if stored and stored.fence > entry.fence:
-            raise GiveUp("another worker has taken this mail over; this try ends here")
+            raise Overtaken("another worker has taken this mail over; this try ends here")
         self.replace(self.state_path(entry.name), msgspec.json.encode(entry))
 
     def replace(self, path: Path, content: bytes) -> None:
@@ -142,8 +156,15 @@ class Outbox:
             raise TryLater(str(error)) from error
 
     def drop_content(self, entry: Entry) -> None:
-        """Remove the bytes of a mail about which nothing is left to do."""
-        self.content_path(entry.name).unlink(missing_ok=True)
+        """Remove the bytes of a mail about which nothing is left to do; what cannot be removed is swept later."""
+        with suppress(OSError):
+            self.content_path(entry.name).unlink(missing_ok=True)
+
+    def forget(self, entry: Entry) -> None:
+        """Remove all that is kept of a mail."""
+        self.drop_content(entry)
+        with suppress(OSError):
+            self.state_path(entry.name).unlink(missing_ok=True)
 
     def entries(self) -> Iterator[Entry]:
         """Give what is kept, the newest first; what cannot be read is left out."""
@@ -169,8 +190,7 @@ class Outbox:
             last = not kept and bool(entry.among("sent")) and not entry.personal
             kept = kept or last
             if not last and entry.frozen_at < now - KEPT:
-                self.drop_content(entry)
-                self.state_path(entry.name).unlink(missing_ok=True)
+                self.forget(entry)
 
     def state_path(self, name: str) -> Path:
         """Give where the states of a delivery are."""

@@ -6,7 +6,7 @@ import base64
 import re
 import smtplib
 import ssl
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -15,7 +15,7 @@ from mmflow import GiveUp, RunInfo, TryLater, parse_duration
 from mmflow_email.connection import find_port
 from mmflow_email.options import EmailConnection
 from mmflow_email.outbox import Recipient, State
-from mmflow_email.transport import Commit, Mail, TooLarge, quote_reply
+from mmflow_email.transport import Mail, Notes, TooLarge, quote_reply
 
 CLOSING: Final = 421  # the server ends the session, whatever was asked
 TOO_LARGE: Final = 552
@@ -25,14 +25,14 @@ MAILBOX_FULL: Final = re.compile(rb"\b5\.2\.2\b")
 ENDED: Final = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 
 
-def send_by_smtp(mail: Mail, connection: EmailConnection, run: RunInfo, commit: Commit) -> Mapping[str, Recipient]:
+def send_by_smtp(mail: Mail, connection: EmailConnection, run: RunInfo, notes: Notes) -> None:
     """Send a mail through a mail server."""
     with open_session(connection, run) as smtp:
         name_sender(smtp, mail)
         found, accepted = name_recipients(smtp, mail.recipients)
         if accepted:
-            found |= hand_over(smtp, mail.content, accepted, commit)
-    return found
+            found |= hand_over(smtp, mail.content, accepted, notes)
+        notes.settle(found)
 
 
 def check_smtp(connection: EmailConnection, run: RunInfo) -> None:
@@ -131,7 +131,7 @@ def log_in(smtp: smtplib.SMTP, connection: EmailConnection, where: str) -> None:
     if way is None:
         raise GiveUp(f"{where} offers no login by name and password; leave username out, or use transport: graph")
     code, text = answer_login(smtp, way, connection.username, connection.password.reveal())
-    if code not in (235, 503):  # 503: it takes us for logged in already
+    if code != 235:
         hint = "Exchange Online switches such logins off; use transport: graph" if is_switched_off(text) else ""
         error = answer_error(f"{where} does not accept the login of {connection.username}", code, text)
         raise type(error)(f"{error}; {hint}" if hint else str(error))
@@ -195,8 +195,8 @@ def ask_recipient(smtp: smtplib.SMTP, address: str) -> tuple[int, bytes]:
         return CLOSING, b"the connection was lost"
 
 
-def hand_over(smtp: smtplib.SMTP, content: bytes, accepted: Sequence[str], commit: Commit) -> dict[str, Recipient]:
-    """Send the mail itself; ``commit`` stands before the one line that makes the server responsible for it."""
+def hand_over(smtp: smtplib.SMTP, content: bytes, accepted: Sequence[str], notes: Notes) -> dict[str, Recipient]:
+    """Send the mail itself; the commit stands before the one line that makes the server responsible for it."""
     try:
         code, text = smtp.docmd("DATA")
         if code != 354:
@@ -205,7 +205,7 @@ def hand_over(smtp: smtplib.SMTP, content: bytes, accepted: Sequence[str], commi
         smtp.send(quote_dots(content))
     except smtplib.SMTPException:
         return dict.fromkeys(accepted, Recipient("pending", "the connection was lost before the mail was through"))
-    commit(accepted)
+    notes.commit(accepted)
     try:
         smtp.send(b".\r\n")
         code, text = smtp.getreply()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -24,19 +24,25 @@ class Mail:
     bcc: Sequence[str] = ()
 
 
-Commit = Callable[[Sequence[str]], None]
-"""Called with the addresses that the next byte may reach; when it raises, nothing more may be sent."""
+class Notes(Protocol):
+    """Puts on disk how far a mail came."""
+
+    def commit(self, addresses: Sequence[str]) -> None:
+        """Note whom the next byte may reach; when it raises, nothing more may be sent."""
+        ...
+
+    def settle(self, found: Mapping[str, Recipient]) -> None:
+        """Note what came of it, as soon as that is known; never raises."""
+        ...
 
 
 class Transport(Protocol):
-    """Sends a mail and gives the state of each recipient.
+    """Sends a mail, and notes the state of each recipient.
 
     Raises ``TryLater`` or ``GiveUp`` when nobody got it, and :class:`TooLarge` when the size was the reason.
     """
 
-    def __call__(
-        self, mail: Mail, connection: EmailConnection, run: RunInfo, commit: Commit
-    ) -> Mapping[str, Recipient]:
+    def __call__(self, mail: Mail, connection: EmailConnection, run: RunInfo, notes: Notes) -> None:
         """Send."""
         ...
 

@@ -8,7 +8,7 @@ import trustme
 from mmflow.clock import FixedClock
 from mmflow.options import convert_values
 from mmflow.table import make_table
-from mmflow.testing.deliveries import DAY, DOWN, MACHINE, PARTS, make_run
+from mmflow.testing.deliveries import DOWN, MACHINE, PARTS, make_run
 from mmflow_email import EmailConnection, EmailOptions
 from mmflow_email.testing import FakeGraph, MailServer
 
@@ -65,7 +65,7 @@ def run(tmp_path, server, make_connection):
     """Give a delivery through the mail server; its clock stands at the due time unless it is given."""
 
     def make(**changes):
-        made = make_run(tmp_path, connection=make_connection(server.port), **changes)
+        made = make_run(tmp_path, **{"connection": make_connection(server.port)} | changes)
         if "clock" not in changes:
             object.__setattr__(made, "clock", FixedClock(made.slot))
         return made
@@ -85,6 +85,3 @@ def trusted(authority):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1", "localhost").configure_cert(context)
     return context
-
-
-__all__ = ["DAY"]

@@ -58,9 +58,12 @@ class ScriptedSMTP(SMTP):
     ``END`` when the mail is through; ``CONNECT`` stands for the greeting.
     """
 
-    def __init__(self, handler: Any, script: Script, **kwargs: Any) -> None:
+    is_new = True
+
+    def __init__(self, handler: Any, script: Script, closed: bool, **kwargs: Any) -> None:
         super().__init__(handler, **kwargs)
         self.script = script
+        self.closed = closed  # to everybody who is not logged in
 
     async def push(self, status: Any) -> None:
         """Send an answer; the first is the greeting."""
@@ -69,8 +72,6 @@ class ScriptedSMTP(SMTP):
             if await self.played("CONNECT"):
                 return
         await super().push(status)
-
-    is_new = True
 
     async def played(self, command: str) -> bool:
         """Give the scripted answer to a command, if there is one."""
@@ -105,8 +106,12 @@ class ScriptedSMTP(SMTP):
 
     async def smtp_MAIL(self, arg: str | None) -> None:  # noqa: N802
         """Answer MAIL."""
-        if not await self.played("MAIL"):
-            await super().smtp_MAIL(arg)
+        if await self.played("MAIL"):
+            return
+        if self.closed and not (self.session and self.session.authenticated):
+            await super().push("530 5.7.0 Authentication required")
+            return
+        await super().smtp_MAIL(arg)
 
     async def smtp_RCPT(self, arg: str | None) -> None:  # noqa: N802
         """Answer RCPT."""
@@ -143,8 +148,9 @@ class Keeper:
 class Listening(Controller):
     """Makes scripted servers."""
 
-    def __init__(self, keeper: Keeper, script: Script, **kwargs: Any) -> None:
+    def __init__(self, keeper: Keeper, script: Script, closed: bool, **kwargs: Any) -> None:
         self.script = script
+        self.closed = closed
         super().__init__(keeper, hostname="127.0.0.1", port=0, **kwargs)
 
     def _trigger_server(self) -> None:
@@ -155,14 +161,15 @@ class Listening(Controller):
 
     def factory(self) -> ScriptedSMTP:
         """Make the server of one connection."""
-        return ScriptedSMTP(self.handler, self.script, **self.SMTP_kwargs)
+        return ScriptedSMTP(self.handler, self.script, self.closed, **self.SMTP_kwargs)
 
 
 class MailServer:
     """An SMTP server on this machine, for as long as the block runs.
 
     ``starttls`` offers STARTTLS with that certificate, ``tls`` speaks TLS from the first byte. With ``login`` it takes
-    mail only from who logs in so. ``size`` is the largest mail that it takes, which it says.
+    mail only from who logs in so, but not in the ways ``without``. ``size`` is the largest mail that it takes, and says
+    so.
 
     >>> with MailServer() as server:
     ...     server.answer("RCPT new@example.com", "451 4.7.1 greylisted")
@@ -175,6 +182,7 @@ class MailServer:
         tls: ssl.SSLContext | None = None,
         login: tuple[str, str] | None = None,
         size: int = 30_000_000,
+        without: tuple[str, ...] = (),
     ) -> None:
         self.script = Script()
         self.keeper = Keeper(self.script)
@@ -183,11 +191,12 @@ class MailServer:
         self.controller = Listening(
             self.keeper,
             self.script,
+            login is not None,
             ssl_context=tls,
             tls_context=starttls,
             data_size_limit=size,
+            auth_exclude_mechanism=without,
             authenticator=self.authenticate,
-            auth_required=login is not None,
             auth_require_tls=tls is None,
         )
 

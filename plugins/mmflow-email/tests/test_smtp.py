@@ -1,0 +1,236 @@
+"""The way to the mail server: protected or not taken at all, and what is in the way told in words."""
+
+import socket
+import ssl
+
+import pytest
+
+from mmflow.errors import GiveUp, RunError, TryLater
+from mmflow_email.deliver import check_email, deliver_email
+from mmflow_email.testing import MailServer
+
+LOGIN = ("reports", "geheim-ä-4711")
+
+
+@pytest.fixture
+def bundle(authority, tmp_path):
+    """The company's CA as a file."""
+    path = tmp_path / "company.pem"
+    authority.cert_pem.write_to_path(path)
+    return str(path)
+
+
+@pytest.fixture
+def through(run, make_connection):
+    """Give a delivery through another server than the usual one."""
+
+    def make(server, **written):
+        return run(connection=make_connection(server.port, **written))
+
+    return make
+
+
+@pytest.mark.row("R62", "S41")
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_mail_goes_through_starttls_with_the_company_ca_and_a_login(host, table, options, through, trusted, bundle):
+    with MailServer(starttls=trusted, login=LOGIN) as server:
+        keys = {"host": host, "security": "starttls", "ca_bundle": bundle}
+        deliver_email(table(), options(), through(server, username=LOGIN[0], password=LOGIN[1], **keys))
+    assert len(server.mails) == 1
+    assert server.logins == [LOGIN]
+    assert server.seen.index("STARTTLS") < server.seen.index("AUTH") < server.seen.index("MAIL")
+
+
+@pytest.mark.row("S41")
+def test_mail_goes_through_tls_with_a_login(table, options, through, trusted, bundle):
+    with MailServer(tls=trusted, login=LOGIN) as server:
+        keys = {"security": "tls", "ca_bundle": bundle, "username": LOGIN[0], "password": LOGIN[1]}
+        deliver_email(table(), options(), through(server, **keys))
+    assert len(server.mails) == 1
+
+
+@pytest.mark.row("R62", "S41")
+def test_stripped_starttls_ends_before_login_and_mail(table, options, through):
+    with MailServer() as server:
+        keys = {"security": "starttls", "username": LOGIN[0], "password": LOGIN[1]}
+        with pytest.raises(GiveUp, match="does not offer STARTTLS, or somebody on the way took the offer out"):
+            deliver_email(table(), options(), through(server, **keys))
+    assert set(server.seen) <= {"CONNECT", "EHLO", "QUIT"}
+    assert server.mails == []
+
+
+@pytest.mark.row("R62", "S41")
+@pytest.mark.parametrize("security", ["starttls", "tls"])
+def test_certificate_of_a_stranger_is_not_trusted(security, table, options, through, trusted):
+    kind = {"starttls" if security == "starttls" else "tls": trusted}
+    with MailServer(**kind) as server:
+        keys = {"security": security, "username": LOGIN[0], "password": LOGIN[1]}
+        with pytest.raises(GiveUp, match=r"the certificate of mail server 127.0.0.1:\d+ cannot be trusted"):
+            deliver_email(table(), options(), through(server, **keys))
+    assert "AUTH" not in server.seen
+    assert server.mails == []
+
+
+@pytest.mark.row("S41")
+def test_certificate_for_another_name_is_not_trusted(table, options, through, authority, bundle):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("mail.example.org").configure_cert(context)
+    with MailServer(tls=context) as server, pytest.raises(GiveUp, match="cannot be trusted"):
+        deliver_email(table(), options(), through(server, security="tls", ca_bundle=bundle))
+
+
+@pytest.mark.row("S41")
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated")
+def test_tls_below_1_2_is_not_spoken(table, options, through, authority, bundle):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    context.minimum_version, context.maximum_version = ssl.TLSVersion.MINIMUM_SUPPORTED, ssl.TLSVersion.TLSv1_1
+    context.set_ciphers("DEFAULT@SECLEVEL=0")
+    with MailServer(starttls=context) as server, pytest.raises(RunError):
+        deliver_email(table(), options(), through(server, security="starttls", ca_bundle=bundle))
+    assert server.mails == []
+
+
+def test_tls_on_the_port_of_starttls_is_told(table, options, through, bundle):
+    with MailServer() as server, pytest.raises(GiveUp, match="check port and security"):
+        deliver_email(table(), options(), through(server, security="tls", ca_bundle=bundle))
+
+
+@pytest.mark.row("R62")
+def test_wrong_password_gives_up_without_showing_it(table, options, through, trusted, bundle):
+    with MailServer(starttls=trusted, login=LOGIN) as server:
+        keys = {"security": "starttls", "ca_bundle": bundle, "username": "reports", "password": "wrong-4711"}
+        with pytest.raises(GiveUp, match="does not accept the login of reports: 535") as refused:
+            deliver_email(table(), options(), through(server, **keys))
+    assert "4711" not in str(refused.value)
+    assert server.mails == []
+
+
+@pytest.mark.row("R62")
+@pytest.mark.parametrize(
+    ("answer", "error", "said"),
+    [
+        ("454 4.7.0 try again", TryLater, "454 4.7.0 try again"),
+        ("535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled", GiveUp, "transport: graph"),
+    ],
+)
+def test_answers_to_a_login(answer, error, said, table, options, through, trusted, bundle):
+    with MailServer(starttls=trusted, login=LOGIN) as server:
+        server.answer("AUTH", answer)
+        keys = {"security": "starttls", "ca_bundle": bundle, "username": LOGIN[0], "password": LOGIN[1]}
+        with pytest.raises(error, match=said):
+            deliver_email(table(), options(), through(server, **keys))
+
+
+def test_login_that_the_server_does_not_offer_is_told(table, options, through, trusted, bundle):
+    with MailServer(starttls=trusted) as server:
+        server.answer_always("EHLO", "250-here\r\n250 STARTTLS")
+        keys = {"security": "starttls", "ca_bundle": bundle, "username": LOGIN[0], "password": LOGIN[1]}
+        with pytest.raises(GiveUp, match="offers no login by name and password"):
+            deliver_email(table(), options(), through(server, **keys))
+
+
+@pytest.mark.parametrize("without", ["PLAIN", "LOGIN"])
+def test_login_works_in_both_ways(without, table, options, through, trusted, bundle):
+    with MailServer(starttls=trusted, login=LOGIN, without=(without,)) as server:
+        keys = {"security": "starttls", "ca_bundle": bundle, "username": LOGIN[0], "password": LOGIN[1]}
+        deliver_email(table(), options(), through(server, **keys))
+    assert server.logins == [LOGIN]
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"host": ""}, "host is missing"),
+        ({"host": "mail.example.com"}, "security: none is for a server on this machine"),
+        ({"username": "reports"}, "a login needs both username and password"),
+        ({"username": "reports", "password": "x"}, "would show the password"),
+        ({"security": "cleartext", "username": "reports", "password": "x"}, "would show the password"),
+        ({"from": "reports"}, "from 'reports' is no mail address"),
+        ({"timeout": "soon"}, "timeout: expected a whole number"),
+        ({"security": "starttls", "ca_bundle": "nowhere.pem"}, "ca_bundle .*nowhere.pem cannot be read"),
+    ],
+)
+@pytest.mark.row("S41")
+def test_connection_that_cannot_be_used_is_told_before_anything_is_opened(
+    keys, said, table, options, run, make_connection, server
+):
+    with pytest.raises(GiveUp, match=said):
+        deliver_email(table(), options(), run(connection=make_connection(server.port, **keys)))
+    assert server.seen == []
+
+
+def test_relay_without_tls_needs_a_word_of_its_own(table, options, through, server):
+    deliver_email(table(), options(), through(server, security="cleartext"))
+    assert len(server.mails) == 1
+
+
+def test_server_that_is_not_there_is_later(table, options, run, make_connection):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        connection = make_connection(taken.getsockname()[1])
+        with pytest.raises(TryLater, match=r"cannot be reached .*; check the network"):
+            deliver_email(table(), options(), run(connection=connection))
+
+
+def test_server_that_says_nothing_is_later(table, options, run, make_connection):
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        connection = make_connection(mute.getsockname()[1], timeout="1 second")
+        with pytest.raises(TryLater):
+            deliver_email(table(), options(), run(connection=connection))
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"), [("550 5.7.1 not yours", GiveUp), ("451 4.7.1 later", TryLater), ("nonsense", TryLater)]
+)
+def test_sender_that_is_refused(answer, error, table, options, run, server):
+    server.answer("MAIL", answer)
+    with pytest.raises(error, match=r"the server takes no mail from reports@example.com"):
+        deliver_email(table(), options(), run())
+    assert server.mails == []
+
+
+def test_reply_of_a_server_is_shown_as_one_short_line(table, options, run, server):
+    server.answer("MAIL", "550-\x1b[31mred\x07\r\n550 " + "x" * 400)
+    with pytest.raises(GiveUp) as refused:
+        deliver_email(table(), options(), run())
+    assert str(refused.value).isprintable()
+    assert len(str(refused.value)) < 400
+
+
+class TestCheck:
+    def test_check_logs_in_and_sends_nothing(self, options, through, trusted, bundle):
+        with MailServer(starttls=trusted, login=LOGIN) as server:
+            keys = {"security": "starttls", "ca_bundle": bundle, "username": LOGIN[0], "password": LOGIN[1]}
+            run = through(server, **keys)
+            check_email(options(), run)
+        assert server.logins == [LOGIN]
+        assert "MAIL" not in server.seen
+        assert not run.store.exists()
+
+    def test_check_tells_what_is_in_the_way(self, options, through):
+        with MailServer() as server, pytest.raises(GiveUp, match="does not offer STARTTLS"):
+            check_email(options(), through(server, security="starttls"))
+
+    @pytest.mark.row("S39")
+    def test_check_knows_who_may_get_mail(self, options, through, server):
+        with pytest.raises(GiveUp, match=r"bob@example.org may not get mail: the connection allows example.com"):
+            check_email(
+                options(to="ann@example.com", bcc="bob@example.org"), through(server, allowed_domains=["example.com"])
+            )
+
+
+@pytest.mark.row("S39")
+@pytest.mark.parametrize("changes", [{}, {"to": ("eve@example.org",)}])
+def test_nobody_outside_of_the_allowed_domains_gets_mail(changes, table, options, run, make_connection, server):
+    connection = make_connection(server.port, allowed_domains=["example.com"])
+    written = options() if changes else options(cc="eve@example.org")
+    with pytest.raises(GiveUp, match=r"eve@example.org may not get mail"):
+        deliver_email(table(), written, run(connection=connection, **changes))
+    assert server.seen == []
+
+
+def test_line_that_is_a_dot_arrives_as_it_is(table, options, run, server):
+    deliver_email(table(), options(intro=".\n..\n.dots"), run())
+    (mail,) = server.mails
+    assert ".dots" in mail.message.get_body(("plain",)).get_content()
