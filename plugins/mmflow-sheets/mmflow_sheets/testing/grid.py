@@ -79,7 +79,8 @@ def index_column(letters: str) -> int:
 
 def quote_title(title: str) -> str:
     """Give the title of a sheet as it stands before the ``!`` of a range."""
-    return title if re.fullmatch(r"[A-Za-z_]\w*", title, re.ASCII) else f"'{title.replace(chr(39), chr(39) * 2)}'"
+    is_plain = re.fullmatch(r"[A-Za-z_]\w*", title, re.ASCII) and read_cells(title) is None
+    return title if is_plain else f"'{title.replace(chr(39), chr(39) * 2)}'"
 
 
 def split_title(text: str) -> tuple[str | None, str]:

@@ -17,6 +17,7 @@ from typing import Final, Self
 import msgspec
 
 from mmflow_sheets.testing.access import SERVICE_ACCOUNT, Access
+from mmflow_sheets.testing.document import load_document
 from mmflow_sheets.testing.envelope import STATUS, ApiError, Json
 from mmflow_sheets.testing.faults import ANSWERS, Fault, Faults, Quota
 from mmflow_sheets.testing.handle import Spreadsheet
@@ -59,6 +60,7 @@ class SheetsServer:
     """
 
     def __init__(self, *, now: Callable[[], datetime] | None = None, max_body: int | None = None) -> None:
+        load_document()  # before a port is opened
         self.now = now or (lambda: datetime.now(UTC))
         self.max_body = max_body
         self.stopping = Event()
