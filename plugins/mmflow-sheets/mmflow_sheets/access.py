@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 SCOPES: Final = ("https://www.googleapis.com/auth/spreadsheets",)
 KINDS: Final = ("service_account", "authorized_user")
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+TOKEN_URI: Final = "https://oauth2.googleapis.com/token"  # noqa: S105  an address
 AWAY: Final = 60.0  # seconds until a token endpoint that fails is asked again
 BUSY: Final = (408, 425, 429)
 
@@ -123,8 +124,9 @@ def make_tokens(info: Mapping[str, Any]) -> Tokens:
     try:
         if info["type"] == "service_account":
             made = service_account.Credentials.from_service_account_info(info, scopes=SCOPES)  # type: ignore[no-untyped-call]
-        else:
-            made = credentials.Credentials.from_authorized_user_info(info, scopes=SCOPES)  # type: ignore[no-untyped-call]
+        else:  # its own reader of such a file does not heed the token_uri
+            parts = {name: info[name] for name in ("refresh_token", "client_id", "client_secret")}
+            made = credentials.Credentials(None, token_uri=info.get("token_uri", TOKEN_URI), **parts)  # type: ignore[no-untyped-call]
     except (ValueError, TypeError, KeyError, AttributeError):  # its text may hold a part of the key
         found = f"the credentials lack a part of what a {info['type']} has, or its key is damaged"
         raise GiveUp(f"{found}; give the file that Google Cloud makes, as it is") from None

@@ -206,7 +206,7 @@ class Batch:
         if self.content.header and (freeze == "always" or (freeze == "new_tab" and target.new)):
             yield self.set_grid("frozenRowCount", new.top + 1)
         if target.new:
-            yield {"autoResizeDimensions": {"dimensions": self.columns(new.left, new.right)}}
+            yield {"autoResizeDimensions": {"dimensions": self.columns(new.left, new.left + len(self.content.columns))}}
         if self.options.chart:
             yield draw_chart(self.options.chart, self.options, self.run, target, self.content.columns, self.layout)
         old = self.layout.old

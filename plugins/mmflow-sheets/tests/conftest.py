@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 from mmflow.options import convert_values
 from mmflow.plugins import load
 from mmflow.refs import Secret
-from mmflow.sinks import Receipt, RunInfo, find_function
+from mmflow.sinks import Receipt, RunInfo, SinkType, find_function
 from mmflow.table import Cell, Column, FooterRow, Table, make_table
 from mmflow.testing.deliveries import DAY, DOWN, MACHINE, PARTS, make_run
 from mmflow_sheets.options import SheetsConnection
@@ -50,6 +51,17 @@ def table(tmp_path: Path) -> Callable[..., Table]:
     return make
 
 
+def open_http() -> httpx.Client:
+    """Open a client without TLS, of which making the context would take longer than a delivery."""
+    return httpx.Client(trust_env=False, verify=False)
+
+
+@cache
+def find_sink() -> SinkType:
+    """Find the sink as it is installed; once, since looking takes a while."""
+    return load().sinks["sheets"]
+
+
 @dataclass
 class Desk:
     """Calls the functions of the sink as the engine does: by its name and with the options as written."""
@@ -61,25 +73,33 @@ class Desk:
 
     def connect(self, credentials: object = None, **changes: Any) -> SheetsConnection:
         """Give the connection, of the service account unless told otherwise."""
-        text = msgspec.json.encode(credentials or self.server.service_account()).decode()
+        text = msgspec.json.encode(self.server.service_account() if credentials is None else credentials).decode()
         return SheetsConnection(**{"credentials": Secret(text), "base_url": self.server.url, **changes})
 
     def run(self, **changes: Any) -> RunInfo:
         """Give what the engine hands over."""
-        fields = {"connection": self.connect(), "open_http": lambda: httpx.Client(trust_env=False), **changes}
+        fields = {"connection": self.connect(), "open_http": open_http, **changes}
         return make_run(self.root, **fields)
 
-    def call(self, name: str, *before: Any, run: RunInfo | None = None, **written: Any) -> Any:
-        """Call a function of the sink."""
-        sink = load().sinks["sheets"]
+    def call(
+        self, name: str, *before: Any, after: Sequence[Any] = (), run: RunInfo | None = None, **written: Any
+    ) -> Any:
+        """Call a function of the sink, with what it takes before and after its options."""
+        sink = find_sink()
         options = convert_values({"spreadsheet": self.book.id, **written}, sink.options)
-        return find_function(getattr(sink, name))(*before, options, run or self.run())
+        return find_function(getattr(sink, name))(*before, options, *after, run or self.run())
 
     def deliver(self, table: Table, run: RunInfo | None = None, **written: Any) -> Receipt:
         """Deliver a table."""
         found = self.call("deliver", table, run=run, **written)
         assert isinstance(found, Receipt)
         return found
+
+
+@pytest.fixture
+def open_desk(tmp_path: Path) -> Callable[[SheetsServer], Desk]:
+    """Point the sink at another server."""
+    return lambda server: Desk(tmp_path, server, server.spreadsheet())
 
 
 @pytest.fixture

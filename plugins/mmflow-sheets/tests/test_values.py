@@ -1,0 +1,152 @@
+"""What a cell holds comes back as it was, or is refused with its row and column before anything is written."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mmflow.errors import GiveUp
+from mmflow.table import Column
+from mmflow.testing.deliveries import DAY, DOWN, MACHINE, PARTS, day_rows
+from mmflow_sheets import batch, layout
+
+DAY_ONE = date(2026, 11, 1)
+COLUMNS = (
+    Column("hour", "Hour", "datetime", "group", zone="America/New_York"),
+    DAY,
+    MACHINE,
+    Column("count", "Count", "integer"),
+    PARTS,
+    Column("live", "Live", "boolean"),
+)
+NASTY = [
+    "=1+1", '=IMPORTXML("http://x","//a")', "+1", "-1", "@SUM(1)", "'quoted", "0042", "1E5", "2026-11-01", "TRUE",
+    "#N/A", 'a "quote", a comma;', "two\nlines\r\nand\ttab", "Fräse \U0001f527 日本", " blank ", "x" * 40_000,
+    "{=1}", "https://x.y",
+]  # fmt: skip
+
+
+def read_back(desk, table, rows, columns=COLUMNS):
+    made = table(rows, columns)
+    desk.deliver(made)
+    return made, list(desk.call("read", made))
+
+
+@pytest.mark.row("S33")
+def test_texts_stay_texts_whatever_they_look_like(desk, book, table):
+    made, found = read_back(desk, table, [(text,) for text in NASTY], [MACHINE])
+    assert found == list(made.rows())
+    kinds = {next(iter(book.tab("Data").cell(f"A{row}")["userEnteredValue"])) for row in range(2, len(NASTY) + 2)}
+    assert kinds == {"stringValue"}
+
+
+@pytest.mark.row("R40")
+def test_numbers_days_times_truths_and_nulls_come_back(desk, table):
+    at = datetime(2026, 11, 1, 5, 30, tzinfo=UTC)
+    numbers = [0.0, -0.0, -5.5, 1e-300, 1.7976931348623157e308, 0.1, 2.0**53, 123456.789]
+    rows = [(at + timedelta(hours=n), DAY_ONE, "x", n - 4, number, n % 2 == 0) for n, number in enumerate(numbers)]
+    rows += [(None,) * 6, (at, DAY_ONE, "", -(2**53), 1.0, False)]
+    made, found = read_back(desk, table, rows)
+    expected = [tuple(None if cell == "" else cell for cell in row) for row in made.rows()]
+    assert [tuple(None if cell == "" else cell for cell in row) for row in found] == expected
+
+
+@pytest.mark.row("R40")
+def test_whole_numbers_that_a_sheet_would_round_are_texts(desk, book, table):
+    large = [2**53 + 1, -(2**53) - 1, 2**63 - 1]
+    made, found = read_back(desk, table, [(number,) for number in large], [COLUMNS[3]])
+    assert found == list(made.rows())
+    assert book.tab("Data").values("A2:A4") == [[str(number)] for number in large]
+
+
+def test_null_is_an_empty_cell_and_never_zero(desk, book, table):
+    desk.deliver(table([(None, None, None, None), (DAY_ONE, "M", 0.0, None)]))
+    assert book.tab("Data").values()[1:] == [[], [46327, "M", 0]]
+    desk.deliver(table([(DAY_ONE, "M", None, None)]), desk.run(generation=2))
+    assert book.tab("Data").values()[1:] == [[46327, "M"]]
+
+
+def test_every_hour_of_a_day_with_25_comes_back(desk, table):
+    """Clocks go back in New York on 1 November 2026."""
+    start = datetime(2026, 11, 1, 4, tzinfo=UTC)
+    rows = [(start + timedelta(hours=hour), DAY_ONE, "M", hour, None, None) for hour in range(25)]
+    made, found = read_back(desk, table, rows)
+    assert found == list(made.rows())
+
+
+@pytest.mark.row("R64")
+def test_text_that_no_cell_can_hold_is_named_by_row_and_column(desk, book, table):
+    rows = [("fine",), ("\U0001f527" * 25_001,)]
+    with pytest.raises(GiveUp, match=r"row 2, column 'machine' \(A\) holds 50,002 characters, .* at most 50,000;"):
+        desk.deliver(table(rows, [MACHINE]))
+    assert book.titles == ["Sheet1"]
+    desk.deliver(table([("x" * 50_000,)], [MACHINE]))
+    assert len(book.tab("Data").values("A2")[0][0]) == 50_000
+
+
+def test_sign_that_google_cannot_keep_is_named_by_row_and_column(desk, table):
+    with pytest.raises(GiveUp, match=r"row 1, column 'machine' \(A\) holds the character U\+0000"):
+        desk.deliver(table([("a\x00b",)], [MACHINE]))
+
+
+cells = st.tuples(
+    st.one_of(
+        st.none(), st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1, max_size=9)
+    ),
+    st.one_of(st.none(), st.integers(-(2**63), 2**63 - 1)),
+    st.one_of(st.none(), st.floats(allow_nan=False, allow_infinity=False)),
+)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(cells, min_size=1, max_size=5))
+def test_any_row_comes_back(desk, table, rows):
+    made, found = read_back(desk, table, rows, [MACHINE, COLUMNS[3], PARTS])
+    assert found == list(made.rows())
+
+
+def test_fifty_thousand_rows_go_in_one_batch(desk, book, server, table):
+    rows = [(DAY_ONE, f"Machine {number}", float(number), 1.5) for number in range(50_000)]
+    receipt = desk.deliver(table(rows))
+    assert receipt.rows == 50_000
+    assert sum(call.endswith(":batchUpdate") for call in server.calls) == 1
+    tab = book.tab("Data")
+    assert tab.size == (50_001, 4)
+    assert tab.values("A50001:D50001") == [[46327, "Machine 49999", 49999, 1.5]]
+    day = [(DAY_ONE, "Machine 1", 1.0, 1.5)]
+    desk.deliver(table(day), desk.run(generation=2))
+    assert len(tab.values()) == 2
+
+
+@pytest.mark.row("R64")
+def test_spreadsheet_that_would_become_too_large_is_refused_with_figures(desk, book, table, monkeypatch):
+    monkeypatch.setattr(layout, "LARGEST_SHEET", 26_100)
+    with pytest.raises(GiveUp, match=r"would have 26,404 cells \(101 rows of 4 columns in this tab, 26,000 cells in"):
+        desk.deliver(table(day_rows(DAY_ONE, 50)))
+    assert book.titles == ["Sheet1"]
+
+
+def test_request_that_would_become_too_large_is_refused_with_figures(desk, book, table, monkeypatch):
+    monkeypatch.setattr(batch, "LARGEST_REQUEST", 2_000)
+    with pytest.raises(GiveUp, match=r"the request would have 0 MB for 100 rows of 4 columns, .*; send fewer rows"):
+        desk.deliver(table(day_rows(DAY_ONE, 50)))
+    assert book.titles == ["Sheet1"]
+
+
+def test_chart_of_columns_that_a_run_left_out_is_refused(desk, table):
+    chart = {"x": "machine", "y": ["oee"]}
+    with pytest.raises(GiveUp, match="the chart wants columns that the table has not: oee"):
+        desk.deliver(table([("M",)], [MACHINE]), chart=chart)
+
+
+def test_units_decide_how_numbers_look(desk, book, table):
+    columns = [
+        DOWN,
+        Column("id", "Id", "integer", "id"),
+        Column("n", "N", "integer"),
+        Column("plain", "Plain", "number"),
+        Column("share", "Share", "number", unit="ratio"),
+    ]
+    desk.deliver(table([(1234.56, 10_000, 10_000, 0.25, 0.25)], columns))
+    assert book.tab("Data").formatted("A2:E2") == [["1,234.6", "10000", "10,000", "0.25", "25.0%"]]
