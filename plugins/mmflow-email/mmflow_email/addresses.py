@@ -24,6 +24,9 @@ class Mailbox:
     address: str
     name: str = ""
 
+    def __str__(self) -> str:
+        return f"{self.name} <{self.address}>" if self.name else self.address
+
     @property
     def domain(self) -> str:
         """What stands behind the @, in small letters."""

@@ -238,8 +238,8 @@ def check_email(options: EmailOptions, run: RunInfo) -> None:
 def probe_email(options: EmailOptions, run: RunInfo) -> Presence:
     """Tell what a try left that ended without a word.
 
-    ``present``: nothing is left to do. ``absent``: delivering again is right, it sends to those alone who have not got
-    it. ``unknown``: the job wants somebody to decide.
+    ``present``: everybody has got it. ``absent``: delivering again is right, it sends to those alone who have not got
+    it and still may. ``unknown``: the job wants somebody to decide.
     """
     entry = Outbox.of(run).find(run)
     if entry is None:
@@ -249,4 +249,4 @@ def probe_email(options: EmailOptions, run: RunInfo) -> Presence:
         return "absent"
     if entry.among("unknown"):
         return "unknown"
-    return "present" if entry.among("sent") else "absent"
+    return "present" if len(entry.among("sent")) == len(entry.recipients) else "absent"

@@ -59,6 +59,11 @@ def test_recipient_is_never_filled_in_from_data(text):
         read_mailbox(text)
 
 
+def test_address_is_shown_as_it_was_written():
+    assert str(read_mailbox("Plant Ops <ops@example.com>")) == "Plant Ops <ops@example.com>"
+    assert str(read_mailbox("ops@example.com")) == "ops@example.com"
+
+
 def test_nobody_is_listed_twice():
     assert list_mailboxes(["A@example.com", "a@example.com", "b@example.com"]) == [
         Mailbox("a@example.com"),
