@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from itertools import chain, islice
 from pathlib import Path
@@ -71,30 +73,29 @@ def put_aside(path: Path, why: str, table: Table, options: ExcelOptions, run: Ru
 
 def write_file(path: Path, target: Path, table: Table, options: ExcelOptions, run: RunInfo) -> Receipt:
     """Write what belongs at ``path`` to the file ``target``."""
-    make = prepare(path, table, options, run)
+    plan = prepare(path, table, options, run)
     with replace_file(target, run.output_mode) as draft:
-        sheets = make(draft.file)
+        plan.write(draft.file)
     receipt = file_receipt(draft, len(table), run)
-    return structs.replace(receipt, details={**receipt.details, **({"sheets": sheets} if sheets else {})})
+    sheets = {"sheets": len(plan.pages)} if plan.pages else {}
+    return structs.replace(receipt, details={**receipt.details, **sheets})
 
 
-def prepare(path: Path, table: Table, options: ExcelOptions, run: RunInfo) -> Callable[[BinaryIO], int]:
-    """Give the function that writes the workbook and counts its sheets; what cannot be written is refused here."""
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A workbook that is about to be written; ``pages`` are its sheets with tables, none when one is filled."""
+
+    write: Callable[[BinaryIO], object]
+    pages: Sequence[Page] = ()
+
+
+def prepare(path: Path, table: Table, options: ExcelOptions, run: RunInfo) -> Plan:
+    """Plan the workbook; what cannot be written is refused here, but for texts that are too long."""
     if options.target:
         source = find_source(path, options, run)
-
-        def fill(out: BinaryIO) -> int:
-            fill_template(source, table, options, run, out)
-            return 0
-
-        return fill
+        return Plan(partial(fill_template, source, table, options, run))
     pages = list_pages(table, find_rows(path, table, options, run), options)
-
-    def write(out: BinaryIO) -> int:
-        write_workbook(out, pages, table, options, run)
-        return len(pages)
-
-    return write
+    return Plan(partial(write_workbook, pages=pages, table=table, options=options, run=run), pages)
 
 
 def find_rows(path: Path, table: Table, options: ExcelOptions, run: RunInfo) -> Rows:
@@ -162,24 +163,23 @@ def read_excel(table: Table, options: ExcelOptions, run: RunInfo) -> Iterator[tu
 def render_excel(table: Table, options: ExcelOptions, run: RunInfo) -> Rendering:
     """Give the workbook as it would be written, and a text that lists its sheets and first rows."""
     path = place_file(options.path, run)
-    content = BytesIO()
-    prepare(path, table, options, run)(content)
-    if options.target:
+    plan, content = prepare(path, table, options, run), BytesIO()
+    plan.write(content)
+    text = describe_pages(path.name, plan.pages, options)
+    if not plan.pages:
         text = f"{path.name}: {count_rows(len(table))} in {options.target}\n"
-    else:
-        pages = list_pages(table, find_rows(path, table, options, run), options)
-        text = describe_pages(path.name, pages, options)
     return Rendering(text, content.getvalue(), path.suffix)
 
 
-def describe_pages(name: str, pages: list[Page], options: ExcelOptions) -> str:
+def describe_pages(name: str, pages: Sequence[Page], options: ExcelOptions) -> str:
     """List the sheets of a workbook, then the first rows of the first."""
     lines = [f"{name}:"]
     for page in pages:
         charts = f", charts: {len(page.charts)}" if page.charts else ""
         lines.append(f"  {page.name}: {count_rows(page.rows.length)}, columns: {len(page.columns)}{charts}")
     lines += ["  About"] * options.about
-    return "\n".join([*lines, "", *show_rows(pages[0])]) + "\n"
+    shown = chain.from_iterable(map(show_rows, pages[:1]))
+    return "\n".join([*lines, "", *shown]) + "\n"
 
 
 def show_rows(page: Page) -> Iterator[str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from functools import cached_property
+from io import BytesIO
 from itertools import count, islice
 from math import inf, nextafter
 from pathlib import Path
@@ -32,8 +33,8 @@ class Earlier:
         self.path = path
         self.sheet = sheet
         self.columns = tuple(columns)
-        try:
-            self.book = CalamineWorkbook.from_path(path, load_tables=True)
+        try:  # from its bytes: Windows replaces no file that is open, and it is to be replaced
+            self.book = CalamineWorkbook.from_filelike(BytesIO(path.read_bytes()), load_tables=True)
         except CalamineError as error:
             raise GiveUp(f"{path} cannot be read as a workbook: {error}; mend it or move it away") from error
         self.parts = list(self._find_parts())

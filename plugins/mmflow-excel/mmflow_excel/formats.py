@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -52,15 +52,12 @@ def fold_names(zone: str, year: int) -> tuple[str, str]:
 
     Both are "" where they do not change.
     """
-    found = {
-        (local.utcoffset(), local.tzname() or "")
-        for month in (1, 7)
-        for local in [datetime(year, month, 1, tzinfo=UTC).astimezone(ZoneInfo(zone))]
-    }
+    moments = (datetime(year, month, day, tzinfo=UTC) for month in range(1, 13) for day in (1, 15))
+    seen = {moment.astimezone(ZoneInfo(zone)) for moment in moments}
+    found = {(local.utcoffset() or timedelta(), local.tzname() or "") for local in seen}
     if len(found) < 2:
         return "", ""
-    winter, summer = (name for _, name in sorted(found, key=lambda pair: pair[0] or 0))
-    return summer, winter
+    return max(found)[1], min(found)[1]
 
 
 def fold_of(instant: datetime, zone: ZoneInfo) -> int | None:

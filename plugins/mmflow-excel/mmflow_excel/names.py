@@ -9,6 +9,7 @@ from typing import Final
 LONGEST_SHEET: Final = 31
 LONGEST_HEADING: Final = 255
 _FORBIDDEN: Final = re.compile(r"[\[\]:*?/\\\x00-\x1f\x7f\ufffe\uffff]")
+_ESCAPE: Final = re.compile(r"_x(?=[0-9A-Fa-f]{4}_)")  # what Excel would read as another character
 _CELL: Final = re.compile(r"[a-z]{1,3}[0-9]+|r[0-9]*c[0-9]*|r|c", re.IGNORECASE)  # what would be read as a cell
 
 
@@ -49,6 +50,7 @@ def write_headings(labels: Iterable[str]) -> list[str]:
     seen: set[str] = set()
     for number, label in enumerate(labels, 1):
         plain = " ".join(re.sub(r"[\x00-\x1f\x7f\ufffe\uffff]", " ", label).split())
+        plain = _ESCAPE.sub("_X", plain)
         heading = distinguish_name(plain[: LONGEST_HEADING - 10] or f"Column{number}", seen, " ({})")
         seen.add(heading.lower())
         made.append(heading)

@@ -23,7 +23,7 @@ def validate_excel(options: ExcelOptions, outline: Outline) -> Iterator[Finding]
     if options.mode == "replace_window":
         yield from find_window(options, outline)
     if options.template or options.target:
-        yield from find_template(options)
+        yield from find_filling(options)
         return
     yield from find_names(options)
     yield from find_columns("formats", options.formats, outline.columns)
@@ -58,7 +58,7 @@ def find_window(options: ExcelOptions, outline: Outline) -> Iterator[Finding]:
             )
 
 
-def find_template(options: ExcelOptions) -> Iterator[Finding]:
+def find_filling(options: ExcelOptions) -> Iterator[Finding]:
     """Check what is said about a workbook that is filled."""
     if not options.target:
         yield "template", "needs target: the name of the table or range in it that is filled"
@@ -79,6 +79,9 @@ def find_names(options: ExcelOptions) -> Iterator[Finding]:
     for place, name in [*listed, *list_chart_sheets(options)]:
         if problem := check_sheet(name):
             yield place, problem
+    for place, name in list_chart_sheets(options):
+        if options.about and name.lower() == "about":
+            yield place, "'About' is taken by the sheet about the report; choose another, or write 'about: false'"
     reserved = ["About"] if options.about else []
     names = [*reserved, *(name for _, name in listed)]
     for double in find_doubles(names):

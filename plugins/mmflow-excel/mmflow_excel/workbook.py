@@ -7,6 +7,7 @@ and takes no memory.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
@@ -113,16 +114,19 @@ class Maker:
 
     def add_charts(self, pages: Sequence[Page]) -> None:
         """Draw the charts: beside their numbers, beside those of another sheet, or on sheets of their own."""
-        sheets = {page.name.lower(): page for page in pages}
-        counts: dict[str, int] = {}
+        hosts = {page.name.lower(): page for page in pages}
+        sheets = {sheet.name.lower(): sheet for sheet in self.book.worksheets()}
+        counts: Counter[str] = Counter()
         for page in pages:
             for chart in page.charts:
                 name = chart.sheet or page.name
-                host = sheets.get(name.lower())
-                sheet = self.book.get_worksheet_by_name(host.name if host else name) or self.add_gallery(name)
-                number = counts[name.lower()] = counts.get(name.lower(), -1) + 1
-                drawn = draw_chart(self.book, chart, page, self.options.formats, point_value)
-                sheet.insert_chart(*(place_beside(number, host) if host else place_alone(number)), drawn)
+                low = name.lower()
+                if low not in sheets:
+                    sheets[low] = self.add_gallery(name)
+                host = hosts.get(low)
+                place = place_beside(counts[low], host) if host else place_alone(counts[low])
+                counts[low] += 1
+                sheets[low].insert_chart(*place, draw_chart(self.book, chart, page, self.options.formats, point_value))
 
     def add_gallery(self, name: str) -> Any:
         """Add a sheet for charts alone."""

@@ -74,6 +74,7 @@ def test_totals_are_left_out_and_pivots_show_all_days(tmp_path, table, deliver, 
     assert cells("Cross") == [["Machine", "2026-11-01", "2026-11-02"], ["Haas 1", 0, 1], ["Mazak, 2", 0, 1]]
 
 
+@pytest.mark.row("S31")
 def test_kept_values_keep_their_types(tmp_path, table, deliver, call):
     columns = (
         DAY,

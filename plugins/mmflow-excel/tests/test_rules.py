@@ -3,6 +3,8 @@
 import pytest
 
 from mmflow.errors import GiveUp
+from mmflow.options import convert_values
+from mmflow.sinks import find_function
 from mmflow.testing.deliveries import make_outline, make_run
 
 PIVOT = {"rows": "machine", "columns": "day", "value": "goodParts"}
@@ -22,6 +24,7 @@ def test_defaults_are_sound(validate):
         ({"sheet": "about"}, ("sheet",), "a second sheet 'about'"),
         ({"sheets": [{"name": "data"}]}, ("sheets", 0, "name"), "a second sheet 'data'"),
         ({"sheets": [{"name": "x" * 32}]}, ("sheets", 0, "name"), "has 32 characters"),
+        ({"charts": [{"sheet": "ABOUT"}]}, ("charts", 0, "sheet"), "is taken by the sheet about the report"),
         ({"charts": [{"sheet": "a?"}]}, ("charts", 0, "sheet"), "holds '?'"),
         ({"formats": {"goodPart": "0"}}, ("formats", "goodPart"), "did you mean 'goodParts'?"),
         ({"hidden": ["oee"]}, ("hidden", 0), "the report has no column 'oee'"),
@@ -70,9 +73,6 @@ def test_window_needs_a_time_group(validate):
 
 
 def check(excel, run, **written):
-    from mmflow.options import convert_values
-    from mmflow.sinks import find_function
-
     find_function(excel.check)(convert_values(written, excel.options), run)
 
 

@@ -1,5 +1,8 @@
 """Every kind of value stands in the workbook as what it is."""
 
+import secrets
+import shutil
+import subprocess
 from datetime import UTC, date, datetime
 
 import openpyxl
@@ -7,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mmflow.errors import GiveUp
+from mmflow.errors import GiveUp, TryLater
 from mmflow.table import Column, FooterRow
 from mmflow.testing.deliveries import DAY, DOWN, HOUR, MACHINE, PARTS, ZONE, day_rows, make_run
 
@@ -105,6 +108,25 @@ def test_texts_around_the_table_stay_texts_too(tmp_path, table, deliver):
     assert [cell.data_type for cell in about["B"] if cell.value == "=3+3"] == ["s"]
 
 
+@pytest.mark.row("R49")
+def test_full_disk_leaves_the_old_workbook(tmp_path, table, deliver):
+    disk = tmp_path / "out"
+    disk.mkdir()
+    mount = shutil.which("mount")
+    words = [mount, "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk]
+    if mount is None or subprocess.run(words, check=False, capture_output=True).returncode:
+        pytest.skip("needs the right to mount")
+    try:
+        deliver(table(day_rows(FIRST, 1)), make_run(tmp_path))
+        before = (disk / "morning-oee.xlsx").read_bytes()
+        rows = [(FIRST, secrets.token_hex(1000), 1.0, 1.0) for _ in range(200)]
+        with pytest.raises(TryLater, match=r"the disk is full; make room \(ENOSPC\)"):
+            deliver(table(rows), make_run(tmp_path))
+        assert [path.read_bytes() for path in disk.iterdir()] == [before]
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
 @pytest.mark.row("R52")
 @pytest.mark.row("S30")
 def test_text_that_no_cell_holds_is_refused_with_row_and_column(tmp_path, table, deliver):
@@ -147,6 +169,19 @@ def test_hour_that_comes_twice_bears_the_name_of_its_time(tmp_path, table, deliv
         (1, 'yyyy-mm-dd hh:mm" EST"'),
         (2, "yyyy-mm-dd hh:mm"),
     ]
+
+
+def test_hours_come_twice_in_zones_whose_winter_is_in_spring(tmp_path, table, deliver, call):
+    """Casablanca puts its clocks back for the month of Ramadan."""
+    hour = Column("hour", "Hour", "datetime", "group", zone="Africa/Casablanca")
+    rows = [(datetime(2026, 2, 15, number, tzinfo=UTC),) for number in (0, 1, 2, 3)]
+    made = table(rows, (hour,))
+    deliver(made, make_run(tmp_path))
+    assert [row[0].number_format for row in open_sheet(tmp_path).iter_rows(min_row=3, max_row=4)] == [
+        'yyyy-mm-dd hh:mm" +01"',
+        'yyyy-mm-dd hh:mm" +00"',
+    ]
+    assert list(call("read", made, make_run(tmp_path))) == rows
 
 
 def test_day_before_the_calendar_of_excel_is_a_text(tmp_path, table, deliver, cells):
