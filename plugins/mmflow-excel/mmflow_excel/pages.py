@@ -10,7 +10,7 @@ from msgspec import structs
 
 from mmflow import Column, GiveUp, Table, find_lights
 from mmflow_excel.colours import Paint, paint_column
-from mmflow_excel.filling.places import LAST_COLUMN, LAST_ROW
+from mmflow_excel.places import LAST_COLUMN, LAST_ROW
 from mmflow_excel.names import number_sheet, write_headings
 from mmflow_excel.options import Chart, ExcelOptions, Pivot, Sheet
 from mmflow_excel.pareto import rank_shares

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from mmflow import Cell, Column, GiveUp, LightRule, show_cell
 from mmflow_excel.colours import Paint, paint_limits
-from mmflow_excel.filling.places import Area
+from mmflow_excel.places import Area
 from mmflow_excel.formats import divide_by
 from mmflow_excel.options import Pivot
 from mmflow_excel.rows import Row, Rows, rank_cell

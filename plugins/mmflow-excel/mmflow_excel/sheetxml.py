@@ -10,7 +10,7 @@ from typing import Final, TypeAlias, cast
 
 from mmflow import Cell, Column
 from mmflow_excel.cellxml import TooLongError, too_long, write_tail
-from mmflow_excel.filling.places import Area, name_column, read_area
+from mmflow_excel.places import Area, name_column, read_area
 
 BATCH: Final = 5_000  # rows whose XML is made at a time
 REMEMBERED: Final = 20_000  # values of a column whose XML is remembered

@@ -13,7 +13,7 @@ from typing import BinaryIO, Final
 from zoneinfo import ZoneInfo
 
 from mmflow import Cell
-from mmflow_excel.filling.places import Area, name_column
+from mmflow_excel.places import Area, name_column
 from mmflow_excel.formats import divide_by, fold_of
 from mmflow_excel.pages import FIRST_ROW, Page
 from mmflow_excel.rows import BATCH, Row

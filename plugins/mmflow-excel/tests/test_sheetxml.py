@@ -15,7 +15,7 @@ from mmflow.errors import GiveUp
 from mmflow.table import Column
 from mmflow_excel.cellxml import day_number, escape_text, read_number, time_number, unescape_text
 from mmflow_excel.filling.package import copy_package
-from mmflow_excel.filling.places import Area
+from mmflow_excel.places import Area
 from mmflow_excel.sheetxml import SheetColumn, cell_rows, widen_dimension
 
 TEXT = Column("note", "Note", "text")

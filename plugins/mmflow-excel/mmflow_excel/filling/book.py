@@ -11,7 +11,7 @@ from mmflow import GiveUp
 from mmflow_excel.cellxml import unescape_text
 from mmflow_excel.filling.markup import STRICT, Element, find_elements, named
 from mmflow_excel.filling.package import Package
-from mmflow_excel.filling.places import LAST_ROW, Area, read_area, split_reference
+from mmflow_excel.places import LAST_ROW, Area, read_area, split_reference
 
 TRUE: Final = ("1", "true")
 SIGNATURES: Final = "_xmlsignatures/"

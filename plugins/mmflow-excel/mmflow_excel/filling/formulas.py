@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from mmflow_excel.filling.places import LAST_ROW
+from mmflow_excel.places import LAST_ROW
 
 # Texts, names of sheets and parts of tables are left alone; then a cell, or rows such as 3:5.
 PIECE: Final = re.compile(

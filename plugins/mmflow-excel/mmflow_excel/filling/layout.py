@@ -10,7 +10,7 @@ from xml.sax.saxutils import escape
 from mmflow import Column, GiveUp
 from mmflow_excel.filling.book import Book, Target
 from mmflow_excel.filling.formulas import names_cells, shift_formula
-from mmflow_excel.filling.places import Area
+from mmflow_excel.places import Area
 from mmflow_excel.filling.styles import Styles, read_styles
 from mmflow_excel.filling.survey import Formula, Survey
 from mmflow_excel.sheetxml import SheetColumn

@@ -8,7 +8,7 @@ from typing import Final
 from mmflow_excel.filling.book import Book, Target, relations_part
 from mmflow_excel.filling.markup import Change, Element, apply_changes, find_elements, named, remove, set_attributes
 from mmflow_excel.filling.package import Edit
-from mmflow_excel.filling.places import Area, read_area, split_reference
+from mmflow_excel.places import Area, read_area, split_reference
 
 CONTENT_TYPES: Final = "[Content_Types].xml"
 # What stands before the settings of calculation in a workbook.

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Final
 
 from mmflow_excel.filling.book import Target
 from mmflow_excel.filling.markup import get_attribute, set_attribute
-from mmflow_excel.filling.places import Area, name_column
-from mmflow_excel.filling.sheet import RowXml, SheetXml
+from mmflow_excel.places import Area, name_column
+from mmflow_excel.filling.sheet import FORMULA, RowXml, SheetXml
 from mmflow_excel.filling.survey import Survey
 from mmflow_excel.sheetxml import widen_dimension
 
+VALUE: Final = re.compile(rb"<((?:[\w.-]+:)?)v(?:\s[^>]*)?(?:/>|>[^<]*</\1v\s*>)")
 PILE: Final = 1 << 20  # bytes that are written at a time
 
 
@@ -76,7 +78,8 @@ class Refill:
         """Give the cells of the row of totals, which stands below the data wherever that ends."""
         close = b"</%sc>" % self.survey.words_prefix
         return b"".join(
-            cell.numbered(name_column(cell.column), number) + (b"" if cell.tag.endswith(b"/>") else cell.inside + close)
+            cell.numbered(name_column(cell.column), number)
+            + (b"" if cell.tag.endswith(b"/>") else forget_value(cell.inside) + close)
             for cell in self.survey.totals
         )
 
@@ -104,6 +107,11 @@ class Refill:
         if self.unhide and row.number <= self.last_row:
             tag = set_attribute(tag, "hidden", None)
         return set_attribute(tag, "r", str(row.number)) if get_attribute(tag, b"r") is None else tag
+
+
+def forget_value(inside: bytes) -> bytes:
+    """Give the inside of a cell without the result of its formula, which is that of other rows."""
+    return VALUE.sub(b"", inside) if FORMULA.search(inside) else inside
 
 
 def keep_row(row: RowXml) -> bytes:

@@ -9,7 +9,7 @@ from typing import BinaryIO, Final
 from xml.parsers import expat
 
 from mmflow_excel.filling.markup import Refused, get_attribute, new_parser, set_attribute, unsound
-from mmflow_excel.filling.places import LAST_COLUMN, Area, count_column, name_column
+from mmflow_excel.places import LAST_COLUMN, Area, count_column, name_column
 
 BLOCK: Final = 1 << 20
 LONGEST: Final = 64 << 20  # bytes before and after the rows, and of one row
