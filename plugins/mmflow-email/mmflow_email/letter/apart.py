@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from mmflow import GiveUp, TryLater
+from mmflow import TryLater
 from mmflow_email.letter.child import TOO_LONG
 
 START: Final = 30  # seconds that a slow machine may take to start Python and to import
@@ -66,7 +66,7 @@ def read_answer(done: subprocess.CompletedProcess[bytes], limits: Mapping[str, i
     if done.returncode < 0 or done.returncode == TOO_LONG:
         raise Unfit(f"it took more than {limits['seconds']} seconds or {limits['memory'] // MEGABYTE} MB of memory")
     last = done.stderr.decode(errors="replace").strip().rpartition("\n")[2].partition(":")[0][:60]
-    raise GiveUp(f"the process that fills templates and draws failed with {last or 'no word'}; report this fault")
+    raise Unfit(f"the process for it failed with {last or 'no word'}; report this as a fault of mmflow")
 
 
 def surroundings(cache: Path | None) -> dict[str, str]:
