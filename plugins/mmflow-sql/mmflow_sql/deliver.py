@@ -105,10 +105,8 @@ def make_receipt(address: Address, options: SqlOptions, rows: int, removed: int,
 
 def settle(address: Address, table: Table, options: SqlOptions, run: RunInfo, content: str) -> Receipt:
     """Ask the database whether a transaction was committed whose end nobody saw."""
-    schema, name = split_table(options.table)
     try:
-        with open_engine(address, run, writes=False) as engine, explain_faults(address), engine.connect() as connection:
-            stand = find_stand(connection, schema, name, run) if has_fence(connection, schema) else None
+        stand = ask_stand(address, options, run)
     except TryLater as error:
         raise Unknown(f"nobody can tell whether the delivery was committed: {error}") from error
     if stand and is_done(stand, run, content) and stand.fence == run.fence:
@@ -116,13 +114,19 @@ def settle(address: Address, table: Table, options: SqlOptions, run: RunInfo, co
     raise TryLater("the connection was lost before the delivery was committed; nothing was written")
 
 
+def ask_stand(address: Address, options: SqlOptions, run: RunInfo) -> Stand | None:
+    """Ask on a connection of its own what stands in the database."""
+    schema, name = split_table(options.table)
+    if address.file and not address.file.exists():
+        return None
+    with open_engine(address, run, writes=False) as engine, explain_faults(address), engine.connect() as connection:
+        return find_stand(connection, schema, name, run) if has_fence(connection, schema) else None
+
+
 def probe_sql(options: SqlOptions, run: RunInfo) -> Presence:
     """Tell whether this delivery, or a newer one of its key, stands in the database."""
-    address = find_address(run)
-    schema, name = split_table(options.table)
     try:
-        with open_engine(address, run, writes=False) as engine, explain_faults(address), engine.connect() as connection:
-            stand = find_stand(connection, schema, name, run) if has_fence(connection, schema) else None
+        stand = ask_stand(find_address(run), options, run)
     except TryLater:
         return "unknown"
     return "present" if stand and stand.generation >= run.generation else "absent"

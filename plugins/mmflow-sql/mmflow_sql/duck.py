@@ -34,6 +34,8 @@ _TYPES: Final[dict[str, types.TypeEngine[Any]]] = {
     "DOUBLE": types.Double(),
     "BIGINT": types.BigInteger(),
     "INTEGER": types.Integer(),
+    "FLOAT": types.Float(),
+    "DECIMAL": types.Numeric(),
     "DATE": types.Date(),
     "BOOLEAN": types.Boolean(),
     "TIMESTAMP WITH TIME ZONE": types.TIMESTAMP(timezone=True),
@@ -146,6 +148,11 @@ class Preparer(IdentifierPreparer):
         return True
 
 
+def find_type(kind: str) -> types.TypeEngine[Any]:
+    """Give the type for a name such as ``DECIMAL(20,3)``."""
+    return _TYPES.get(kind.partition("(")[0], types.NullType())
+
+
 class DuckDialect(default.DefaultDialect):
     """Speaks DuckDB; ``connect`` opens a file with everything shut that reaches beyond it."""
 
@@ -203,7 +210,7 @@ class DuckDialect(default.DefaultDialect):
     ) -> list[ReflectedColumn]:
         """Give the columns of a table."""
         return [
-            {"name": name, "type": _TYPES.get(kind, types.NullType()), "nullable": nullable == "YES", "default": value}
+            {"name": name, "type": find_type(kind), "nullable": nullable == "YES", "default": value}
             for name, kind, nullable, value in self._list(connection, FIND_COLUMNS, schema, table_name)
         ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
@@ -74,9 +74,9 @@ class Instant(TypeDecorator[datetime]):
             return instant.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         return instant.replace(tzinfo=None) if dialect.name in ("mysql", "mariadb") else instant
 
-    def process_literal_param(self, value: datetime | None, dialect: Dialect) -> str:  # noqa: ARG002
+    def literal_processor(self, dialect: Dialect) -> Callable[[datetime], str]:  # noqa: ARG002
         """Write an instant into a statement that people read."""
-        return f"'{value.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}'" if value else "NULL"
+        return lambda value: f"'{value.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}'"
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002
         """Read an instant back."""

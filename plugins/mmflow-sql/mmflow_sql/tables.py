@@ -147,8 +147,9 @@ def list_view(connection: Connection, layout: Layout, options: SqlOptions, colum
     """Give what makes the view, or adds new columns to it; one that is not of this table stays as it is."""
     if not options.view:
         return
-    wanted = [name for name in columns if name not in HIDDEN]
-    found = list(find_columns(connection, layout.schema, options.view) or ())
+    wanted = [name.replace("%%", "%") for name in columns if name not in HIDDEN]
+    # Of a view of MySQL, SQLAlchemy gives names with every % doubled.
+    found = [name.replace("%%", "%") for name in find_columns(connection, layout.schema, options.view) or ()]
     if found == wanted:
         return
     if found != wanted[: len(found)]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
-from importlib.util import find_spec
 from hashlib import sha256
+from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from mmflow.sinks import Receipt, RunInfo, find_function
 from mmflow.table import Cell, Column, FooterRow, Table, make_table
 from mmflow.testing.deliveries import DAY, DOWN, MACHINE, PARTS, make_run
 from mmflow_sql.connection import SqlConnection
+from mmflow_sql.layout import Layout
 from mmflow_sql.testing import Database, PostgresServer, run_postgres
 
 MARIADB = {"host": "127.0.0.1", "port": int(os.environ.get("MMFLOW_TEST_MARIADB_PORT", "3306")), "user": "root"}
@@ -88,6 +89,8 @@ class Plant:
         self.type = load().sinks["sql"]
         self.query = database.query
         self._numbers = count()
+        if database.address.file:
+            database.address.file.parent.mkdir(exist_ok=True)
 
     def make(self, rows: Sequence[Sequence[Cell]], columns: Sequence[Column] = COLUMNS) -> Table:
         """Make a table of a report."""
@@ -110,15 +113,47 @@ class Plant:
         changes = {"key": key, "connection": self.database.connection} | changes
         return make_run(self.database.root, first=first, last=last, **changes)
 
+    def columns(self, name: str) -> list[str]:
+        """Give the columns of a table or view."""
+        if self.database.kind == "sqlite":
+            return [column for (column,) in self.query(f"SELECT name FROM pragma_table_info('{name}')")]
+        own = "table_schema = database()" if self.database.kind == "mysql" else "true"
+        asked = f"SELECT column_name FROM information_schema.columns WHERE table_name = '{name}' AND {own}"
+        return [column for (column,) in self.query(f"{asked} ORDER BY ordinal_position")]
+
+    def layout(self, columns: Sequence[Column]) -> Layout:
+        """Give the layout of a report with these columns."""
+        table = Table(self.root / "none", tuple(columns), (), (), 0)
+        return Layout.of(table, self.options(), self.run())
+
+    def probe(self, **changes: Any) -> str:
+        """Ask whether a delivery stands there."""
+        seen: str = find_function(self.type.probe)(self.options(), self.run(**changes))
+        return seen
+
+    def check(self, **written: Any) -> None:
+        """Look whether it could deliver."""
+        find_function(self.type.check)(self.options(**written), self.run())
+
+    def standing(self, rows: Sequence[Sequence[Cell]], columns: Sequence[Column] = COLUMNS, **changes: Any) -> Any:
+        """Give the rows that a delivery would replace, as the sink reads them."""
+        return self.call("read", rows, columns, **changes)
+
     def deliver(
         self, rows: Sequence[Sequence[Cell]] | Table, columns: Sequence[Column] = COLUMNS, **changes: Any
     ) -> Receipt:
         """Deliver rows; what is no option belongs to the run."""
+        receipt: Receipt = self.call("deliver", rows, columns, **changes)
+        return receipt
+
+    def call(
+        self, name: str, rows: Sequence[Sequence[Cell]] | Table, columns: Sequence[Column] = COLUMNS, **changes: Any
+    ) -> Any:
+        """Call a function of the sink with a table; what is no option belongs to the run."""
         names = {*self.type.options.__struct_fields__, "key_columns"} - {"key"}
         options = self.options(**{name: changes.pop(name) for name in names & {*changes}})
         table = rows if isinstance(rows, Table) else self.make(rows, columns)
-        receipt: Receipt = find_function(self.type.deliver)(table, options, self.run(**changes))
-        return receipt
+        return find_function(getattr(self.type, name))(table, options, self.run(**changes))
 
     def read(self, columns: Sequence[Column] = COLUMNS, name: str = "oee") -> list[tuple[Any, ...]]:
         """Give the rows that stand in a table, in order, with the cells that a report would have."""
@@ -150,3 +185,16 @@ def read_cell(cell: Any, column: Column) -> Any:
 def plant(database: Database, tmp_path: Path) -> Plant:
     """A database of each kind, and what delivers to it."""
     return Plant(database, tmp_path)
+
+
+@pytest.fixture
+def make_plant(tmp_path: Path) -> Callable[..., Plant]:
+    """Make what delivers to a database, as another user when one is named."""
+
+    def make(database: Database, username: str | None = None) -> Plant:
+        if username:
+            url = database.connection.url.replace("postgres@", "")
+            database = Database(SqlConnection(url=url, username=username), database.root)
+        return Plant(database, tmp_path)
+
+    return make

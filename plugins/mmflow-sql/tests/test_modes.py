@@ -8,11 +8,12 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from mmflow.errors import GiveUp
-from mmflow.table import Column
-from mmflow.testing.deliveries import DAY, HOUR, MACHINE, PARTS, SITE, day_rows
+from mmflow.table import Column, open_database, write_table
+from mmflow.testing.deliveries import DAY, DOWN, HOUR, MACHINE, PARTS, SITE, day_rows
 from mmflow.windows import Span
 
 FIRST = date(2026, 11, 1)
+COLUMNS = (DAY, MACHINE, PARTS, DOWN)
 RATE = Column("rate", "Rate", "number")
 
 
@@ -226,9 +227,14 @@ def test_nothing_from_nowhere_is_delivered(plant):
     assert plant.read() == []
 
 
-def test_fifty_thousand_rows_arrive(plant):
-    rows = [(FIRST + timedelta(days=n // 1000), f"Machine {n % 1000}", n / 7, float(n)) for n in range(50_000)]
+def test_fifty_thousand_rows_arrive(plant, tmp_path):
+    query = """SELECT DATE '2026-11-01' + CAST(n // 1000 AS INTEGER) AS day, 'Machine ' || n % 1000 AS machine,
+        n / 7 AS "goodParts", CAST(n AS DOUBLE) AS downtime FROM range(50000) made(n)"""
+    with open_database() as database:
+        table = write_table(database, query, columns=COLUMNS, path=tmp_path / "many.parquet")
     for generation in (1, 2):
-        receipt = plant.deliver(rows, start=0, count=50, generation=generation)
+        receipt = plant.deliver(table, start=0, count=50, generation=generation, mode="upsert", run=f"run {generation}")
+    assert receipt.rows == 50_000
+    receipt = plant.deliver(table, start=0, count=50, generation=3)
     assert (receipt.rows, receipt.details["removed"]) == (50_000, 50_000)
     assert plant.query('SELECT count(*), sum("downtime") FROM "oee"') == [(50_000, float(sum(range(50_000))))]
