@@ -47,7 +47,7 @@ def choose_files(paths: Sequence[Path], options: EmailOptions, run: RunInfo) -> 
     """Give the files that fit together, and the paths of those that do not."""
     limit = options.attach_max_mb * MEGABYTE
     if sum(path.stat().st_size for path in paths) <= limit:
-        return [Attachment(path.name, path.read_bytes()) for path in paths], []
+        return [Attachment(name, path.read_bytes()) for name, path in name_apart(paths)], []
     if options.attach_fallback == "fail":
         raise GiveUp(f"the files to attach have more than {options.attach_max_mb} MB; nobody got the mail")
     if options.attach_fallback == "zip":
@@ -55,10 +55,10 @@ def choose_files(paths: Sequence[Path], options: EmailOptions, run: RunInfo) -> 
         return ([packed], []) if len(packed.content) <= limit else ([], list(paths))
     fitting: list[Attachment] = []
     over: list[Path] = []
-    for path in paths:
+    for name, path in name_apart(paths):
         room = limit - sum(len(file.content) for file in fitting)
         if path.stat().st_size <= room:
-            fitting.append(Attachment(path.name, path.read_bytes()))
+            fitting.append(Attachment(name, path.read_bytes()))
         else:
             over.append(path)
     return fitting, over

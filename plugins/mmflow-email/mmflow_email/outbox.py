@@ -125,13 +125,14 @@ class Outbox:
             ) from error
 
     def freeze(self, entry: Entry, content: bytes) -> None:
-        """Put the bytes on the disk, and then the note that they are there."""
-        self.replace(self.content_path(entry.name), content)
+        """Put the bytes on the disk, and then the note that they are there; others of that mail go last."""
+        self.replace(self.content_path(entry), content)
         self.save(entry)
+        self.drop_content(entry, but=self.content_path(entry))
 
     def read(self, entry: Entry) -> bytes:
         """Give the frozen bytes; :class:`GiveUp` when they are not those that were frozen."""
-        path = self.content_path(entry.name)
+        path = self.content_path(entry)
         try:
             content = path.read_bytes()
         except OSError:  # gone, or not to be read: either way it is not what was frozen
@@ -155,10 +156,12 @@ class Outbox:
         except Unknown as error:
             raise TryLater(str(error)) from error
 
-    def drop_content(self, entry: Entry) -> None:
+    def drop_content(self, entry: Entry, *, but: Path | None = None) -> None:
         """Remove the bytes of a mail about which nothing is left to do; what cannot be removed is swept later."""
-        with suppress(OSError):
-            self.content_path(entry.name).unlink(missing_ok=True)
+        for path in self.folder.glob(f"{entry.name}.*.eml"):
+            if path != but:
+                with suppress(OSError):
+                    path.unlink(missing_ok=True)
 
     def forget(self, entry: Entry) -> None:
         """Remove all that is kept of a mail."""
@@ -191,11 +194,20 @@ class Outbox:
             kept = kept or last
             if not last and entry.frozen_at < now - KEPT:
                 self.forget(entry)
+        self.sweep_strays(now)
+
+    def sweep_strays(self, now: datetime) -> None:
+        """Remove old bytes without a note: the process that froze them was killed, and the mail given up."""
+        for path in self.folder.glob("*.eml"):
+            with suppress(OSError):
+                old = path.stat().st_mtime < (now - KEPT).timestamp()
+                if old and not self.state_path(path.name.partition(".")[0]).exists():
+                    path.unlink()
 
     def state_path(self, name: str) -> Path:
         """Give where the states of a delivery are."""
         return self.folder / f"{name}.json"
 
-    def content_path(self, name: str) -> Path:
-        """Give where the frozen bytes of a delivery are."""
-        return self.folder / f"{name}.eml"
+    def content_path(self, entry: Entry) -> Path:
+        """Give where the frozen bytes of a delivery are; new bytes of the same delivery lie beside the old."""
+        return self.folder / f"{entry.name}.{entry.sha256[:16]}.eml"

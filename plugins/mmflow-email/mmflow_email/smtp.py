@@ -84,7 +84,7 @@ def explain_failures(where: str) -> Iterator[None]:
 
 def answer_error(what: str, code: int, text: bytes | str) -> TryLater | GiveUp:
     """Give the error for a refusal: 4yz may pass, 5yz will not."""
-    said = f"{what}: {code} {quote_reply(text)}"
+    said = f"{what}: {show_answer(code, text)}"
     return GiveUp(f"{said}; somebody has to change that first") if code >= 500 else TryLater(said)
 
 
@@ -232,9 +232,9 @@ def judge(code: int) -> State:
     return "refused" if 500 <= code < 600 else "later"
 
 
-def show_answer(code: int, text: bytes) -> str:
-    """Give an answer as one line."""
-    return f"{code} {quote_reply(text)}"
+def show_answer(code: int, text: bytes | str) -> str:
+    """Give an answer as one line; what has no code is none."""
+    return f"{code} {quote_reply(text)}" if code > 0 else f"no answer of SMTP: {quote_reply(text)}"
 
 
 def quote_dots(content: bytes) -> bytes:

@@ -47,6 +47,15 @@ def test_files_of_other_sinks_go_with_the_mail(table, options, run, server, file
     assert receipt.details["attached"] == "excel.xlsx, csv.csv"
 
 
+def test_files_of_one_name_get_names_of_their_own(table, options, run, server, tmp_path):
+    paths = tuple(tmp_path / day / "Mills.csv" for day in ("one", "two"))
+    for path in paths:
+        path.parent.mkdir()
+        path.write_bytes(path.parent.name.encode())
+    deliver_email(table(), options(attach=["csv"]), run(attachments={"csv": paths}))
+    assert attached(server.mails[0]) == {"Mills.csv": b"one", "_Mills.csv": b"two"}
+
+
 def test_sink_that_made_no_file_is_told_in_the_mail(table, options, run, server, files):
     deliver_email(table(), options(attach=["excel", "csv"]), run(attachments=files(csv=10)))
     (mail,) = server.mails

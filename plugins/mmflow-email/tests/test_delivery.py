@@ -1,6 +1,8 @@
 """A report goes out as a mail: to whom, how often, and what the receipt says of it."""
 
+import os
 from datetime import timedelta
+from hashlib import sha256
 
 import pytest
 
@@ -23,6 +25,7 @@ def test_everybody_gets_one_mail_in_one_session(table, options, run, server):
     assert mail.recipients == (ANN, BOB)
     assert mail.sender == "reports@example.com"
     assert receipt.rows == 2
+    assert receipt.sha256 == sha256(mail.content).hexdigest()
     assert receipt.details["message_id"] == mail.message["Message-ID"]
     assert (receipt.details["sent"], receipt.details["refused"]) == (2, 0)
     assert server.seen.count("CONNECT") == 1
@@ -266,6 +269,17 @@ def test_what_is_old_is_swept_but_for_the_last_mail(table, options, run, server)
         deliver_email(table(), options(), run(key=f"k{number}", clock=clock))
     assert len(outbox(run())) == 2
     assert len(server.mails) == 3
+
+
+def test_bytes_of_a_mail_that_was_given_up_are_swept(table, options, run):
+    stray, recent = (run().store / "outbox" / f"{name * 32}.{name * 16}.eml" for name in "ab")
+    for path in (stray, recent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    old = (run().slot - timedelta(days=31)).timestamp()
+    os.utime(stray, (old, old))
+    deliver_email(table(), options(), run())
+    assert [stray.exists(), recent.exists()] == [False, True]
 
 
 class TestTo:

@@ -54,6 +54,7 @@ def mmflow(tmp_path, server):
         yield call
 
 
+@pytest.mark.row("S42")
 def test_example_is_delivered_with_its_numbers_and_its_file(mmflow, server, tmp_path):
     said = mmflow("run", "morning-mail")
     assert f"messages go to {', '.join(EVERYBODY)}" in said

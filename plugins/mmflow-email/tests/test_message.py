@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmflow_email.addresses import Mailbox
+from mmflow_email.addresses import Mailbox, read_mailbox
 from mmflow_email.letter import Letter, Picture
 from mmflow_email.message import Attachment, Envelope, build_message, clean_name, make_message_id
 
@@ -107,6 +107,22 @@ def test_any_subject_comes_back_without_another_header(subject):
         "X-Auto-Response-Suppress", "MIME-Version", "Content-Type",
     }  # fmt: skip
     assert len(str(mail["Subject"])) <= 250
+
+
+@pytest.mark.row("S38")
+@settings(deadline=None, max_examples=150)
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=80))
+def test_any_name_of_a_mailbox_comes_back_with_its_address_alone(name):
+    try:
+        box = read_mailbox(f"{name} <ann@example.com>")
+    except ValueError:
+        return
+    envelope = Envelope(sender=SENDER, to=(box,))
+    letter = Letter("OEE", "<p>x</p>", "x\n")
+    content = build_message(letter, envelope, (), message_id=make_message_id("k", SENDER), sent=SENT)
+    mail = parse(content)
+    assert [one.addr_spec for one in mail["To"].addresses] == ["ann@example.com"]
+    assert set(mail.keys()) & {"Bcc", "Cc"} == set()
 
 
 @pytest.mark.row("S38")

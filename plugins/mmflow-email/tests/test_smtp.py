@@ -2,10 +2,12 @@
 
 import socket
 import ssl
+from hashlib import sha256
 
 import pytest
 
-from mmflow.errors import GiveUp, RunError, TryLater
+from mmflow.errors import GiveUp, RunError, TryLater, Unknown
+from mmflow.sinks import Partial
 from mmflow_email.deliver import check_email, deliver_email
 from mmflow_email.testing import MailServer
 
@@ -231,6 +233,20 @@ def test_nobody_outside_of_the_allowed_domains_gets_mail(changes, table, options
 
 
 def test_line_that_is_a_dot_arrives_as_it_is(table, options, run, server):
-    deliver_email(table(), options(intro=".\n..\n.dots"), run())
+    receipt = deliver_email(table(), options(intro=".\n..\n.dots"), run())
     (mail,) = server.mails
     assert ".dots" in mail.message.get_body(("plain",)).get_content()
+    assert receipt.sha256 == sha256(mail.content).hexdigest()
+
+
+def test_answer_that_is_none_leaves_it_unknown_after_the_mail_and_is_later_before(table, options, run, server):
+    hold = options(on_unknown="hold")
+    server.answer("RCPT ann@example.com", "nonsense")
+    with pytest.raises(Partial, match=r"ann@example.com: no answer of SMTP"):
+        deliver_email(table(), hold, run())
+    server.answer("DATA", "nonsense")
+    with pytest.raises(Partial):
+        deliver_email(table(), hold, run(fence=2))
+    server.answer("END", "nonsense")
+    with pytest.raises(Unknown, match=r"ann@example.com: no answer of SMTP"):
+        deliver_email(table(), hold, run(fence=3))
