@@ -53,6 +53,8 @@ def fill_template(template: Path, table: Table, options: FillOptions, run: RunIn
         book = read_book(package)
         filling = Filling(book, find_target(book, options.target), table.columns)
         kept = Kept() if replacement is None or example else filling.find_kept(replacement)
+        if not example:
+            check_strays(book, filling.target, filling.columns, kept)
         filling.write(table, kept, out)
     return len(table)
 
@@ -75,7 +77,6 @@ class Filling:
         """Write the workbook."""
         area = grow_area(self.target, max(1, len(table) + len(kept)))
         check_room(self.book, self.target, self.survey, area)
-        check_strays(self.book, self.target, self.columns)
         tail = edit_tail(self.target, area, self.survey.tail, self.survey.tail_elements)
         unhide = is_filtered(self.target, self.survey.tail_elements)
         refill = Refill(self.target, self.survey, area, tail, unhide)
@@ -161,13 +162,14 @@ def check_totals(book: Book, target: Target, survey: Survey) -> None:
             )
 
 
-def check_strays(book: Book, target: Target, columns: Sequence[SheetColumn]) -> None:
-    """Refuse to leave what somebody entered beside rows that are replaced, since it would stand beside others."""
+def check_strays(book: Book, target: Target, columns: Sequence[SheetColumn], kept: Kept) -> None:
+    """Refuse to lose what somebody entered beside rows that are replaced."""
     extra = {target.area.left + at for at, column in enumerate(columns) if not column.column and not column.formula}
     if not extra:
         return
+    stay = kept.before | kept.after
     for row in body_rows(book, target):
-        for cell in within(row, target.area):
+        for cell in within(row, target.area) if row.number not in stay else ():
             if cell.column in extra and not cell.empty:
                 raise book.package.refuse(
                     f"holds something in {target.sheet.name}!{name_column(cell.column)}{row.number}, in a column of "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from mmflow_excel.places import LAST_ROW
+from mmflow_excel.places import LAST_COLUMN, LAST_ROW, count_column
 
 # Texts, names of sheets and parts of tables are left alone; then a cell, or rows such as 3:5.
 PIECE: Final = re.compile(
@@ -49,7 +49,8 @@ def names_cells(formula: str) -> bool:
 
 def shift_row(column: str, row: str, rows: int) -> str:
     """Move one row; one with $ stays."""
-    if row.startswith("$"):
+    names_nothing = count_column(column.lstrip("$")) > LAST_COLUMN or int(row.lstrip("$")) > LAST_ROW
+    if row.startswith("$") or names_nothing:  # YTD2026 is a name that somebody gave
         return column + row
     moved = int(row) + rows
     return f"{column}{moved}" if 1 <= moved <= LAST_ROW else "#REF!"

@@ -5,6 +5,7 @@ written here, after what Excel 365 writes for them. The macro is the head of an 
 macros: nothing here runs it, it only has to stay as it is.
 """
 
+import re
 import struct
 import warnings
 import zipfile
@@ -66,9 +67,10 @@ def write_base(path: Path, *, macro: Path | None, totals: bool, below: str, name
         if below:
             data.write(below, "in the way")
         data.conditional_format("D4:D500", {"type": "cell", "criteria": "<", "value": 0.6, "format": bold})
-        columns = [{"header": "Day"}, {"header": "Machine", "total_string": "Total"},
-                   {"header": "Down (min)", "total_function": "sum"}, {"header": "OEE"},
-                   {"header": "Hours", "formula": f"={name}[[#This Row],[Down (min)]]/60"}]  # fmt: skip
+        columns = [{"header": text} for text in ("Day", "Machine", "Down (min)", "OEE", "Hours")]
+        columns[4]["formula"] = f"={name}[[#This Row],[Down (min)]]/60"
+        if totals:
+            columns[1]["total_string"], columns[2]["total_function"] = "Total", "sum"
         data.add_table(2, 0, 4 + totals, 4, {"name": name, "columns": columns, "total_row": totals})
         chart = book.add_chart({"type": "column"})
         chart.add_series({"name": "Down", "categories": "=Data!$B$4:$B$5", "values": "=Data!$C$4:$C$5"})
@@ -220,6 +222,8 @@ def template(tmp_path):
         binary.write_bytes(make_macro())
         write_base(path, macro=binary if macro else None, totals=totals, below=below, name=name)
         parts = add_parts(read_parts(path)) if full else read_parts(path)
+        written, saved = b"SUBTOTAL(109,[", f"SUBTOTAL(109,{name}[".encode()  # by XlsxWriter; by Excel
+        parts["xl/worksheets/sheet1.xml"] = parts["xl/worksheets/sheet1.xml"].replace(written, saved)
         return write_parts(path, change(parts) if change else parts)
 
     return make
@@ -277,3 +281,30 @@ def open_book():
 def cells(open_book):
     """Give the values in an area of a sheet, as openpyxl reads them."""
     return lambda path, sheet, area: [[cell.value for cell in row] for row in open_book(path)[sheet][area]]
+
+
+@pytest.fixture
+def name_a_range():
+    """Give a change of the workbook: a name Losses for a range in the place of its table, and a pivot on the range."""
+
+    def change_for(formula):
+        def change(parts):
+            parts = dict(parts)
+            name = f'<definedName name="Losses">{formula}</definedName></definedNames>'.encode()
+            parts["xl/workbook.xml"] = parts["xl/workbook.xml"].replace(b"</definedNames>", name)
+            source = b'<worksheetSource ref="A3:E5" sheet="Data"/>'
+            cache = "xl/pivotCache/pivotCacheDefinition1.xml"
+            parts[cache] = parts[cache].replace(b'<worksheetSource name="Downtimes"/>', source)
+            del parts["xl/tables/table1.xml"]
+            relations = "xl/worksheets/_rels/sheet1.xml.rels"
+            parts[relations] = re.sub(rb"<Relationship [^>]*table1.xml\"/>", b"", parts[relations])
+            sheet = "xl/worksheets/sheet1.xml"
+            parts[sheet] = re.sub(rb"<tableParts.*</tableParts>", b"", parts[sheet])
+            parts["[Content_Types].xml"] = re.sub(
+                rb'<Override PartName="/xl/tables/table1.xml"[^>]*>', b"", parts["[Content_Types].xml"]
+            )
+            return parts
+
+        return change
+
+    return change_for

@@ -93,7 +93,7 @@ def test_rows_take_the_formats_of_the_first_row_and_formulas_go_down(template, t
 
 def test_totals_move_down_with_the_table(template, table, fill, cells, open_book):
     filled = fill(template(), table(ROWS * 10))
-    assert cells(filled, "Data", "B34:C34") == [["Total", "=SUBTOTAL(109,[Down (min)])"]]
+    assert cells(filled, "Data", "B34:C34") == [["Total", "=SUBTOTAL(109,Downtimes[Down (min)])"]]
     assert cells(filled, "Data", "G30:G30") == [["far below"]]
     assert open_book(filled)["Data"].tables["Downtimes"].ref == "A3:E34"
 
@@ -101,7 +101,7 @@ def test_totals_move_down_with_the_table(template, table, fill, cells, open_book
 def test_fewer_rows_leave_nothing_of_the_old_ones(template, table, fill, cells):
     long = fill(template(), table(ROWS * 10))
     short = fill(long, table(ROWS[:1]), name="short.xlsm")
-    assert cells(short, "Data", "B4:C5") == [["Haas 1", 12.5], ["Total", "=SUBTOTAL(109,[Down (min)])"]]
+    assert cells(short, "Data", "B4:C5") == [["Haas 1", 12.5], ["Total", "=SUBTOTAL(109,Downtimes[Down (min)])"]]
     rest = [cell for row in cells(short, "Data", "A6:E40") for cell in row]
     assert set(rest) == {None}
     assert cells(short, "Data", "G4:G30")[::26] == [["beside 3"], ["far below"]]
@@ -136,28 +136,7 @@ def test_a_column_of_the_template_decides_the_order_by_name_or_label(template, t
     assert cells(filled, "Data", "A4:D4") == [[datetime(2026, 11, 20), "Haas 1", 2, 0.5]]
 
 
-def name_a_range(formula):
-    def change(parts):
-        parts = dict(parts)
-        name = f'<definedName name="Losses">{formula}</definedName></definedNames>'.encode()
-        parts["xl/workbook.xml"] = parts["xl/workbook.xml"].replace(b"</definedNames>", name)
-        source = b'<worksheetSource ref="A3:E5" sheet="Data"/>'
-        cache = "xl/pivotCache/pivotCacheDefinition1.xml"
-        parts[cache] = parts[cache].replace(b'<worksheetSource name="Downtimes"/>', source)
-        del parts["xl/tables/table1.xml"]
-        relations = "xl/worksheets/_rels/sheet1.xml.rels"
-        parts[relations] = re.sub(rb"<Relationship [^>]*table1.xml\"/>", b"", parts[relations])
-        sheet = "xl/worksheets/sheet1.xml"
-        parts[sheet] = re.sub(rb"<tableParts.*</tableParts>", b"", parts[sheet])
-        parts["[Content_Types].xml"] = re.sub(
-            rb'<Override PartName="/xl/tables/table1.xml"[^>]*>', b"", parts["[Content_Types].xml"]
-        )
-        return parts
-
-    return change
-
-
-def test_a_named_range_is_filled_and_the_name_and_pivots_follow(template, table, fill, cells, parts):
+def test_a_named_range_is_filled_and_the_name_and_pivots_follow(template, table, fill, cells, parts, name_a_range):
     source = template(totals=False, change=name_a_range("Data!$A$3:$E$5"))
     filled = fill(source, table(ROWS), target="losses")
     assert cells(filled, "Data", "B3:C7") == [
