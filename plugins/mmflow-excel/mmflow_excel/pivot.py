@@ -136,7 +136,7 @@ def scale_limit(rule: LightRule, fixed: float | None, place: int | None, row: Ro
     if rule.of is None:
         return limit
     goal = row[rule.of]
-    return limit * goal if isinstance(goal, int | float) else None
+    return limit * goal if isinstance(goal, int | float) and goal > 0 else None
 
 
 def join_cells(places: Sequence[tuple[int, int]], first: int) -> Iterable[Area]:
