@@ -14,10 +14,10 @@ from mmflow_excel.deliver import find_template
 from mmflow_excel.filling.book import Book, Sheet, read_book
 from mmflow_excel.filling.markup import get_attribute
 from mmflow_excel.filling.package import open_package
-from mmflow_excel.places import Area, name_column, read_area, split_reference
 from mmflow_excel.filling.sheet import FORMULA, CellXml, SheetXml
 from mmflow_excel.filling.styles import Styles, read_styles
 from mmflow_excel.filling.values import Value, read_texts, read_value
+from mmflow_excel.places import Area, name_column, read_area, split_reference
 
 MOMENT: Final = re.compile(r"(\d{4}-\d\d-\d\d)(?:[ T](\d\d?:\d\d(?::\d\d)?))?")
 TIME: Final = re.compile(r"\d\d?:\d\d(?::\d\d)?")

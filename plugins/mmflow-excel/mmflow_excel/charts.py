@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
-from mmflow import Cell, Column
+from mmflow import Cell, Column, GiveUp
 from mmflow_excel.formats import choose_format
 from mmflow_excel.options import Chart
 from mmflow_excel.pages import FIRST_ROW, Page, find_places
+from mmflow_excel.pareto import list_numbers
 
 Numbers: TypeAlias = Callable[[Cell, Column], Any]  # a cell as the sheet holds it
 
@@ -29,6 +30,8 @@ def draw_chart(book: Any, chart: Chart, page: Page, formats: Mapping[str, str], 
     """Give the chart; its lines, when it has some, lie over it and have an axis on the right."""
     drawn = book.add_chart(KINDS[chart.type])
     numbers, lines = find_numbers(chart, page), find_places(chart.line, page)
+    if not numbers:
+        raise GiveUp(f"the chart {chart.title!r} of sheet {page.name!r} has no column of numbers; name one under y")
     add_series(drawn, chart, page, numbers, write, second=False)
     title_axes(drawn, chart, page, formats, numbers)
     if lines:
@@ -47,13 +50,9 @@ def draw_chart(book: Any, chart: Chart, page: Page, formats: Mapping[str, str], 
 
 def find_numbers(chart: Chart, page: Page) -> list[int]:
     """Give the places of the columns to draw: as named, else every one of a pivot, else the first number."""
+    numbers = list_numbers(page.columns)
     if chart.y:
-        return find_places(chart.y, page)
-    numbers = [
-        place
-        for place, column in enumerate(page.columns)
-        if column.type in ("number", "integer") and column.role not in ("group", "id")
-    ]
+        return [place for place in find_places(chart.y, page) if place in numbers]
     return numbers if page.crosswise else numbers[:1]
 
 
@@ -90,9 +89,9 @@ def title_axes(drawn: Any, chart: Chart, page: Page, formats: Mapping[str, str],
     if lying:
         axis["reverse"] = True  # the first row at the top, as in the sheet
     set_names(axis | ({"name": chart.x_title} if chart.x_title else {}))
-    values: dict[str, Any] = {"name": chart.y_title} if chart.y_title else {}
-    if numbers:
-        values["num_format"] = choose_format(page.columns[numbers[0]], formats)
+    values: dict[str, Any] = {"num_format": choose_format(page.columns[numbers[0]], formats)}
+    if chart.y_title:
+        values["name"] = chart.y_title
     bounds = {"min": chart.y_min, "max": chart.y_max}
     set_values(values | {key: bound for key, bound in bounds.items() if bound is not None})
 

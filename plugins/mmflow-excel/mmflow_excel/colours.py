@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from mmflow import Column, LightRule
-from mmflow_excel.places import Area, name_column
 from mmflow_excel.formats import divide_by
+from mmflow_excel.places import Area, name_column
 
 LARGEST_RATIO: Final = 1.5  # a limit of the plant above it is percent
 

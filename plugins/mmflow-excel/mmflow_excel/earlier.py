@@ -17,9 +17,9 @@ from python_calamine import CalamineError, CalamineWorkbook
 
 from mmflow import Cell, Column, GiveUp, Replacement, Table, moment_text
 from mmflow_excel.cellxml import LARGEST_WHOLE, read_number
-from mmflow_excel.places import name_column
 from mmflow_excel.formats import divide_by, fold_of
 from mmflow_excel.names import number_sheet, write_headings
+from mmflow_excel.places import name_column
 from mmflow_excel.rows import Row, Rows, batch_rows
 
 Raw: TypeAlias = object  # what calamine gives: text, number, boolean, day, time, "" for nothing

@@ -10,11 +10,11 @@ from msgspec import structs
 
 from mmflow import Column, GiveUp, Table, find_lights
 from mmflow_excel.colours import Paint, paint_column
-from mmflow_excel.places import LAST_COLUMN, LAST_ROW
 from mmflow_excel.names import number_sheet, write_headings
 from mmflow_excel.options import Chart, ExcelOptions, Pivot, Sheet
 from mmflow_excel.pareto import rank_shares
 from mmflow_excel.pivot import Crosswise, lay_out
+from mmflow_excel.places import LAST_COLUMN, LAST_ROW
 from mmflow_excel.rows import Row, Rows, pick_cells
 
 FIRST_ROW: Final = 2  # of the rows of a table, under its heading; counts from 1

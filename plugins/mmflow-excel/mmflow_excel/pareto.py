@@ -41,16 +41,21 @@ def find_pair(columns: Sequence[Column], headings: Sequence[str], chart: Chart, 
     """Give the places of the names and of the numbers."""
     known = {heading: place for place, heading in enumerate(headings)}
     known |= {column.name: place for place, column in enumerate(columns)}
-    numbers = [
-        place
-        for place, column in enumerate(columns)
-        if column.type in ("number", "integer") and column.role not in ("group", "id")
-    ]
+    numbers = list_numbers(columns)
     name = known.get(chart.x, 0)
     number = known.get(chart.y[0], -1) if chart.y else next(iter(numbers), -1)
     if number not in numbers:
         raise GiveUp(f"{where} has no column of numbers; name one under y")
     return name, number
+
+
+def list_numbers(columns: Sequence[Column]) -> list[int]:
+    """Give the places of the columns that can be drawn: numbers, but no ids."""
+    return [
+        place
+        for place, column in enumerate(columns)
+        if column.type in ("number", "integer") and column.role not in ("group", "id")
+    ]
 
 
 def check_names(names: Sequence[Cell], column: Column, where: str) -> None:

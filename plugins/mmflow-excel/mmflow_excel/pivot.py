@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 
 from mmflow import Cell, Column, GiveUp, LightRule, show_cell
 from mmflow_excel.colours import Paint, paint_limits
-from mmflow_excel.places import Area
 from mmflow_excel.formats import divide_by
 from mmflow_excel.options import Pivot
+from mmflow_excel.places import Area
 from mmflow_excel.rows import Row, Rows, rank_cell
 
 NOT_KNOWN: Final = "not known"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 from typing import Final
@@ -12,6 +13,8 @@ from mmflow_excel.options import Chart, ExcelOptions, Sheet
 
 Place = tuple[str | int, ...]
 Finding = tuple[str | Place, str]
+LONGEST_FORMAT: Final = 200
+MOST_PARTS: Final = 4  # of a format: positive, negative, zero, text
 CHANGING: Final = ("{date}", "{first_day}", "{last_day}", "{time}", "{run}")
 SUFFIXES: Final = (".xlsx", ".xlsm")
 NEW_ONLY: Final = ("lights", "formats", "hidden", "charts", "sheets")  # what makes no sense in a workbook that is there
@@ -27,6 +30,7 @@ def validate_excel(options: ExcelOptions, outline: Outline) -> Iterator[Finding]
         return
     yield from find_names(options)
     yield from find_columns("formats", options.formats, outline.columns)
+    yield from find_formats(options)
     yield from find_columns("hidden", options.hidden, outline.columns)
     for path, message in check_lights(options.lights, outline.columns):
         yield ("lights", *path), message
@@ -105,6 +109,16 @@ def find_columns(key: str, names: Iterable[str], columns: tuple[str, ...]) -> It
     keyed = isinstance(names, dict)
     for number, name in enumerate(names):
         yield from find_column((key, name if keyed else number), name, columns)
+
+
+def find_formats(options: ExcelOptions) -> Iterator[Finding]:
+    """Check what can be said of number formats; Excel repairs a workbook with a broken one by dropping all of them."""
+    for name, form in options.formats.items():
+        plain = re.sub(r'\\.|"[^"]*"', "", form)
+        if not form.strip() or len(form) > LONGEST_FORMAT:
+            yield ("formats", name), f"has {len(form)} characters, expected 1 to {LONGEST_FORMAT}"
+        elif '"' in plain or plain.count("[") != plain.count("]") or plain.count(";") > MOST_PARTS - 1:
+            yield ("formats", name), f"{form!r} is no number format of Excel; close its quotes and brackets"
 
 
 def find_column(place: Place, name: str, columns: tuple[str, ...]) -> Iterator[Finding]:

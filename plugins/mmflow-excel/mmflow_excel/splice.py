@@ -13,9 +13,9 @@ from typing import BinaryIO, Final
 from zoneinfo import ZoneInfo
 
 from mmflow import Cell
-from mmflow_excel.places import Area, name_column
 from mmflow_excel.formats import divide_by, fold_of
 from mmflow_excel.pages import FIRST_ROW, Page
+from mmflow_excel.places import Area, name_column
 from mmflow_excel.rows import BATCH, Row
 from mmflow_excel.sheetxml import SheetColumn, cell_rows
 
@@ -45,7 +45,7 @@ def put_rows(plan: BinaryIO, out: BinaryIO, pages: Sequence[Page]) -> None:
 
 
 def put_sheet(target: zipfile.ZipFile, info: zipfile.ZipInfo, content: bytes, page: Page) -> None:
-    """Write the XML of a sheet; long ones are pressed less hard, which takes a third of the time and a fifth more room."""
+    """Write the XML of a sheet; long ones are pressed less hard: a third of the time, a fifth more room."""
     info._compresslevel = FAST if page.rows.length > LONG else None  # type: ignore[attr-defined]  # noqa: SLF001
     with target.open(info, "w", force_zip64=guess_size(page) > LARGE) as part:
         for piece in sheet_xml(content, page):

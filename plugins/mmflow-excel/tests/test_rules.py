@@ -27,6 +27,9 @@ def test_defaults_are_sound(validate):
         ({"charts": [{"sheet": "ABOUT"}]}, ("charts", 0, "sheet"), "is taken by the sheet about the report"),
         ({"charts": [{"sheet": "a?"}]}, ("charts", 0, "sheet"), "holds '?'"),
         ({"formats": {"goodPart": "0"}}, ("formats", "goodPart"), "did you mean 'goodParts'?"),
+        ({"formats": {"day": ""}}, ("formats", "day"), "has 0 characters"),
+        ({"formats": {"day": 'yyyy" year'}}, ("formats", "day"), "is no number format of Excel"),
+        ({"formats": {"day": "[red"}}, ("formats", "day"), "close its quotes and brackets"),
         ({"hidden": ["oee"]}, ("hidden", 0), "the report has no column 'oee'"),
         ({"lights": {"oee": {"red": 1}}}, ("lights", "oee"), "the report has no column 'oee'"),
         ({"lights": "plant"}, ("lights",), "the report has no limits of the plant"),
@@ -65,6 +68,12 @@ def test_fault_is_named_with_its_place(validate, written, place, words):
     found = validate(**written)
     assert words in found[place], found
     assert len(found) == 1
+
+
+def test_usual_formats_are_sound(validate):
+    forms = ['0.0" min"', "[h]:mm", '#,##0;[Red]-#,##0;"-"', 'ddd dd\\"', "0%"]
+    for form in forms:
+        assert validate(formats={"downtime": form}) == {}
 
 
 def test_window_needs_a_time_group(validate):

@@ -1,5 +1,6 @@
 """What a workbook holds: tables, sheets, pivots, colours, and what it says of itself."""
 
+import tracemalloc
 import zipfile
 from datetime import UTC, date, datetime, timedelta
 
@@ -100,6 +101,28 @@ def test_fifty_thousand_rows(tmp_path, table):
         write_workbook(out, list_pages(made, many, options), made, options, make_run(tmp_path))
     found = CalamineWorkbook.from_path(tmp_path / "long.xlsx", load_tables=True).get_table_by_name("Data")
     assert found.to_python() == [list(row) for row in rows]
+
+
+def test_long_tables_take_no_memory(tmp_path, table):
+    """The rows of this one would take more than 40 MB as objects."""
+    made = table([])
+    count = 100_000
+
+    def read():
+        return (
+            [(FIRST, f"Machine {start + number}", 0.5 + number, 1.5) for number in range(5_000)]
+            for start in range(0, count, 5_000)
+        )
+
+    options = convert_values({}, ExcelOptions)
+    with (tmp_path / "long.xlsx").open("w+b") as out:
+        tracemalloc.start()
+        write_workbook(
+            out, list_pages(made, Rows(made.columns, count, read), options), made, options, make_run(tmp_path)
+        )
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peak < 25_000_000
 
 
 @pytest.mark.row("R52")
@@ -302,6 +325,11 @@ def test_pareto_ranks_and_gives_the_share_so_far(tmp_path, table, deliver, cells
 def test_pareto_of_what_cannot_be_added_is_refused(tmp_path, table, deliver, rows, words):
     with pytest.raises(GiveUp, match=words):
         deliver(table(rows), make_run(tmp_path), charts=[{"type": "pareto", "x": "machine", "y": ["downtime"]}])
+
+
+def test_chart_without_numbers_is_refused(tmp_path, table, deliver):
+    with pytest.raises(GiveUp, match="the chart 'Empty' of sheet 'Data' has no column of numbers; name one under y"):
+        deliver(table([("a",)], (MACHINE,)), make_run(tmp_path), charts=[{"title": "Empty"}])
 
 
 def test_pareto_of_a_ratio_is_refused(tmp_path, table, deliver):

@@ -9,11 +9,11 @@ from xml.sax.saxutils import escape
 from mmflow import Column, GiveUp, Replacement, moment_text
 from mmflow_excel.filling.book import Book, Target
 from mmflow_excel.filling.formulas import shift_formula
-from mmflow_excel.places import name_column
 from mmflow_excel.filling.sheet import FORMULA, CellXml, RowXml, SheetXml
 from mmflow_excel.filling.strings import read_strings
 from mmflow_excel.filling.survey import within
 from mmflow_excel.filling.values import cell_of, read_value, read_xml, shared_number
+from mmflow_excel.places import name_column
 from mmflow_excel.sheetxml import SheetColumn
 
 

@@ -10,9 +10,9 @@ from xml.sax.saxutils import escape
 from mmflow import Column, GiveUp
 from mmflow_excel.filling.book import Book, Target
 from mmflow_excel.filling.formulas import names_cells, shift_formula
-from mmflow_excel.places import Area
 from mmflow_excel.filling.styles import Styles, read_styles
 from mmflow_excel.filling.survey import Formula, Survey
+from mmflow_excel.places import Area
 from mmflow_excel.sheetxml import SheetColumn
 
 A_DAY: Final = {"ms": 86_400_000, "s": 86_400, "min": 1440, "h": 24}  # units that go into a day, Excel's unit of time

@@ -9,9 +9,9 @@ from typing import BinaryIO, Final
 
 from mmflow_excel.filling.book import Target
 from mmflow_excel.filling.markup import get_attribute, set_attribute
-from mmflow_excel.places import Area, name_column
 from mmflow_excel.filling.sheet import FORMULA, RowXml, SheetXml
 from mmflow_excel.filling.survey import Survey
+from mmflow_excel.places import Area, name_column
 from mmflow_excel.sheetxml import widen_dimension
 
 VALUE: Final = re.compile(rb"<((?:[\w.-]+:)?)v(?:\s[^>]*)?(?:/>|>[^<]*</\1v\s*>)")

@@ -9,9 +9,9 @@ from typing import Final
 
 from mmflow_excel.filling.book import Book, Target
 from mmflow_excel.filling.markup import Element, find_elements, get_attribute
-from mmflow_excel.places import Area, name_column, read_area
 from mmflow_excel.filling.sheet import FORMULA, CellXml, RowXml, SheetXml
 from mmflow_excel.filling.values import read_texts, read_value, read_xml
+from mmflow_excel.places import Area, name_column, read_area
 
 COLUMN: Final = re.compile(rb"<(?:[\w.-]+:)?col\s[^>]*>")
 TRUE: Final = (b"1", b"true")
