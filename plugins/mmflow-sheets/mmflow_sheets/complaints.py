@@ -38,6 +38,10 @@ class Envelope(msgspec.Struct):
     error: Annotated[Fault, Meta()] = msgspec.field(default_factory=Fault)
 
 
+class NameTaken(GiveUp):
+    """A named range cannot be added: its name belongs to one that cannot be seen, since its cells were deleted."""
+
+
 class Asked(msgspec.Struct, frozen=True):
     """What was asked: of which spreadsheet, and as whom."""
 
@@ -85,6 +89,8 @@ def quote_words(fault: Fault) -> str:
 def explain_request(fault: Fault, asked: Asked) -> MmflowError:
     """Explain what is wrong with a request: mostly something about the spreadsheet."""
     words = quote_words(fault)
+    if "named range with the name" in words.lower():
+        return NameTaken(f"Google Sheets refuses the name of the table's cells: {words}")
     for sign, what in SIGNS.items():
         if sign in words.lower():
             return GiveUp(f"{what.format(address=asked.address)} (Google: {words})")

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Final
+
 from mmflow import MmflowError, Receipt, RunInfo, Table, TryLater, Unknown
 from mmflow_sheets.batch import Batch
+from mmflow_sheets.complaints import NameTaken
 from mmflow_sheets.content import Content, make_content
 from mmflow_sheets.grid import Rect
 from mmflow_sheets.layout import plan_layout
@@ -11,7 +15,9 @@ from mmflow_sheets.mark import name_sink, read_marks
 from mmflow_sheets.options import SheetsOptions
 from mmflow_sheets.service import Service, Spreadsheet, Unanswered, open_service
 from mmflow_sheets.standing import read_standing
-from mmflow_sheets.target import Target, find_target
+from mmflow_sheets.target import Target, find_target, next_name
+
+NAMES: Final = 3  # tried for the cells of the table
 
 
 def deliver_sheets(table: Table, options: SheetsOptions, run: RunInfo) -> Receipt:
@@ -29,8 +35,7 @@ def deliver_sheets(table: Table, options: SheetsOptions, run: RunInfo) -> Receip
             return make_receipt(content, book, target, target.old, service, written=False)
         standing = read_standing(service, target, content, table, options, run)
         layout = plan_layout(target, content, standing, options)
-        body = Batch(table, options, run, target, content, layout).encode()
-        write_once(service, body, run)
+        write_named(service, Batch(table, options, run, target, content, layout))
         return make_receipt(content, book, target, layout.new, service, written=True)
 
 
@@ -41,6 +46,17 @@ def is_there(target: Target, content: Content, run: RunInfo) -> bool:
     target.mark.check_order(run)
     found = target.mark.find(run)
     return found is not None and (found.sha256, found.extracted) == (content.sha256, run.extracted_at)
+
+
+def write_named(service: Service, batch: Batch) -> None:
+    """Write; when the name for the cells belongs to something that nobody sees, take the next ones."""
+    for left in reversed(range(NAMES)):
+        try:
+            return write_once(service, batch.encode(), batch.run)
+        except NameTaken:
+            if not left:
+                raise
+            batch = replace(batch, target=replace(batch.target, range_name=next_name(batch.target.range_name)))
 
 
 def write_once(service: Service, body: bytes, run: RunInfo) -> None:

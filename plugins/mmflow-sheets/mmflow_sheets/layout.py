@@ -90,10 +90,13 @@ def plan_push(target: Target, new: Rect, standing: Standing) -> tuple[int, int]:
     if old is None or old.corner != target.corner or any(row < old.bottom for row, _ in blocked):
         row, column = blocked[0]
         where = target.show(Rect(row, column, row + 1, column + 1)).partition(":")[0]
-        raise GiveUp(
-            f"the cell {where} is not empty and lies where the table goes ({target.show(new)}); "
-            "empty those cells, or let the table begin elsewhere (tab, anchor)"
-        )
+        what = f"the cell {where} is not empty and lies where the table goes ({target.show(new)})"
+        if target.mark and old is None:
+            name = target.mark.range_name
+            raise GiveUp(
+                f"{what}, and the name {name} of mmflow's own cells was deleted; name them so again, or empty them"
+            )
+        raise GiveUp(f"{what}; empty those cells, or let the table begin elsewhere (tab, anchor)")
     return (old.bottom - 1 if old.height > 1 else old.bottom), new.bottom - min(row for row, _ in blocked)
 
 

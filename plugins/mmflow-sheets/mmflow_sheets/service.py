@@ -16,6 +16,7 @@ from mmflow_sheets.complaints import Asked, explain_answer
 from mmflow_sheets.options import SheetsConnection
 
 T = TypeVar("T")
+PERHAPS: Final = (500, 502, 504)  # answers after which a batch may have been applied
 SLOWEST: Final = 200.0  # seconds; Google itself stops working at a request after 180
 
 
@@ -103,11 +104,11 @@ class Sheet(Answered):
 
 
 class NamedRange(Answered):
-    """A range that has a name."""
+    """A range that has a name; without cells when all of them were deleted."""
 
     named_range_id: str = ""
     name: str = ""
-    range: GridRange = msgspec.field(default_factory=GridRange)
+    range: GridRange | None = None
 
 
 class SpreadsheetProperties(Answered):
@@ -179,7 +180,7 @@ class Service:
         if answer.status_code == 200 and is_json(answer):
             return
         refusal = explain_answer(answer, self.asked)
-        if answer.status_code >= 500 or answer.status_code < 300:
+        if answer.status_code in PERHAPS or answer.status_code < 300:
             raise Unanswered(refusal)
         raise refusal
 

@@ -68,12 +68,7 @@ def find_target(book: Spreadsheet, options: SheetsOptions, run: RunInfo) -> Targ
         return plan_tab(book, options, run, corner)
     note, mark = find_mark(sheet, run)
     named = find_range(book, sheet, mark)
-    if mark and named is None:
-        raise GiveUp(
-            f"the named range {mark.range_name}, by which mmflow knows its cells in the tab {sheet.properties.title}, "
-            "was deleted; name those cells so again, or delete the tab"
-        )
-    old = read_range(named.range, sheet) if named else None
+    old = read_range(named.range, sheet) if named and named.range else None
     if mark and old:
         check_width(mark, old, sheet)
     moved = mark is not None and mark.anchor != options.anchor
@@ -96,11 +91,12 @@ def find_named(book: Spreadsheet, options: SheetsOptions, run: RunInfo) -> Targe
         near = suggest_name(options.range, [one.name for one in book.named_ranges])
         hint = f"did you mean {near!r}?" if near else "name the cells (Data, Named ranges), or use tab"
         raise GiveUp(f"the spreadsheet has no named range {options.range!r}; {hint}")
-    sheet = next((one for one in book.sheets if one.properties.sheet_id == named.range.sheet_id), None)
-    if sheet is None:
-        raise GiveUp(f"the tab of the named range {options.range!r} was deleted; name other cells so, or use tab")
+    cells = named.range
+    sheet = next((one for one in book.sheets if cells and one.properties.sheet_id == cells.sheet_id), None)
+    if cells is None or sheet is None:
+        raise GiveUp(f"the cells of the named range {options.range!r} were deleted; name others so, or use tab")
     check_grid(sheet)
-    old = read_range(named.range, sheet)
+    old = read_range(cells, sheet)
     note, mark = find_mark(sheet, run)
     if mark and options.mode != "replace":
         check_width(mark, old, sheet)
@@ -197,10 +193,14 @@ def find_mark(sheet: Sheet, run: RunInfo) -> tuple[int | None, Mark | None]:
 
 
 def find_range(book: Spreadsheet, sheet: Sheet, mark: Mark | None) -> NamedRange | None:
-    """Find the named range of an earlier delivery, by its id, or by its name when the id was not known yet."""
+    """Find the named range of an earlier delivery, by its id, or by its name when the id was not known yet.
+
+    None, or a range without cells, when people have deleted the name or all rows of the table.
+    """
     if mark is None:
         return None
-    ours = [one for one in book.named_ranges if one.range.sheet_id == sheet.properties.sheet_id]
+    here = sheet.properties.sheet_id
+    ours = [one for one in book.named_ranges if one.range is None or one.range.sheet_id == here]
     by_id = (one for one in ours if mark.range_id and one.named_range_id == mark.range_id)
     by_name = (one for one in ours if one.name == mark.range_name)
     return next(by_id, next(by_name, None))
@@ -222,11 +222,18 @@ def check_width(mark: Mark, old: Rect, sheet: Sheet) -> None:
 
 
 def choose_name(book: Spreadsheet, run: RunInfo) -> str:
-    """Give a name for the cells of this sink that nothing else has."""
+    """Give a name for the cells of this sink that nothing else is seen to have."""
     used = {one.name.lower() for one in book.named_ranges}
     name = "mmflow_" + re.sub(r"[^A-Za-z0-9_]", "_", f"{run.job}_{run.sink}")
-    tails = ("", *(f"_{number}" for number in range(2, len(used) + 3)))
-    return next(name + tail for tail in tails if (name + tail).lower() not in used)
+    while name.lower() in used:
+        name = next_name(name)
+    return name
+
+
+def next_name(name: str) -> str:
+    """Give the next name that may be free: data, data__2, data__3."""
+    stem, _, number = name.rpartition("__")
+    return f"{stem}__{int(number) + 1}" if stem and number.isdecimal() else f"{name}__2"
 
 
 def count_cells(sheets: Iterable[Sheet]) -> int:

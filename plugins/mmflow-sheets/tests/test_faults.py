@@ -10,6 +10,7 @@ import pytest
 
 from mmflow.errors import GiveUp, TryLater, Unknown
 from mmflow.testing.deliveries import day_rows, make_run
+from mmflow_sheets.complaints import Asked, explain_answer
 from mmflow_sheets.grid import Rect
 from mmflow_sheets.layout import check_merges
 from mmflow_sheets.options import SheetsOptions
@@ -69,7 +70,7 @@ def test_named_range_that_was_deleted_is_asked_for(desk, book, small):
     [named] = [one["namedRangeId"] for one in book.state()["namedRanges"]]
     book.apply({"deleteNamedRange": {"namedRangeId": named}})
     with pytest.raises(
-        GiveUp, match="the named range mmflow_morning_oee_sink, by which mmflow knows its cells in the tab"
+        GiveUp, match=r"the cell Data!A1 is not empty .*, and the name mmflow_morning_oee_sink of mmflow's own cells"
     ):
         desk.deliver(small, desk.run(generation=2))
 
@@ -148,6 +149,47 @@ def test_service_that_cannot_work_is_asked_again_later(desk, server, book, small
         desk.deliver(small)
     assert book.titles == ["Sheet1"]
     desk.deliver(small)
+
+
+def answer(status, reason="", headers=None, **error):
+    details = {"details": [{"reason": reason}]} if reason else {}
+    body = {"error": {"message": "words of Google", "status": "X", **details, **error}}
+    return explain_answer(httpx.Response(status, json=body, headers=headers), Asked("SHEET", "a@b"))
+
+
+@pytest.mark.row("R63")
+@pytest.mark.parametrize(("wait", "after"), [("120", 120), ("5", 60), ("soon", 60), ("99999999", 3600), ("-1", 60)])
+def test_wait_that_google_asks_for_is_kept_within_reason(wait, after):
+    found = answer(429, headers={"Retry-After": wait})
+    assert isinstance(found, TryLater)
+    assert found.after == after
+
+
+@pytest.mark.parametrize(
+    ("status", "more", "words"),
+    [
+        (403, {"reason": "RATE_LIMIT_EXCEEDED"}, "the quota is used up"),
+        (403, {"errors": [{"reason": "userRateLimitExceeded"}]}, "the quota is used up"),
+        (403, {"reason": "ACCESS_TOKEN_SCOPE_INSUFFICIENT"}, "make them with the scope spreadsheets"),
+        (403, {"message": "You are trying to edit a protected cell or object."}, "let a@b edit them"),
+        (400, {"message": "This operation is not supported for this document"}, "is no Google spreadsheet"),
+        (400, {"message": "above the limit of 10000000 cells."}, "more than 10,000,000 cells"),
+        (400, {"message": "input contains more than the maximum of 50000 characters"}, "50,000 characters"),
+        (400, {"message": "new\nline \x1b[31mred"}, r"refuses the request: new line  \[31mred"),
+        (413, {}, "too large for one request"),
+        (418, {}, "refuses the request: words of Google"),
+        (401, {}, "does not accept the token of a@b"),
+    ],
+)
+def test_refusals_of_google_are_put_into_plain_words(status, more, words):
+    assert re.search(words, str(answer(status, **more)))
+
+
+@pytest.mark.parametrize("status", [302, 403, 413])
+def test_answer_of_somebody_else_is_told_from_googles(status):
+    found = explain_answer(httpx.Response(status, text="<html>log in</html>"), Asked("SHEET", "a@b"))
+    assert isinstance(found, GiveUp)
+    assert re.search(r"something else than Google Sheets answers \(\d+\)|too large for one request", str(found))
 
 
 @pytest.mark.row("R66")

@@ -75,6 +75,7 @@ def world(server, desk, table):
     return make
 
 
+@pytest.mark.row("R10")
 @modes
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_process_that_is_killed_at_any_request(world, mode, after):

@@ -158,6 +158,27 @@ def test_columns_inserted_within_the_table_are_not_wiped_out(desk, book, table):
         desk.deliver(table(day_rows(SATURDAY, 1)), desk.run(generation=2))
 
 
+def test_table_whose_rows_were_all_deleted_begins_anew(desk, book, table):
+    desk.deliver(table(day_rows(SATURDAY, 1)))
+    book.tab("Data").insert_rows(3, 5)
+    book.tab("Data").delete_rows(0, 3)
+    desk.deliver(table(day_rows(SATURDAY, 2)), desk.run(generation=2))
+    assert len(book.tab("Data").values()) == 5
+    assert "Data!A1:D5" in book.named.values()
+    desk.deliver(table(day_rows(SATURDAY, 1)), desk.run(generation=3))
+    assert "Data!A1:D3" in book.named.values()
+
+
+def test_two_tables_stand_side_by_side_in_one_tab(desk, book, table):
+    for generation, days in enumerate((1, 3, 2), start=1):
+        desk.deliver(table(day_rows(SATURDAY, days)), desk.run(generation=generation))
+        book.tab("Data").insert_columns(4, 12) if generation == 1 else None
+        desk.deliver(table(day_rows(SATURDAY, 4 - days)), desk.run(generation=generation, sink="b"), anchor="F2")
+    assert book.named == {"mmflow_morning_oee_sink": "Data!A1:D5", "mmflow_morning_oee_b": "Data!F2:I6"}
+    assert len(book.metadata) == 2
+    assert [len(row) for row in book.tab("Data").values()] == [4, 9, 9, 9, 9, 9]
+
+
 def test_formula_that_gives_nothing_counts_as_a_filled_cell(desk, book, table):
     book.tab("Sheet1").put("B3", formula='=IF(A1="","",1)', result="")
     with pytest.raises(GiveUp, match=r"the cell Sheet1!B3 is not empty"):
