@@ -8,6 +8,7 @@ from typing import Final
 from mmflow_sheets.testing import dimensions, edits, metadata, objects, tabs
 from mmflow_sheets.testing.book import Book
 from mmflow_sheets.testing.envelope import ApiError, Json, Refusal, refuse_call, refuse_feature
+from mmflow_sheets.testing.reading import hide_zero
 
 HANDLERS: Final[dict[str, Callable[[Book, Json], Json]]] = {
     "addBanding": objects.add_banding,
@@ -83,7 +84,7 @@ def _apply(draft: Book, place: int, kind: str, body: Json) -> Json:
         if error.code != 400 or str(error).startswith("Invalid requests"):
             raise
         raise refuse_call(f"Invalid requests[{place}].{kind}: {error}") from None
-    return {kind: reply} if reply else {}
+    return {kind: hide_zero(reply)} if reply else {}
 
 
 def _require_part(kind: str, body: Json) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from struct import pack
 from typing import Any, Final
 
 from mmflow_sheets.testing.envelope import ApiError, Json, refuse_call
@@ -176,6 +177,8 @@ def _find_rules(schema: str, fields: dict[str, Check]) -> Callable[[Json], None]
         return lambda value: value.setdefault("sheetId", 0) and None
     if schema == "Request":
         return _require_one
+    if schema == "Color":
+        return _drop_zeros
     if schema in ONE_OF:
         groups = [frozenset(group) & fields.keys() for group in ONE_OF[schema]]
         return lambda value: _refuse_second(value, groups)
@@ -187,6 +190,12 @@ def _refuse_second(value: Json, groups: list[frozenset[str]]) -> None:
         if len(found := [name for name in value if name in group]) > 1:
             first, second = found[:2]
             raise Violation(f"Invalid value{{at}} (oneof), oneof field '{first}' is already set. Cannot set '{second}'")
+
+
+def _drop_zeros(value: Json) -> None:
+    """Leave out shares of a colour that are nothing, as they are missing from Google's answers."""
+    for name in [name for name, share in value.items() if not share]:
+        del value[name]
 
 
 def _require_one(value: Json) -> None:
@@ -265,6 +274,13 @@ def _check_number(value: Any) -> Any:
     return value
 
 
+def _check_single(value: Any) -> Any:
+    """Give a number in single precision, in which Google keeps colours: 0.1 + 0.2 comes back as 0.3."""
+    number = _check_number(value)
+    single = pack("f", number)
+    return next(short for digits in range(6, 10) if pack("f", short := float(f"{number:.{digits}g}")) == single)
+
+
 SCALARS: Final[dict[tuple[str, str], Check]] = {
     ("string", ""): _check_text,
     ("string", "google-datetime"): _check_text,
@@ -272,7 +288,7 @@ SCALARS: Final[dict[tuple[str, str], Check]] = {
     ("boolean", ""): _check_truth,
     ("integer", "int32"): _check_int,
     ("number", "double"): _check_number,
-    ("number", "float"): _check_number,
+    ("number", "float"): _check_single,
     ("any", ""): lambda value: value,
 }
 

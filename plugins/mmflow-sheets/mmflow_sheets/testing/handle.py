@@ -43,7 +43,7 @@ class Spreadsheet:
 
     @property
     def named(self) -> dict[str, str]:
-        """The named ranges, as ``Data!A1:C20``; "" for one whose cells were deleted."""
+        """The named ranges, as ``Data!A1:C20``; "" for one whose cells were deleted, which the API does not show."""
         with self._service.lock:
             return {one["name"]: self._name_area(one) for one in self._book.named}
 

@@ -2,8 +2,10 @@
 
 Modelled after what Google shows: cells, sizes of rows and columns, formulas of all tabs, named ranges, developer
 metadata, conditional formats, bandings, filters, protections, merges, charts and their sources all follow. A range
-grows when something is inserted inside it, not at its edges. Assumptions: a named range whose cells are all deleted
-stays, without a ``range``; conditional formats, bandings, protections and metadata that lose all their cells are gone.
+grows when something is inserted inside it, not at its edges. A named range whose cells are all deleted is not shown
+any more, and its name stays taken until a person deletes it (known of Google: the API cannot see it, and refuses the
+name).
+Assumption: conditional formats, bandings, protections and metadata that lose all their cells are gone.
 """
 
 from __future__ import annotations

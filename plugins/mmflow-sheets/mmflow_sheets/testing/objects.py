@@ -40,7 +40,7 @@ def _check_named(book: Book, named: Json) -> None:
 def update_named(book: Book, request: Json) -> Json:
     """Change the name or the range behind a name."""
     wanted = request.get("namedRange", {})
-    found = _find(book.named, "namedRangeId", wanted.get("namedRangeId", ""), "named range")
+    found = _find(book.named, "namedRangeId", wanted.get("namedRangeId", ""), "NamedRange")
     changed = set_fields(found, wanted, read_fields(request, "NamedRange")) | {"namedRangeId": found["namedRangeId"]}
     _check_named(book, changed)
     book.named[book.named.index(found)] = changed
@@ -49,7 +49,7 @@ def update_named(book: Book, request: Json) -> Json:
 
 def delete_named(book: Book, request: Json) -> Json:
     """Forget a name; the cells stay."""
-    book.named.remove(_find(book.named, "namedRangeId", request.get("namedRangeId", ""), "named range"))
+    book.named.remove(_find(book.named, "namedRangeId", request.get("namedRangeId", ""), "NamedRange"))
     return {}
 
 

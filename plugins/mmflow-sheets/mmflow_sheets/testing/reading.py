@@ -35,7 +35,7 @@ def show_book(book: Book, mask: Mask, areas: list[Area], *, grid_data: bool) -> 
         "spreadsheetId": book.id,
         "properties": book.properties,
         "sheets": [_show_sheet(book, sheet, below(mask, "sheets"), areas, grid_data=grid_data) for sheet in sheets],
-        "namedRanges": hide_zero(book.named),
+        "namedRanges": hide_zero([one for one in book.named if "range" in one]),
         "developerMetadata": [one for one in book.metadata if one["location"].get("spreadsheet")],
         "spreadsheetUrl": f"https://docs.google.com/spreadsheets/d/{book.id}/edit",
     }

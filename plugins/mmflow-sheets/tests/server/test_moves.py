@@ -27,8 +27,16 @@ def test_a_named_range_follows_rows_and_columns(caller):
     tab.delete_columns(0)
     tab.delete_rows(0, 4)
     assert caller.book.named == {"report": "Data!A1:C4"}
-    tab.delete_rows(0, 10)
+
+
+def test_a_named_range_without_cells_is_not_shown_and_its_name_stays_taken(caller):
+    caller.book.name_range("report", "Data!B2:D5")
+    caller.book.tab("Data").delete_rows(0, 10)
     assert caller.book.named == {"report": ""}
+    assert "namedRanges" not in caller.get()
+    again = {"addNamedRange": {"namedRange": {"name": "report", "range": {"endRowIndex": 2}}}}
+    assert 'A named range with the name "report" already exists.' in caller.refuse(again)
+    assert caller.send("GET", "/values/report").status_code == 400
 
 
 def test_metadata_of_a_row_goes_with_it(caller):

@@ -166,6 +166,13 @@ def test_objects_are_added_changed_and_deleted(caller):
     assert (caller.book.named, caller.book.tab("Data").charts) == ({}, [])
 
 
+def test_colours_come_back_as_google_keeps_them(caller):
+    style = {"backgroundColor": {"red": 0.1 + 0.2, "green": 0, "blue": 1}}
+    area = {"endRowIndex": 1, "endColumnIndex": 1}
+    caller.batch({"repeatCell": {"range": area, "cell": {"userEnteredFormat": style}, "fields": "userEnteredFormat"}})
+    assert caller.book.tab("Data").formats() == [[{"backgroundColor": {"red": 0.3, "blue": 1}}]]
+
+
 @pytest.mark.parametrize("name", ["A1", "true", "2nd", "two words", "n" * 251, ""])
 def test_names_that_google_would_not_take_are_refused(caller, name):
     assert "is not valid" in caller.refuse({"addNamedRange": {"namedRange": {"name": name, "range": AREA}}})
@@ -189,7 +196,9 @@ def test_conditional_formats_keep_their_order(caller):
     assert order() == [3, 1, 2]
     caller.batch({"updateConditionalFormatRule": {"index": 1, "rule": rule(9)}})
     reply = caller.batch({"deleteConditionalFormatRule": {"index": 0}})[0]
-    assert reply["deleteConditionalFormatRule"]["rule"] == rule(3) | {"ranges": [AREA]}
+    assert reply["deleteConditionalFormatRule"]["rule"] == rule(3) | {
+        "ranges": [{"startRowIndex": 0, "endRowIndex": 2}]
+    }
     assert order() == [9, 2]
 
 
