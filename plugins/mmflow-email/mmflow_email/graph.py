@@ -116,17 +116,17 @@ def find_sender(connection: EmailConnection) -> str:
 def judge_answer(answer: httpx.Response, connection: EmailConnection) -> Recipient:
     """Give the state of all recipients, or raise what keeps the mail from being sent.
 
-    429 and 503 say that nothing was done; after any other failure of the service nobody can tell.
+    408, 429 and 503 say that nothing was done; after any other failure of the service nobody can tell.
     """
     status = answer.status_code
     if status == 202:
         return Recipient("sent", "202 accepted")
     said = read_error(answer)
-    if status in (429, 503):
+    if status in (408, 429, 503):
         raise TryLater(f"Microsoft Graph is busy (HTTP {status})", after=read_wait(answer))
     if status == 413:
         raise TooLarge(f"Microsoft Graph takes no mail so large (HTTP 413 {said})".rstrip())
-    if 400 <= status < 500:
+    if 300 <= status < 500:
         words = SEND_FAULTS.get(status, "the request was refused").format(sender=find_sender(connection))
         raise GiveUp(f"Microsoft Graph did not send the mail: {words} (HTTP {status} {said})")
     return Recipient("unknown", f"HTTP {status} {said}".rstrip())

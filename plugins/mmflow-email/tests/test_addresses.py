@@ -1,10 +1,12 @@
 """Addresses come from YAML alone and are read strictly."""
 
+from smtplib import quoteaddr
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmflow_email.addresses import Mailbox, list_mailboxes, read_mailbox
+from mmflow_email.addresses import _ADDRESS, Mailbox, list_mailboxes, read_mailbox
 
 
 @pytest.mark.parametrize(
@@ -69,6 +71,16 @@ def test_nobody_is_listed_twice():
         Mailbox("a@example.com"),
         Mailbox("b@example.com"),
     ]
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.from_regex(_ADDRESS, fullmatch=True).filter(lambda text: len(text) < 200))
+def test_smtplib_names_the_very_address(text):
+    try:
+        box = read_mailbox(text)
+    except ValueError:
+        return
+    assert quoteaddr(box.address) == f"<{text}>"
 
 
 @pytest.mark.row("S38")

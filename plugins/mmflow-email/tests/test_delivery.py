@@ -1,7 +1,8 @@
 """A report goes out as a mail: to whom, how often, and what the receipt says of it."""
 
+import json
 import os
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from mmflow.clock import FixedClock
 from mmflow.errors import GiveUp, TryLater, Unknown
 from mmflow.sinks import Partial, Skip
+from mmflow.testing.deliveries import DAY, HOUR, MACHINE, PARTS
 from mmflow_email.deliver import deliver_email, probe_email
 from mmflow_email.testing import CUT, KEEP_AND_CUT
 
@@ -202,6 +204,42 @@ def test_stale_worker_is_refused_once_a_later_one_has_the_mail(table, options, r
     assert server.mails == []
 
 
+def test_worker_that_is_overtaken_in_the_session_breaks_it_off_before_the_end(table, options, run, server):
+    def take_over():
+        (note,) = (run().store / "outbox").glob("*.json")
+        found = json.loads(note.read_bytes())
+        note.write_text(json.dumps(found | {"fence": 9}), encoding="utf-8")
+
+    server.meanwhile("DATA", take_over)
+    with pytest.raises(GiveUp, match="another worker has taken this mail over"):
+        deliver_email(table(), options(), run(fence=2))
+    assert "END" not in server.seen
+    assert server.mails == []
+    deliver_email(table(), options(), run(fence=10))
+    assert len(server.mails) == 1
+
+
+def test_disk_that_fails_once_the_mail_is_out_does_not_hide_that(table, options, run, server, caplog):
+    folder = run().store / "outbox"
+
+    def break_disk():
+        folder.rename(folder.with_name("gone"))
+        folder.write_bytes(b"")
+
+    server.meanwhile("END", break_disk)
+    receipt = deliver_email(table(), options(), run())
+    assert receipt.details["sent"] == 2
+    assert "who got the mail could not be noted in the outbox" in caplog.text
+
+
+def test_disk_that_fails_before_sends_nothing(table, options, run, server):
+    run().store.mkdir(parents=True)
+    (run().store / "outbox").write_bytes(b"")
+    with pytest.raises(TryLater, match=r"cannot read .*outbox.* \(Not a directory\)"):
+        deliver_email(table(), options(), run())
+    assert server.seen == []
+
+
 def test_lost_outbox_does_not_mail_those_whom_the_receipt_names(table, options, run, server):
     server.answer(f"RCPT {BOB}", "451 later")
     with pytest.raises(Partial) as part:
@@ -316,6 +354,20 @@ class TestConditions:
         deliver_email(table([("Haas 1", 99, 12.5)]), written, run(key="wednesday"))
         deliver_email(table([("Haas 1", 99, 12.5)]), written, run(key="wednesday", generation=2))
         assert len(server.mails) == 3
+
+    def test_every_kind_of_cell_counts_as_a_change(self, table, options, run, server):
+        columns = (DAY, HOUR, MACHINE, PARTS)
+        day, hour = date(2026, 11, 21), datetime(2026, 11, 21, 12, tzinfo=UTC)
+        rows = [(day, hour, "Haas 1", 7), (None, None, None, None)]
+        written = options(send_when="change")
+        deliver_email(table(rows, columns), written, run(key="k1"))
+        with pytest.raises(Skip):
+            deliver_email(table(rows, columns), written, run(key="k2"))
+        for number, other in enumerate(
+            [(day, hour, "Haas 1", 0), (day, hour, None, 7), (day, None, "Haas 1", 7), (None, hour, "Haas 1", 7)]
+        ):
+            deliver_email(table([other, rows[1]], columns), written, run(key=f"k{number + 3}"))
+        assert len(server.mails) == 5
 
     def test_mail_that_nobody_got_does_not_count_as_the_one_before(self, table, options, run, server):
         written = options(send_when="change")

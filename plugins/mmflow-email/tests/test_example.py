@@ -13,6 +13,7 @@ from mmflow.__main__ import run_guarded
 from mmflow.cli import Surroundings
 from mmflow.clock import FixedClock
 from mmflow.simulator import Plant, Simulator
+from mmflow_email.testing import KEEP_AND_CUT
 
 NOW = datetime(2026, 11, 21, 11, 40, tzinfo=UTC)  # a Saturday: yesterday was a working day
 HERE = Path(__file__).parents[1]
@@ -88,6 +89,34 @@ def test_mail_to_somebody_goes_only_there(mmflow, server):
     assert [mail.recipients for mail in server.mails] == [("me@example.com",)]
     mmflow("run", "morning-mail", "--to", "me@example.org", code=1)
     assert len(server.mails) == 1
+
+
+@pytest.mark.row("R57")
+def test_recipient_who_was_put_off_gets_it_by_resend_and_nobody_else_again(mmflow, server):
+    server.answer("RCPT archive@example.com", "451 4.7.1 greylisted")
+    mmflow("run", "morning-mail", code=1)
+    run = re.search(r"[0-9]{8}T[0-9]{6}-[0-9a-f]+", mmflow("runs"))[0]
+    assert "not delivered yet to archive@example.com: 451 4.7.1 greylisted" in mmflow("runs", "show", run)
+    mmflow("resend", run, "--failed")
+    assert [mail.recipients for mail in server.mails] == [EVERYBODY[:2], EVERYBODY[2:]]
+    assert server.mails[0].content == server.mails[1].content
+
+
+@pytest.mark.row("R59")
+def test_recipient_who_is_refused_degrades_the_run_and_no_more(mmflow, server):
+    server.answer_always("RCPT quality@example.com", "550 5.1.1 no such user")
+    said = mmflow("run", "morning-mail")
+    assert "degraded" in said
+    assert "not delivered to quality@example.com: 550 5.1.1 no such user" in said
+    assert server.mails[0].recipients == ("plant@example.com", "archive@example.com")
+
+
+@pytest.mark.row("R60")
+def test_mail_nobody_can_tell_about_goes_again_at_once(mmflow, server):
+    server.answer("END", KEEP_AND_CUT)
+    mmflow("run", "morning-mail")
+    assert len(server.mails) == 2
+    assert len({mail.content for mail in server.mails}) == 1
 
 
 def test_live_check_reaches_the_mail_server_and_sends_nothing(mmflow, server):

@@ -100,7 +100,7 @@ def test_mailbox_that_is_unknown_is_told(table, options, through):
         deliver_email(table(), options(), through({"sender": "nobody@example.com"}))
 
 
-@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("status", [408, 429, 503])
 def test_busy_service_is_later_as_it_says(status, table, options, through, graph):
     graph.send_answers.append(Answer(status, None, (("Retry-After", "17"),)))
     with pytest.raises(TryLater, match=f"busy .HTTP {status}") as later:
@@ -108,6 +108,13 @@ def test_busy_service_is_later_as_it_says(status, table, options, through, graph
     assert later.value.after == 17
     deliver_email(table(), options(on_unknown="hold"), through(fence=2))
     assert len(graph.mails) == 1
+
+
+def test_redirect_is_not_followed(table, options, through, graph):
+    graph.send_answers.append(Answer(302, None, (("Location", "https://example.org/"),)))
+    with pytest.raises(GiveUp, match=r"the request was refused .HTTP 302"):
+        deliver_email(table(), options(), through())
+    assert len(graph.requests) == 2
 
 
 def test_busy_login_is_later(table, options, through, graph):

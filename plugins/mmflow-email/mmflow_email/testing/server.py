@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from asyncio import Server
 from collections import defaultdict, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.parser import BytesParser
@@ -43,12 +44,18 @@ class Script:
     once: dict[str, deque[str]] = field(default_factory=lambda: defaultdict(deque))
     always: dict[str, str] = field(default_factory=dict)
     seen: list[str] = field(default_factory=list)
+    meanwhile: dict[str, Callable[[], None]] = field(default_factory=dict)
 
     def answer(self, command: str) -> str:
         """Note a command and give its scripted answer, "" for none."""
         self.seen.append(command)
+        self.meanwhile.get(command, _do_nothing)()
         waiting = self.once.get(command)
         return waiting.popleft() if waiting else self.always.get(command, "")
+
+
+def _do_nothing() -> None:
+    pass
 
 
 class ScriptedSMTP(SMTP):
@@ -239,6 +246,10 @@ class MailServer:
     def answer_always(self, command: str, answer: str) -> None:
         """Give this answer to every command of that name; "" ends it."""
         self.script.always[command] = answer
+
+    def meanwhile(self, command: str, action: Callable[[], None]) -> None:
+        """Do something, in the server's thread, whenever a command of that name has come and is not answered yet."""
+        self.script.meanwhile[command] = action
 
     def copies(self, address: str) -> list[Received]:
         """Give the mails that went to an address."""
