@@ -35,7 +35,7 @@ def everywhere(tmp_path, service, postgres):
     copytree(EXAMPLE, tmp_path / "plant")
     name = f"everywhere_{abs(hash(str(tmp_path)))}"
     postgres.execute(f"CREATE DATABASE {name}")
-    with SheetsServer(now=lambda: NOW) as sheets, MailServer() as mail:
+    with SheetsServer() as sheets, MailServer() as mail:
         sheet = sheets.spreadsheet("Morning")
         environ = {
             "PLANT_DB": postgres.url(name),
@@ -186,7 +186,7 @@ def test_preview_and_a_live_check_write_nothing_anywhere(everywhere):
         done = everywhere.desk.mmflow("preview", "everywhere", "--for", "2026-11-20", "--sink", sink)
         assert (done.code, bool(done.out)) == (0, True), done.err
     live = everywhere.desk.mmflow("validate", "--live", "--json")
-    assert live.data["problems"] == []
+    assert [(one["path"], one["message"]) for one in live.data["problems"]] == []
     assert everywhere.sheet.state() == state
     assert everywhere.query("SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'") == [(0,)]
     assert everywhere.mail.mails == []
