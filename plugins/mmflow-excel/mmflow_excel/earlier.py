@@ -17,6 +17,7 @@ from python_calamine import CalamineError, CalamineWorkbook
 
 from mmflow import Cell, Column, GiveUp, Replacement, Table, moment_text
 from mmflow_excel.cellxml import LARGEST_WHOLE, read_number
+from mmflow_excel.filling.package import open_package
 from mmflow_excel.formats import divide_by, fold_of
 from mmflow_excel.names import number_sheet, write_headings
 from mmflow_excel.places import name_column
@@ -33,6 +34,8 @@ class Earlier:
         self.path = path
         self.sheet = sheet
         self.columns = tuple(columns)
+        with open_package(path):  # refuses what would fill the memory
+            pass
         try:  # from its bytes: Windows replaces no file that is open, and it is to be replaced
             self.book = CalamineWorkbook.from_filelike(BytesIO(path.read_bytes()), load_tables=True)
         except CalamineError as error:

@@ -1,6 +1,7 @@
 """A workbook that is kept over many runs: rows of the window are replaced, all others stay."""
 
 import os
+import zipfile
 from datetime import UTC, date, datetime, timedelta
 
 import openpyxl
@@ -158,11 +159,36 @@ def test_workbook_without_the_sheet_is_refused(tmp_path, table, deliver):
         deliver(table([]), make_run(tmp_path, first=FIRST), sheet="Other", **KEEP)
 
 
-def test_what_is_no_workbook_is_refused(tmp_path, table, deliver):
+def damage(path):
+    """Leave a zip file whose sheet is no XML."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("xl/workbook.xml", "<workbook")
+
+
+def blow_up(path):
+    """Leave a file of 100 kB that unpacks to 100 MB."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/worksheets/sheet1.xml", b" " * 100_000_000)
+
+
+@pytest.mark.row("S32")
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda path: path.write_bytes(b"not a zip file"), r"is no workbook; expected a file that Excel saved"),
+        (damage, r"cannot be read as a workbook: .*; mend it or move it away"),
+        (blow_up, r"unpacks to .* times its size, as in an attack"),
+    ],
+    ids=["text", "damaged", "bomb"],
+)
+def test_what_is_no_workbook_is_refused(tmp_path, table, deliver, make, words):
     (tmp_path / "out").mkdir()
-    (tmp_path / "out/morning-oee.xlsx").write_bytes(b"not a zip file")
-    with pytest.raises(GiveUp, match=r"morning-oee\.xlsx cannot be read as a workbook"):
+    path = tmp_path / "out/morning-oee.xlsx"
+    make(path)
+    before = path.read_bytes()
+    with pytest.raises(GiveUp, match=words):
         deliver(table([]), make_run(tmp_path, first=FIRST), **KEEP)
+    assert path.read_bytes() == before
 
 
 def test_report_without_a_time_group_is_refused(tmp_path, table, deliver):
