@@ -41,12 +41,17 @@ def check_value(value: Json) -> None:
     """Refuse a value that no cell takes."""
     if "numberValue" in value or "boolValue" in value:
         return
-    if len(value.get("stringValue", "")) > MAX_CHARACTERS or len(value.get("formulaValue", "")) > MAX_CHARACTERS:
+    if any(_count_characters(value.get(name, "")) > MAX_CHARACTERS for name in ("stringValue", "formulaValue")):
         raise Refusal(f"Your input contains more than the maximum of {MAX_CHARACTERS} characters in a single cell.")
     if "formulaValue" in value and not value["formulaValue"].startswith("="):
         raise Refusal("A formulaValue must begin with '='.")
     if "errorValue" in value:
         raise Refusal("errorValue cannot be written; it is for reading only.")
+
+
+def _count_characters(text: str) -> int:
+    """Count as Java does, in which a character beyond the first plane counts twice (an assumption about Google)."""
+    return len(text) if len(text) * 2 <= MAX_CHARACTERS else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def effective_value(cell: Json) -> Json | None:

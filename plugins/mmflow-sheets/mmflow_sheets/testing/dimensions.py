@@ -49,6 +49,11 @@ def insert_rows(book: Book, request: Json) -> Json:
     from_before = request.get("inheritFromBefore", False)
     if from_before and start == 0:
         raise Refusal("inheritFromBefore cannot be true when inserting at index 0.")
+    size = sheet.grid[SIZE[dimension]]
+    if start >= size and not from_before:
+        raise Refusal(
+            f"range.startIndex[{start}] must be less than the grid size ({size}) if inheritFromBefore is false."
+        )
     insert_dimension(book, sheet, dimension, start, end - start, from_before=from_before)
     return {}
 

@@ -21,6 +21,7 @@ from mmflow_sheets.testing.envelope import ApiError, Json, refuse_call
 
 Check = Callable[[Any], Any]
 INT32: Final = 1 << 31
+EXACT: Final = 1 << 53  # whole numbers up to here are exact in a double
 
 # The description does not tell which fields exclude each other; its sentences and the .proto files do.
 ONE_OF: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
@@ -271,7 +272,17 @@ def _check_number(value: Any) -> Any:
         return float(value)
     if type(value) not in {int, float}:
         raise Violation(f"Invalid value{{at}} (TYPE_DOUBLE), {show(value)}")
+    if type(value) is int and abs(value) > EXACT:
+        return _make_double(value)
     return value
+
+
+def _make_double(value: int) -> float:
+    """Give a whole number as a sheet keeps it: beyond 2**53 its last digits are lost."""
+    try:
+        return float(value)
+    except OverflowError:
+        raise Violation(f"Invalid value{{at}} (TYPE_DOUBLE), {show(value)}") from None
 
 
 def _check_single(value: Any) -> Any:

@@ -44,6 +44,23 @@ def test_a_text_that_looks_like_a_formula_stays_a_text(caller):
     assert caller.book.tab("Data").values() == [["=1+1", "'quoted", "007", True]]
 
 
+def test_whole_numbers_are_doubles(caller):
+    caller.write([[2**53, 2**53 + 1, 10**21]])
+    assert caller.book.tab("Data").values() == [[2**53, float(2**53), 1e21]]
+    assert "(TYPE_DOUBLE)" in caller.refuse(
+        {"updateCells": {"start": {}, "rows": cells(10**400), "fields": "userEnteredValue"}}
+    )
+
+
+def test_a_long_text_is_kept_as_it_is(caller):
+    caller.write([["x" * 50_000, "\U0001f600" * 25_000, "line\r\nline\t'\"="]])
+    assert caller.book.tab("Data").values() == [["x" * 50_000, "\U0001f600" * 25_000, "line\r\nline\t'\"="]]
+    long = [{"values": [{"userEnteredValue": {"stringValue": "\U0001f600" * 25_001}}]}]
+    assert "50000 characters" in caller.refuse(
+        {"updateCells": {"start": {}, "rows": long, "fields": "userEnteredValue"}}
+    )
+
+
 def test_a_formula_without_a_result_is_loading(caller):
     tab = caller.book.tab("Data")
     tab.put("A1", formula="=TODAY()")
