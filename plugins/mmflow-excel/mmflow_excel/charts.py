@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias
 
 from mmflow import Cell, Column, GiveUp
 from mmflow_excel.formats import choose_format
-from mmflow_excel.options import Chart
+from mmflow_excel.options import Chart, ExcelOptions
 from mmflow_excel.pages import FIRST_ROW, Page, find_places
 from mmflow_excel.pareto import list_numbers
 
@@ -26,21 +26,23 @@ COLUMNS_WIDE: Final = 11
 REMEMBERED: Final = 1_000  # points that are stored with the chart, for viewers that do not work it out
 
 
-def draw_chart(book: Any, chart: Chart, page: Page, formats: Mapping[str, str], write: Numbers) -> Any:
+def draw_chart(book: Any, chart: Chart, page: Page, options: ExcelOptions, write: Numbers) -> Any:
     """Give the chart; its lines, when it has some, lie over it and have an axis on the right."""
     drawn = book.add_chart(KINDS[chart.type])
     numbers, lines = find_numbers(chart, page), find_places(chart.line, page)
     if not numbers:
         raise GiveUp(f"the chart {chart.title!r} of sheet {page.name!r} has no column of numbers; name one under y")
     add_series(drawn, chart, page, numbers, write, second=False)
-    title_axes(drawn, chart, page, formats, numbers)
+    title_axes(drawn, chart, page, options.formats, numbers)
     if lines:
         over = book.add_chart({"type": "line"})
         add_series(over, chart, page, lines, write, second=True)
-        over.set_y2_axis({"num_format": choose_format(page.columns[lines[0]], formats), **share_axis(chart)})
+        over.set_y2_axis({"num_format": choose_format(page.columns[lines[0]], options.formats), **share_axis(chart)})
         drawn.combine(over)
     drawn.set_size(SIZE)
     drawn.show_blanks_as("gap")
+    if any(page.columns[place].name in options.hidden for place in (*numbers, *lines)):
+        drawn.show_hidden_data()
     if len(numbers) + len(lines) > 1:
         drawn.set_legend({"position": "bottom"})
     else:

@@ -14,6 +14,7 @@ TIME: Final = "yyyy-mm-dd hh:mm"
 GENERAL: Final = "General"
 NARROWEST: Final = 8
 WIDEST: Final = 50
+WIDEST_HEADING: Final = 22  # longer ones are broken into lines
 FILTER_BUTTON: Final = 3  # places that it takes beside the heading
 
 
@@ -75,7 +76,7 @@ def name_time(form: str, name: str) -> str:
 def measure_column(column: Column, heading: str, form: str, cells: Iterable[Cell]) -> int:
     """Give the width of a column for its heading and some of its cells, within bounds."""
     widest = max((len(show_wide(cell, column, form)) for cell in cells), default=0)
-    return min(WIDEST, max(NARROWEST, widest + 2, len(heading) + FILTER_BUTTON))
+    return min(WIDEST, max(NARROWEST, widest + 2, min(len(heading) + FILTER_BUTTON, WIDEST_HEADING)))
 
 
 def show_wide(cell: Cell, column: Column, form: str) -> str:

@@ -76,7 +76,7 @@ class Maker:
         name = name_table(page.name, self.tables)
         self.tables.append(name)
         style = None if self.options.table_style == "none" else f"Table Style {self.options.table_style}"
-        bold = self.style(**LABEL)
+        bold = self.style(**LABEL, text_wrap=True)
         columns = [{"header": heading, "header_format": bold} for heading in page.headings]
         table = {"name": name, "style": style, "columns": columns}
         expect_done(sheet.add_table(0, 0, FIRST_ROW - 1, len(columns) - 1, table), "a table")
@@ -126,7 +126,7 @@ class Maker:
                 host = hosts.get(low)
                 place = place_beside(counts[low], host) if host else place_alone(counts[low])
                 counts[low] += 1
-                sheets[low].insert_chart(*place, draw_chart(self.book, chart, page, self.options.formats, point_value))
+                sheets[low].insert_chart(*place, draw_chart(self.book, chart, page, self.options, point_value))
 
     def add_gallery(self, name: str) -> Any:
         """Add a sheet for charts alone."""

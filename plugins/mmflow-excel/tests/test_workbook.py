@@ -72,10 +72,13 @@ def test_headings_are_unlike_and_in_one_line(tmp_path, table, deliver):
 
 
 def test_widths_follow_the_data_within_bounds(tmp_path, table, deliver):
-    deliver(table([(FIRST, "x" * 400, 1.0, None), (FIRST, "y" * 20, 1.0, None)]), make_run(tmp_path))
-    widths = open_book(tmp_path)["Data"].column_dimensions
-    assert 50 <= widths["B"].width < 52
-    assert widths["A"].width < 20
+    long = Column("long", "A heading of very many words, one after the other", "number")
+    rows = [(FIRST, "x" * 400, 1.0), (FIRST, "y" * 20, 1.0)]
+    deliver(table(rows, (DAY, MACHINE, long)), make_run(tmp_path))
+    sheet = open_book(tmp_path)["Data"]
+    widths = [sheet.column_dimensions[letter].width for letter in "ABC"]
+    assert [round(width) for width in widths] == [13, 51, 23]
+    assert sheet["C1"].alignment.wrap_text
 
 
 def test_hidden_columns_are_there_and_not_shown(tmp_path, table, deliver):
@@ -292,6 +295,12 @@ def test_charts_hold_their_cells_and_values(tmp_path, table, deliver):
     assert "<c:lineChart>" in lines
     assert "<c:f>'By day'!$B$2:$B$3</c:f>" in lines
     assert open_book(tmp_path).sheetnames == ["Data", "By day", "Charts", "About"]
+
+
+def test_chart_of_a_hidden_column_is_drawn(tmp_path, table, deliver):
+    deliver(table(day_rows(FIRST, 1)), make_run(tmp_path), hidden=["downtime"], charts=[{"y": ["downtime"]}])
+    with zipfile.ZipFile(tmp_path / "out/morning-oee.xlsx") as book:
+        assert '<c:plotVisOnly val="1"/>' not in book.read("xl/charts/chart1.xml").decode()
 
 
 def test_charts_may_stand_on_the_sheet_of_another_table_whatever_the_case(tmp_path, table, deliver):
