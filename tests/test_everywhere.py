@@ -70,10 +70,8 @@ class Everywhere:
         ]
 
     def sheets(self):
-        rows = self.sheet.tab("Yesterday").values()[1:]
-        return [
-            (row[0], as_day(row[1]), row[2] and row[2] * 100, *map(as_float, row[3:])) for row in rows if row and row[0]
-        ]
+        rows = [row for row in self.sheet.tab("Yesterday").values()[1:] if row and row[0]]
+        return [(name, as_day(day), *map(as_float, numbers)) for name, day, *numbers in rows]
 
     def sql(self):
         columns = ", ".join(f'"{name}"' for name in NAMES)
