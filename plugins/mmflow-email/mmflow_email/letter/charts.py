@@ -1,7 +1,7 @@
 """Collects what a picture shows while the rows go by, and says in words what it shows.
 
-Rows are drawn as they are and never added up: a sum of ratios would be a lie. The one exception is the rest of a
-Pareto, which is about amounts by its nature.
+Rows are drawn as they are and never added up: a sum of ratios would be a lie. The one exception is what a
+Pareto leaves out, which is about amounts by its nature.
 """
 
 from __future__ import annotations
@@ -11,14 +11,21 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from mmflow import Cell, Column
-from mmflow_email.letter.figures import bare_label, scale_of, tidy_text, write_cell, write_quantity
+from mmflow_email.letter.figures import bare_label, scale_of, tidy_text, write_cell, write_quantity, write_short
 from mmflow_email.letter.options import LetterChart
 
-MOST_BARS: Final = 30
+MOST_BARS: Final = 20  # standing ones; names of more would run into each other
+MOST_LYING: Final = 30
 MOST_POINTS: Final = 400  # of one line
 MOST_SERIES: Final = 8
 LONGEST_NAME: Final = 24  # characters of a name in a picture
-MOST_KEPT: Final = {"line": MOST_POINTS * MOST_SERIES, "stacked": MOST_BARS * MOST_SERIES, "pareto": 5_000}  # points
+MOST_KEPT: Final = {  # points
+    "bar": MOST_LYING,
+    "column": MOST_BARS,
+    "line": MOST_POINTS * MOST_SERIES,
+    "stacked": MOST_BARS * MOST_SERIES,
+    "pareto": 5_000,
+}
 RATES: Final = ("ratio", "%", "parts/h", "ms/part")  # units of numbers that have no sum
 Colours = Mapping[int, str]
 
@@ -66,7 +73,7 @@ class Collector:
 
     def add(self, row: Sequence[Cell], colours: Colours) -> None:
         """Take one row."""
-        name = tidy_text(write_cell(row[self.x_place], self.x), LONGEST_NAME)
+        name = tidy_text(write_short(row[self.x_place], self.x), LONGEST_NAME)
         rest = " · ".join(tidy_text(write_cell(row[p], self.columns[p]), LONGEST_NAME) for p in self.others)
         for listed, place, column in zip(self.points, self.places, self.numbers, strict=True):
             cell = row[place]
@@ -76,7 +83,7 @@ class Collector:
 
     def _bound(self) -> None:
         """Keep no more than is drawn: of a Pareto the largest, of all others the first."""
-        most = MOST_KEPT.get(self.chart.kind, MOST_BARS)
+        most = MOST_KEPT[self.chart.kind]
         if len(self.points[0]) <= most:
             return
         if self.chart.kind == "pareto":
@@ -89,9 +96,8 @@ class Collector:
     def _fold(self) -> None:
         """Put the small ones of a Pareto together."""
         known = sorted((p for p in self.points[0] if (p.number or 0) > 0), key=lambda point: -(point.number or 0))
-        most = MOST_BARS - 1 if len(known) + self.rest[0] > MOST_BARS else MOST_BARS
-        small = known[most:]
-        self.points[0] = known[:most]
+        small = known[MOST_BARS:]
+        self.points[0] = known[:MOST_BARS]
         self.rest = (self.rest[0] + len(small), self.rest[1] + sum(point.number or 0 for point in small))
 
     def plot(self) -> dict[str, Any] | None:
@@ -118,7 +124,9 @@ class Collector:
         return tidy_text(self.chart.title, 120) or f"{numbers} by {bare_label(self.x)}"
 
     def _bars(self) -> dict[str, Any]:
-        points = self._ranked() if self.chart.kind == "pareto" else self.points[0]
+        if self.chart.kind == "pareto":
+            self._fold()
+        points = self.points[0]
         labels = name_points(points)
         texts = ["" if p.number is None else self._write(p.number) for p in points]
         series = {
@@ -127,12 +135,7 @@ class Collector:
             "lights": [point.light for point in points],
             "texts": texts,
         }
-        return {"labels": labels, "series": [series], "running": list(add_up(points))}
-
-    def _ranked(self) -> list[Point]:
-        self._fold()
-        count, number = self.rest
-        return [*self.points[0], Point(f"{count} others", "", number, None)] if count else self.points[0]
+        return {"labels": labels, "series": [series], "running": list(add_up(points, self.rest[1]))}
 
     def _series(self) -> dict[str, Any]:
         many = len({(point.name, point.rest) for point in self.points[0]}) > len({p.name for p in self.points[0]})
@@ -157,16 +160,22 @@ class Collector:
 
     def say(self, plot: Mapping[str, Any]) -> str:
         """Say what the picture shows, for those who cannot see it."""
-        series, labels = plot["series"], plot["labels"]
-        known = [
-            (label, number) for label, number in zip(labels, series[0]["values"], strict=True) if number is not None
-        ]
-        words = f"{self.title}: " + "; ".join(self._say_points(known)) if known else self.title
+        series = plot["series"]
         if len(series) > 1:
-            words = f"{self.title}, {len(series)} series over {len(labels)} points: " + ", ".join(
-                tidy_text(one["name"], 40) for one in series
-            )
+            told = [f"{tidy_text(one['name'], 40)} {self._say_whole(one['values'])}" for one in series]
+            words = f"{self.title}, {len(plot['labels'])} points: {', '.join(told)}"
+        else:
+            known = [pair for pair in zip(plot["labels"], series[0]["values"], strict=True) if pair[1] is not None]
+            words = f"{self.title}: {'; '.join(self._say_points(known))}"
         return tidy_text(words + self.say_cut(), 400)
+
+    def _say_whole(self, values: Sequence[float | None]) -> str:
+        """Say what one of several series comes to: a line ends somewhere, a stack has a sum."""
+        known = [number for number in values if number is not None]
+        word, number = ("ends at", known[-1] if known else 0) if self.chart.kind == "line" else ("sum", sum(known))
+        return (
+            f"{word} {write_quantity(number / scale_of(self.numbers[0]), self.numbers[0])}" if known else "is unknown"
+        )
 
     def _say_points(self, known: list[tuple[str, float]]) -> Iterator[str]:
         column = self.numbers[0]
@@ -174,6 +183,9 @@ class Collector:
         def told(pair: tuple[str, float]) -> str:
             return f"{pair[0]} {write_quantity(pair[1] / scale_of(column), column)}"
 
+        if self.chart.kind == "pareto":
+            yield from (told(pair) for pair in known[:3])
+            return
         if self.chart.kind == "line":
             yield f"from {told(known[0])} to {told(known[-1])}"
         yield f"highest {told(max(known, key=lambda pair: pair[1]))}"
@@ -182,6 +194,9 @@ class Collector:
 
     def say_cut(self) -> str:
         """Say how much the picture leaves out."""
+        if count := self.rest[0]:
+            total = self.rest[1] + sum(point.number or 0 for point in self.points[0])
+            return f"; {count} others make up {100 * self.rest[1] / total:.0f} % and are not shown"
         return f"; {self.cut} more {'are' if self.cut != 1 else 'is'} not shown" if self.cut else ""
 
 
@@ -201,9 +216,9 @@ def name_points(points: Sequence[Point]) -> list[str]:
     return [f"{point.name} · {point.rest}" if point.rest else point.name for point in points]
 
 
-def add_up(points: Sequence[Point]) -> Iterator[float]:
-    """Give the share of all, in percent, that each point and those before it make."""
-    total = sum(point.number or 0 for point in points)
+def add_up(points: Sequence[Point], rest: float) -> Iterator[float]:
+    """Give the share of all, in percent, that each point and those before it make; ``rest`` is not among them."""
+    total = rest + sum(point.number or 0 for point in points)
     running = 0.0
     for point in points:
         running += point.number or 0

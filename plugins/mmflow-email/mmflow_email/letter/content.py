@@ -50,14 +50,16 @@ class Layout:
 
     @classmethod
     def of(cls, table: Table, options: LetterOptions) -> Layout:
-        """Choose them: those of the job, or all but the comparison, which is told beside the numbers."""
+        """Choose them: those of the job, or all but comparison and limits, which the numbers show themselves."""
         names = {column.name: place for place, column in enumerate(table.columns)}
         merged = options.columns is None
+        rules = find_lights(options.lights, table.columns)
+        limits = {place for rule in rules for place in (rule.amber_column, rule.red_column)}
         if options.columns is not None:
             shown = [names[name] for name in options.columns if name in names]
         else:
-            shown = [place for place, c in enumerate(table.columns) if not (merged and c.role == "compare")]
-        return cls(table.columns, shown, merged, find_lights(options.lights, table.columns))
+            shown = [place for place, c in enumerate(table.columns) if c.role != "compare" and place not in limits]
+        return cls(table.columns, shown, merged, rules)
 
     @property
     def visible(self) -> list[int]:

@@ -14,6 +14,8 @@ LARGEST: Final = 1e15  # from here on digits are no longer all real
 SHORT: Final = ("", "ratio", "%", "parts", "parts/h")  # units that need no word beside the number
 WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")  # English whatever the locale
 
+MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
 
 def write_cell(cell: Cell, column: Column) -> str:
     """Write a value; null is a dash, a ratio is in percent."""
@@ -75,6 +77,16 @@ def round_number(number: float, decimals: int | None) -> str:
 def write_day(day: date) -> str:
     """Write ``Sat 2026-11-21``."""
     return f"{WEEKDAYS[day.weekday()]} {day.isoformat()[:10]}"
+
+
+def write_short(cell: Cell, column: Column) -> str:
+    """Write a value for a picture, where days have little room."""
+    if isinstance(cell, datetime):
+        local = cell.astimezone(ZoneInfo(column.zone))
+        return f"{local.day} {MONTHS[local.month - 1]} {local:%H:%M}"
+    if isinstance(cell, date):
+        return f"{WEEKDAYS[cell.weekday()]} {cell.day} {MONTHS[cell.month - 1]}"
+    return write_cell(cell, column)
 
 
 def write_instant(instant: datetime, zone: str) -> str:

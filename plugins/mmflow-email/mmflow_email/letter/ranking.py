@@ -84,9 +84,13 @@ class Ranking:
         ]
         if not entries:
             return None
-        what = "largest" if self.largest else "lowest"
-        title = tidy_text(self.top.title, 120) or f"{bare_label(self.column)}: {what} {len(entries)}"
+        title = tidy_text(self.top.title, 120) or self._name(len(entries))
         return {"title": title, "entries": entries}
+
+    def _name(self, count: int) -> str:
+        what, order = bare_label(self.column), "largest" if self.largest else "lowest"
+        worst = self.largest == (self.column.direction == "down") and self.column.direction
+        return f"Top {count} losses: {what}" if worst else f"{what}: {order} {count}"
 
     def _share(self, cell: float, footer: Sequence[FooterRow]) -> str:
         total = next((row.values[self.place] for row in footer if row.kind == "total"), None)
