@@ -142,7 +142,7 @@ def test_one_command_delivers_the_same_table_everywhere(everywhere):
     agree(everywhere.sql(), rows)
 
     letter = everywhere.letter()
-    files = {part.get_filename(): part.get_content() for part in letter.iter_attachments()}
+    files = {part.get_filename(): part.get_payload(decode=True) for part in letter.iter_attachments()}
     assert set(files) == {"2026-11-20.csv", "2026-11-20.xlsx"}
     agree(everywhere.csv(files["2026-11-20.csv"].decode("utf-8-sig")), [*rows, total])
     agree(everywhere.excel(files["2026-11-20.xlsx"]), [*rows, total])
