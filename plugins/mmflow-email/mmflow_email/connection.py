@@ -14,7 +14,7 @@ MEGABYTE: Final = 1_000_000
 # A request of Graph may have 4 MB; a mail grows by a third in it.
 GRAPH_LIMIT: Final = 3 * MEGABYTE
 PORTS: Final = {"starttls": 587, "tls": 465, "none": 25, "cleartext": 25}
-GRAPH_KEYS: Final = ("tenant", "client_id", "client_secret")
+APPLICATION: Final = ("tenant", "client_id", "client_secret")
 
 
 def find_connection(run: RunInfo) -> EmailConnection:
@@ -42,8 +42,7 @@ def check_smtp(connection: EmailConnection) -> Iterator[str]:
         yield "host is missing; give the name of the mail server"
     if connection.security == "none" and not is_loopback(connection.host):
         yield "security: none is for a server on this machine; use starttls, tls, or cleartext if there is no other way"
-    if bool(connection.username) != bool(connection.password and connection.password.reveal()):
-        yield "a login needs both username and password"
+    yield from check_login(connection)
     if connection.username and connection.security in ("none", "cleartext"):
         yield f"a login with security: {connection.security} would show the password to others; use starttls or tls"
     try:
@@ -52,20 +51,35 @@ def check_smtp(connection: EmailConnection) -> Iterator[str]:
         yield f"timeout: {error}"
 
 
+def check_login(connection: EmailConnection) -> Iterator[str]:
+    """Say what is missing for the login to a mail server."""
+    if connection.login == "xoauth2":
+        if not connection.username:
+            yield "xoauth2 needs username, the mailbox that sends"
+        yield from check_application(connection, "xoauth2")
+    elif bool(connection.username) != bool(connection.password and connection.password.reveal()):
+        yield "a login needs both username and password"
+
+
 def check_graph(connection: EmailConnection) -> Iterator[str]:
     """Say what is wrong with the keys of Microsoft Graph."""
-    missing = [name for name in GRAPH_KEYS if not getattr(connection, name)]
-    if missing:
-        yield f"graph needs {', '.join(missing)}"
-    for name in ("base_url", "login_url"):
-        address = getattr(connection, name)
-        if not address.startswith("https://") and not is_local_url(address):
-            yield f"{name} is {address!r}, expected an address that begins with https://"
+    yield from check_application(connection, "graph")
     if connection.sender:
         try:
             read_mailbox(connection.sender)
         except ValueError as error:
             yield f"sender {error}"
+
+
+def check_application(connection: EmailConnection, what: str) -> Iterator[str]:
+    """Say what is missing for a token of Microsoft."""
+    missing = [name for name in APPLICATION if not getattr(connection, name)]
+    if missing:
+        yield f"{what} needs {', '.join(missing)}"
+    for name in ("base_url", "login_url"):
+        address = getattr(connection, name)
+        if not address.startswith("https://") and not is_local_url(address):
+            yield f"{name} is {address!r}, expected an address that begins with https://"
 
 
 def is_loopback(host: str) -> bool:

@@ -44,6 +44,13 @@ class EmailConnection(Options):
             "everybody on the way can read the mail. Both without a login.",
         ),
     ] = "starttls"
+    login: Annotated[
+        Literal["password", "xoauth2"],
+        Meta(
+            description="smtp: how username logs in. xoauth2: by a token of Microsoft for tenant, client_id and "
+            "client_secret, for the mailbox username of Exchange Online."
+        ),
+    ] = "password"
     username: Annotated[str, Meta(description="smtp: name for the login; no login unless given.")] = ""
     password: Annotated[
         Secret | None, Meta(description="smtp: a reference, ${env:NAME} or ${file:path}.", examples=["${env:SMTP_PW}"])
@@ -53,11 +60,13 @@ class EmailConnection(Options):
     ] = ""
     timeout: Annotated[str, Meta(description="smtp: longest wait for one answer of the server.")] = "60 seconds"
     tenant: Annotated[
-        str, Meta(description="graph: directory (tenant) ID, or its domain.", examples=["example.onmicrosoft.com"])
+        str,
+        Meta(description="graph, xoauth2: directory (tenant) ID, or its domain.", examples=["example.onmicrosoft.com"]),
     ] = ""
-    client_id: Annotated[str, Meta(description="graph: application (client) ID.")] = ""
+    client_id: Annotated[str, Meta(description="graph, xoauth2: application (client) ID.")] = ""
     client_secret: Annotated[
-        Secret | None, Meta(description="graph: a reference to the application's secret.", examples=["${env:GRAPH}"])
+        Secret | None,
+        Meta(description="graph, xoauth2: a reference to the application's secret.", examples=["${env:GRAPH}"]),
     ] = None
     sender: Annotated[
         str, Meta(description="graph: mailbox that sends; from unless given.", examples=["reports@example.com"])
@@ -68,7 +77,7 @@ class EmailConnection(Options):
     ] = "https://graph.microsoft.com"
     login_url: Annotated[
         str,
-        Meta(description="graph: where tokens come from.", examples=["https://login.microsoftonline.us"]),
+        Meta(description="graph, xoauth2: where tokens come from.", examples=["https://login.microsoftonline.us"]),
     ] = "https://login.microsoftonline.com"
     allowed_domains: Annotated[
         tuple[str, ...],

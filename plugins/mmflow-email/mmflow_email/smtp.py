@@ -20,6 +20,7 @@ from mmflow_email.transport import Mail, Notes, TooLarge, quote_reply
 CLOSING: Final = 421  # the server ends the session, whatever was asked
 TOO_LARGE: Final = 552
 TOO_MANY: Final = 452  # of recipients in one go: the others may be named at once in the next session
+OUTLOOK: Final = "https://outlook.office365.com"  # what a token for the mail server of Exchange Online is for
 MAILBOX_FULL: Final = re.compile(rb"\b5\.2\.2\b")
 # What is wrong with the protocol itself cannot heal; a connection that just ends may.
 ENDED: Final = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
@@ -50,7 +51,7 @@ def open_session(connection: EmailConnection, run: RunInfo) -> Iterator[smtplib.
         with explain_failures(where):
             smtp = connect(connection, make_context(connection, run))
             protect(smtp, connection, run, where)
-            log_in(smtp, connection, where)
+            log_in(smtp, connection, run, where)
             yield smtp
             with suppress(smtplib.SMTPException):  # the mail is handed over, whatever comes of the goodbye
                 smtp.quit()
@@ -122,23 +123,42 @@ def protect(smtp: smtplib.SMTP, connection: EmailConnection, run: RunInfo, where
     smtp.ehlo()
 
 
-def log_in(smtp: smtplib.SMTP, connection: EmailConnection, where: str) -> None:
+def log_in(smtp: smtplib.SMTP, connection: EmailConnection, run: RunInfo, where: str) -> None:
     """Log in when the connection has a name; only ever called on a connection that is safe when it has."""
-    if not connection.username or connection.password is None:
+    if not connection.username:
         return
+    ways = ("XOAUTH2",) if connection.login == "xoauth2" else ("PLAIN", "LOGIN")
     offered = str(smtp.esmtp_features.get("auth", "")).upper().split()
-    way = next((way for way in ("PLAIN", "LOGIN") if way in offered), None)
+    way = next((way for way in ways if way in offered), None)
     if way is None:
-        raise GiveUp(f"{where} offers no login by name and password; leave username out, or use transport: graph")
-    code, text = answer_login(smtp, way, connection.username, connection.password.reveal())
+        raise GiveUp(f"{where} offers no login by {connection.login}; change login, or use transport: graph")
+    code, text = answer_token(smtp, connection, run) if way == "XOAUTH2" else answer_password(smtp, way, connection)
     if code != 235:
         hint = "Exchange Online switches such logins off; use transport: graph" if is_switched_off(text) else ""
         error = answer_error(f"{where} does not accept the login of {connection.username}", code, text)
         raise type(error)(f"{error}; {hint}" if hint else str(error))
 
 
-def answer_login(smtp: smtplib.SMTP, way: str, username: str, password: str) -> tuple[int, bytes]:
+def answer_token(smtp: smtplib.SMTP, connection: EmailConnection, run: RunInfo) -> tuple[int, bytes]:
+    """Give a token of Microsoft; one that is refused may just have run out, so a new one is fetched once."""
+    from mmflow_email.entra import fetch_token
+
+    with run.open_http() as client:
+        for _ in range(2):
+            token = fetch_token(client, connection, OUTLOOK)
+            word = encode(f"user={connection.username}\x01auth=Bearer {token}\x01\x01")
+            code, text = smtp.docmd("AUTH", f"XOAUTH2 {word}")
+            if code == 334:  # why it was refused, in base64; an empty line asks for the refusal itself
+                code, text = smtp.docmd("")
+            if code == 235:
+                break
+    return code, text
+
+
+def answer_password(smtp: smtplib.SMTP, way: str, connection: EmailConnection) -> tuple[int, bytes]:
     """Give name and password in UTF-8, which smtplib's own login cannot."""
+    assert connection.password, "checked with the connection"
+    username, password = connection.username, connection.password.reveal()
     if way == "PLAIN":
         return smtp.docmd("AUTH", f"PLAIN {encode(f'{chr(0)}{username}{chr(0)}{password}')}")
     code, text = smtp.docmd("AUTH", "LOGIN")
@@ -156,7 +176,7 @@ def encode(word: str) -> str:
 
 def is_switched_off(text: bytes) -> bool:
     """Tell whether Exchange Online says that logins by password are no more."""
-    return any(sign in text for sign in (b"5.7.139", b"5.7.30", b"5.7.3 "))
+    return any(sign in text for sign in (b"5.7.139", b"5.7.30 "))
 
 
 def name_sender(smtp: smtplib.SMTP, mail: Mail) -> None:

@@ -2,8 +2,10 @@
 
 import socket
 import ssl
+from dataclasses import replace
 from hashlib import sha256
 
+import httpx
 import pytest
 
 from mmflow.errors import GiveUp, RunError, TryLater, Unknown
@@ -128,7 +130,7 @@ def test_login_that_the_server_does_not_offer_is_told(table, options, through, t
     with MailServer(starttls=trusted) as server:
         server.answer_always("EHLO", "250-here\r\n250 STARTTLS")
         keys = {"security": "starttls", "ca_bundle": bundle, "username": LOGIN[0], "password": LOGIN[1]}
-        with pytest.raises(GiveUp, match="offers no login by name and password"):
+        with pytest.raises(GiveUp, match="offers no login by password"):
             deliver_email(table(), options(), through(server, **keys))
 
 
@@ -138,6 +140,69 @@ def test_login_works_in_both_ways(without, table, options, through, trusted, bun
         keys = {"security": "starttls", "ca_bundle": bundle, "username": LOGIN[0], "password": LOGIN[1]}
         deliver_email(table(), options(), through(server, **keys))
     assert server.logins == [LOGIN]
+
+
+@pytest.fixture
+def exchange(graph, trusted):
+    """A mail server that takes tokens of Microsoft."""
+    with MailServer(starttls=trusted, knows=graph.knows) as server:
+        yield server
+
+
+@pytest.fixture
+def by_token(exchange, graph, bundle, through):
+    """Give a delivery with a login by token."""
+    keys = {
+        "security": "starttls",
+        "ca_bundle": bundle,
+        "login": "xoauth2",
+        "username": "reports@example.com",
+        "tenant": graph.tenant,
+        "client_id": graph.client_id,
+        "client_secret": graph.client_secret,
+        "login_url": graph.url,
+    }
+
+    def make(generation=1, **written):
+        made = through(exchange, **keys | written)
+        return replace(made, open_http=lambda: httpx.Client(trust_env=False), generation=generation)
+
+    return make
+
+
+@pytest.mark.row("R62")
+def test_login_by_token(table, options, exchange, graph, by_token):
+    deliver_email(table(), options(), by_token())
+    assert len(exchange.mails) == 1
+    assert graph.tokens == ["token-1"]
+
+
+@pytest.mark.row("R62")
+def test_token_that_ran_out_is_fetched_anew_once(table, options, exchange, graph, by_token):
+    graph.revoked.add("token-1")
+    deliver_email(table(), options(), by_token())
+    assert (len(exchange.mails), graph.tokens) == (1, ["token-1", "token-2"])
+    graph.revoked |= {"token-3", "token-4"}
+    with pytest.raises(GiveUp, match=r"does not accept the login of reports@example.com: 535") as refused:
+        deliver_email(table(), options(), by_token(generation=2))
+    assert "token" not in str(refused.value)
+    assert (len(exchange.mails), len(graph.tokens)) == (1, 4)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"client_secret": "wrong"}, "the client secret is wrong"),
+        ({"username": ""}, "xoauth2 needs username"),
+        ({"tenant": ""}, "xoauth2 needs tenant"),
+        ({"login_url": "http://login.example.com"}, "login_url is 'http://login.example.com', expected"),
+        ({"security": "cleartext"}, "would show the password"),
+    ],
+)
+def test_login_by_token_that_cannot_be(changes, said, table, options, exchange, by_token):
+    with pytest.raises(GiveUp, match=said):
+        deliver_email(table(), options(), by_token(**changes))
+    assert exchange.mails == []
 
 
 @pytest.mark.parametrize(

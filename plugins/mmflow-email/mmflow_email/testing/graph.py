@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import parse_qs, unquote
 
+OUTLOOK: Final = "https://outlook.office365.com/.default"  # for SMTP
 LARGEST: Final = 4_000_000
 TOKEN_PATH: Final = re.compile(r"/(?P<tenant>[^/]+)/oauth2/v2\.0/token")
 SEND_PATH: Final = re.compile(r"/v1\.0/users/(?P<user>[^/]+)/sendMail")
@@ -133,7 +134,7 @@ class FakeGraph:
             return refuse_login(90002, f"Tenant '{tenant}' not found.")
         if set(form) != {"grant_type", "client_id", "client_secret", "scope"}:
             return refuse_login(900144, f"The request body has the fields {sorted(form)}.")
-        if form["grant_type"] != "client_credentials" or form["scope"] != f"{self.url}/.default":
+        if form["grant_type"] != "client_credentials" or form["scope"] not in (f"{self.url}/.default", OUTLOOK):
             return refuse_login(70011, f"The scope {form['scope']} is not valid.")
         if form["client_id"] != self.client_id:
             return refuse_login(700016, f"Application with identifier '{form['client_id']}' was not found.")
@@ -141,6 +142,10 @@ class FakeGraph:
             return refuse_login(7000215, "Invalid client secret provided.")
         self.tokens.append(f"token-{len(self.tokens) + 1}")
         return Answer(200, {"token_type": "Bearer", "expires_in": 3599, "access_token": self.tokens[-1]})
+
+    def knows(self, user: str, token: str) -> bool:
+        """Tell whether a token is good for a mailbox, as the mail server of Exchange Online would ask."""
+        return user in self.mailboxes and token in self.tokens and token not in self.revoked
 
     def take_mail(self, user: str, headers: dict[str, str], body: bytes) -> Answer:
         """Answer ``sendMail`` with a mail in MIME."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from asyncio import Server
+from base64 import b64decode
 from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -135,9 +136,19 @@ class ScriptedSMTP(SMTP):
 class Keeper:
     """Takes the mails that are through."""
 
-    def __init__(self, script: Script) -> None:
+    def __init__(self, script: Script, knows: Callable[[str, str], bool]) -> None:
         self.script = script
+        self.knows = knows
         self.mails: list[Received] = []
+
+    async def auth_XOAUTH2(self, server: ScriptedSMTP, words: list[str]) -> AuthResult:  # noqa: N802
+        """Answer a login by token as Exchange does: what is wrong first, and after an empty line the refusal."""
+        found = dict(part.split("=", 1) for part in b64decode(words[1]).decode().split("\x01") if part)
+        token = found.get("auth", "").removeprefix("Bearer ")
+        if self.knows(found.get("user", ""), token):
+            return AuthResult(success=True, auth_data=LoginPassword(b"", b""))
+        await server.challenge_auth(b'{"status":"401"}')
+        return AuthResult(success=False, handled=False)
 
     async def handle_DATA(self, server: ScriptedSMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
         """Answer the end of a mail, and keep it unless the script says otherwise."""
@@ -176,7 +187,7 @@ class MailServer:
 
     ``starttls`` offers STARTTLS with that certificate, ``tls`` speaks TLS from the first byte. With ``login`` it takes
     mail only from who logs in so, but not in the ways ``without``. ``size`` is the largest mail that it takes, and says
-    so.
+    so. ``knows`` tells whether a token is good for a mailbox; with it XOAUTH2 is offered.
 
     >>> with MailServer() as server:
     ...     server.answer("RCPT new@example.com", "451 4.7.1 greylisted")
@@ -190,19 +201,20 @@ class MailServer:
         login: tuple[str, str] | None = None,
         size: int = 30_000_000,
         without: tuple[str, ...] = (),
+        knows: Callable[[str, str], bool] | None = None,
     ) -> None:
         self.script = Script()
-        self.keeper = Keeper(self.script)
+        self.keeper = Keeper(self.script, knows or (lambda _user, _token: False))
         self.login = login
         self.logins: list[tuple[str, str]] = []
         self.controller = Listening(
             self.keeper,
             self.script,
-            login is not None,
+            login is not None or knows is not None,
             ssl_context=tls,
             tls_context=starttls,
             data_size_limit=size,
-            auth_exclude_mechanism=without,
+            auth_exclude_mechanism=without if knows else (*without, "XOAUTH2"),
             authenticator=self.authenticate,
             auth_require_tls=tls is None,
         )
