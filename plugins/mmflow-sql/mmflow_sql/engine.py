@@ -126,20 +126,22 @@ def open_postgresql(address: Address, run: RunInfo, _writes: bool) -> Engine:
         "application_name": address.words.get("application_name", f"mmflow {run.job}"[:63]),
         "client_encoding": "utf8",
         "gssencmode": "disable",
+        "prepare_threshold": None,  # for pools, too
         "keepalives_idle": 30,
         "tcp_user_timeout": 60_000,
         **{"verify": verify_postgresql, "require": require_postgresql, "off": leave_postgresql}[address.tls](address),
     }
     engine = make_engine(address, arguments)
 
-    @event.listens_for(engine, "connect")
-    def set_up(raw: Any, _record: object) -> None:
-        # Not as options of the connection: pools such as PgBouncer refuse those.
-        raw.execute(
-            f"SET statement_timeout = '{STATEMENT}s'; SET lock_timeout = '{LOCK_WAIT}s'; "
-            f"SET idle_in_transaction_session_timeout = '{IDLE}s'; SET TimeZone = 'UTC'; SET DateStyle = 'ISO'"
+    @event.listens_for(engine, "begin")
+    def set_up(connection: Connection) -> None:
+        # Not as options of the connection, which pools such as PgBouncer refuse, and for this transaction alone, since
+        # the next one of a pool is somebody else's.
+        connection.exec_driver_sql(
+            f"SET LOCAL statement_timeout = '{STATEMENT}s'; SET LOCAL lock_timeout = '{LOCK_WAIT}s'; "
+            f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE}s'; "
+            "SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO'"
         )
-        raw.commit()
 
     return engine
 
