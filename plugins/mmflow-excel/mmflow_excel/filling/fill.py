@@ -12,7 +12,7 @@ from typing import BinaryIO, Protocol
 from mmflow import Cell, Column, Replacement, RunInfo, Table
 from mmflow_excel.filling.book import Book, Target, find_tables, find_target, read_book
 from mmflow_excel.filling.formulas import names_cells
-from mmflow_excel.filling.kept import Kept, body_rows, find_kept, move_rows
+from mmflow_excel.filling.kept import Kept, Mover, body_rows, find_kept
 from mmflow_excel.filling.layout import plan_columns
 from mmflow_excel.filling.package import copy_parts, open_package
 from mmflow_excel.filling.parts import edit_parts, edit_tail, is_filtered
@@ -92,9 +92,9 @@ class Filling:
             empty = [tuple(None for _ in self.report)]
             return self.new_rows([empty], top)
         start = top + len(kept.before)
-        move = partial(move_rows, self.book, self.target, self.columns, prefix=self.prefix)
+        mover = Mover(self.book, self.target, self.columns, self.prefix)
         new = self.new_rows(table.batches(BATCH), start)
-        return chain(move(kept.before, top), new, move(kept.after, start + len(table)))
+        return chain(mover.rows(kept.before, top), new, mover.rows(kept.after, start + len(table)))
 
     def new_rows(self, batches: Iterable[Sequence[Sequence[Cell]]], top: int) -> Iterator[str]:
         """Give the cells of rows of the report."""

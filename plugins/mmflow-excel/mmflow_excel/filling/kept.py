@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from xml.sax.saxutils import escape
 
 from mmflow import Column, GiveUp, Replacement, moment_text
 from mmflow_excel.filling.book import Book, Target
-from mmflow_excel.filling.formulas import shift_formula
+from mmflow_excel.filling.formulas import names_cells, shift_formula
 from mmflow_excel.filling.sheet import FORMULA, CellXml, RowXml, SheetXml
 from mmflow_excel.filling.strings import read_strings
 from mmflow_excel.filling.survey import within
 from mmflow_excel.filling.values import cell_of, read_value, read_xml, shared_number
 from mmflow_excel.places import name_column
-from mmflow_excel.sheetxml import SheetColumn
+from mmflow_excel.sheetxml import SheetColumn, add_prefix
 
 
 def body_rows(book: Book, target: Target) -> Iterator[RowXml]:
@@ -49,17 +51,17 @@ def find_kept(
     wanted = {
         number
         for row in body_rows(book, target)
-        for cell in row.cells()
-        if cell.column in (time, site) and (number := shared_number(cell)) is not None
+        for column in (time, site)
+        if column and (cell := row.cell(column)) and (number := shared_number(cell)) is not None
     }
     texts = read_strings(book, wanted)
     kept: dict[str, set[int]] = {"before": set(), "after": set(), "": set()}
     for row in body_rows(book, target):
-        cells = {cell.column: cell for cell in within(row, target.area)}
-        if not any(cell.filled for cell in cells.values()):
+        moments = read_moments(book, target, row, row.cell(time), texts, report[replacement.time])
+        if "" in moments and not any(cell.filled for cell in within(row, target.area)):
             continue  # the one row that a table has without data
-        moments = read_moments(book, target, row, cells.get(time), texts, report[replacement.time])
-        name = str(read_value(cells[site], texts)) if site in cells else ""
+        found = row.cell(site) if site else None
+        name = str(read_value(found, texts)) if found else ""
         places_then = {find_place(name, moment, replacement) for moment in moments}
         if len(places_then) > 1:
             raise twice(book, target, row, report[replacement.time])
@@ -97,55 +99,58 @@ def read_moments(
         ) from None
 
 
-def move_rows(
-    book: Book, target: Target, columns: Sequence[SheetColumn], rows: frozenset[int], first_row: int, prefix: str
-) -> Iterator[str]:
-    """Give the cells of rows that stay, as they stand from ``first_row`` on; values and formats to the letter."""
-    number = first_row
-    if not rows:
-        return
-    for row in body_rows(book, target):
-        if row.number in rows:
-            cells = {cell.column: cell for cell in within(row, target.area)}
-            yield "".join(
-                move_cell(
-                    book,
-                    target,
-                    cells.get(target.area.left + at),
-                    column,
-                    target.area.left + at,
-                    row.number,
-                    number,
-                    prefix,
-                )
-                for at, column in enumerate(columns)
-            )
-            number += 1
+class Mover:
+    """Gives the cells of rows that stay as they stand in other rows; values and formats to the letter."""
+
+    def __init__(self, book: Book, target: Target, columns: Sequence[SheetColumn], prefix: str) -> None:
+        self.book, self.target, self.columns, self.prefix = book, target, columns, prefix
+        self.reference = re.compile(rf'(<{re.escape(prefix)}c r="[A-Z]+)[0-9]+(?=")'.encode())
+
+    def rows(self, numbers: frozenset[int], first_row: int) -> Iterator[str]:
+        """Give the cells of the rows with these numbers, which stand from ``first_row`` on then."""
+        new = first_row
+        for row in body_rows(self.book, self.target) if numbers else ():
+            if row.number in numbers:
+                yield self.move_row(row, new)
+                new += 1
+
+    def move_row(self, row: RowXml, new: int) -> str:
+        """Give the cells of one row; those with nothing but values and plain formulas at once."""
+        if row.lies_within(self.target.area) and all(map(stays_true, FORMULA.findall(row.inside))):
+            return self.reference.sub(rb"\g<1>%d" % new, row.inside).decode()
+        cells = {cell.column: cell for cell in within(row, self.target.area)}
+        placed = enumerate(self.columns, self.target.area.left)
+        return "".join(self.move_cell(cells.get(at), column, at, row.number, new) for at, column in placed)
+
+    def move_cell(self, cell: CellXml | None, column: SheetColumn, at: int, old: int, new: int) -> str:
+        """Give one cell; a formula of the target's own is written anew."""
+        if column.formula:
+            style = "" if column.style is None else f' s="{column.style}"'
+            inside = add_prefix(column.formula(new), self.prefix)
+            return f'<{self.prefix}c r="{name_column(at)}{new}"{style}>{inside}</{self.prefix}c>'
+        if cell is None:
+            return ""
+        tag = cell.numbered(new).decode()
+        return tag if tag.endswith("/>") else f"{tag}{self.move_inside(cell, old, new)}</{self.prefix}c>"
+
+    def move_inside(self, cell: CellXml, old: int, new: int) -> str:
+        """Give the inside of a cell; a formula that somebody entered moves with it."""
+        found = FORMULA.search(cell.inside)
+        if not found:
+            return cell.inside.decode()
+        if found[1].strip() or not found[2]:
+            at = f"{self.target.sheet.name}!{name_column(cell.column)}{old}"
+            raise self.book.package.refuse(f"holds a formula in {at} that cannot be moved; enter a value there")
+        return f"<{self.prefix}f>{escape(shift_formula(read_xml(found[2]), new - old))}</{self.prefix}f>"
 
 
-def move_cell(
-    book: Book, target: Target, cell: CellXml | None, column: SheetColumn, at: int, old: int, new: int, prefix: str
-) -> str:
-    """Give one cell of a row that stays; a formula of the target's own is written anew."""
-    letters = name_column(at)
-    if column.formula:
-        style = "" if column.style is None else f' s="{column.style}"'
-        inside = column.formula(new).replace("<f", f"<{prefix}f").replace("</f", f"</{prefix}f")
-        return f'<{prefix}c r="{letters}{new}"{style}>{inside}</{prefix}c>'
-    if cell is None:
-        return ""
-    tag = cell.numbered(letters, new).decode()
-    if tag.endswith("/>"):
-        return tag
-    return f"{tag}{move_inside(book, target, cell, letters, old, new, prefix)}</{prefix}c>"
+def stays_true(formula: tuple[bytes, bytes]) -> bool:
+    """Tell whether a formula, given as its attributes and its text, means the same in every row."""
+    attributes, text = formula
+    return not attributes.strip() and is_plain(text)
 
 
-def move_inside(book: Book, target: Target, cell: CellXml, letters: str, old: int, new: int, prefix: str) -> str:
-    """Give the inside of a cell; a formula that somebody entered moves with it."""
-    found = FORMULA.search(cell.inside)
-    if not found:
-        return cell.inside.decode()
-    if found[1].strip() or not found[2]:
-        at = f"{target.sheet.name}!{letters}{old}"
-        raise GiveUp(f"{book.package.path} holds a formula in {at} that cannot be moved; enter a value there")
-    return f"<{prefix}f>{escape(shift_formula(read_xml(found[2]), new - old))}</{prefix}f>"
+@lru_cache(maxsize=1024)
+def is_plain(text: bytes) -> bool:
+    """Tell whether a formula is written here and names no cells; columns have the same in all rows."""
+    return bool(text) and not names_cells(read_xml(text))

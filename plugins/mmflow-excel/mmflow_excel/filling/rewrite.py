@@ -11,7 +11,7 @@ from mmflow_excel.filling.book import Target
 from mmflow_excel.filling.markup import get_attribute, set_attribute
 from mmflow_excel.filling.sheet import FORMULA, RowXml, SheetXml
 from mmflow_excel.filling.survey import Survey
-from mmflow_excel.places import Area, name_column
+from mmflow_excel.places import Area
 from mmflow_excel.sheetxml import widen_dimension
 
 VALUE: Final = re.compile(rb"<((?:[\w.-]+:)?)v(?:\s[^>]*)?(?:/>|>[^<]*</\1v\s*>)")
@@ -78,8 +78,7 @@ class Refill:
         """Give the cells of the row of totals, which stands below the data wherever that ends."""
         close = b"</%sc>" % self.survey.words_prefix
         return b"".join(
-            cell.numbered(name_column(cell.column), number)
-            + (b"" if cell.tag.endswith(b"/>") else forget_value(cell.inside) + close)
+            cell.numbered(number) + (b"" if cell.tag.endswith(b"/>") else forget_value(cell.inside) + close)
             for cell in self.survey.totals
         )
 

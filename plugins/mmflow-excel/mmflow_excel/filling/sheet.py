@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import BinaryIO, Final
 from xml.parsers import expat
 
@@ -39,7 +40,11 @@ class Words:
             re.compile(rb"\s*(<%srow(?=[\s/>])%s(/?)>)" % (p, ATTRIBUTES)),
             re.compile(rb"</%srow\s*>" % p),
             re.compile(rb"\s*</%ssheetData\s*>" % p),
-            re.compile(rb"(<%sc(?=[\s/>])%s(?:/>|>))(?:(?<=/>)|(.*?)</%sc\s*>)" % (p, ATTRIBUTES, p), re.DOTALL),
+            re.compile(
+                rb'(<%sc(?: r="([A-Z]{1,3})[0-9]+")?(?=[\s/>])%s(?:/>|>))(?:(?<=/>)|(.*?)</%sc\s*>)'
+                % (p, ATTRIBUTES, p),
+                re.DOTALL,
+            ),
         )
 
 
@@ -63,9 +68,14 @@ class CellXml:
         """Whether it has a value that is not computed."""
         return not self.empty and not FORMULA.search(self.inside)
 
-    def numbered(self, letters: str, row: int) -> bytes:
-        """Give its first tag for another place."""
-        return set_attribute(self.tag, "r", f"{letters}{row}")
+    def numbered(self, row: int) -> bytes:
+        """Give its first tag for another row."""
+        place = f"{letters_of(self.column)}{row}"
+        start = self.tag.find(b' r="')
+        if 0 < start == self.tag.find(b" "):  # as nearly everybody writes it
+            end = self.tag.index(b'"', start + 4)
+            return b'%s r="%s%s' % (self.tag[:start], place.encode(), self.tag[end:])
+        return set_attribute(self.tag, "r", place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +92,16 @@ class RowXml:
         """Give its cells in order; one without a reference stands right of the one before."""
         column = 0
         for found in self.words.cell.finditer(self.inside):
-            reference = get_attribute(found[1], b"r")
-            named = REFERENCE.fullmatch(reference) if reference else None
-            column = count_column(named[1].decode()) if named else column + 1
-            yield CellXml(column, found[1], found[2] or b"", found.start(), found.end())
+            letters = found[2] or read_letters(get_attribute(found[1], b"r"))
+            column = number_column(letters) if letters else column + 1
+            yield make_cell(column, found)
+
+    def cell(self, column: int) -> CellXml | None:
+        """Give the cell in a column, None when there is none."""
+        opening = b'<%sc r="%s%d"' % (self.words.prefix, letters_of(column).encode(), self.number)
+        if (at := self.inside.find(opening)) >= 0 and (found := self.words.cell.match(self.inside, at)):
+            return make_cell(column, found)
+        return next((cell for cell in self.cells() if cell.column == column), None)
 
     def split(self, area: Area) -> tuple[bytes, bytes]:
         """Give what stands left and right of the columns of an area."""
@@ -105,7 +121,7 @@ class RowXml:
     def placed(self, cell: CellXml) -> bytes:
         """Give a cell with its reference, which it may lack as long as those around it stay where they are."""
         rest = self.inside[cell.start + len(cell.tag) : cell.end]
-        return cell.numbered(name_column(cell.column), self.number) + rest
+        return cell.numbered(self.number) + rest
 
     def lies_within(self, area: Area) -> bool:
         """Tell, when that is easily told, that all cells stand in the columns of an area and nothing else is there."""
@@ -114,7 +130,7 @@ class RowXml:
         if last < 0 or not self.inside.startswith(opening) or not self.inside.endswith((b"c>", b"/>")):
             return False
         ends = [REFERENCE.match(self.inside, at + len(opening)) for at in (0, last)]
-        columns = [count_column(found[1].decode()) for found in ends if found]
+        columns = [number_column(found[1]) for found in ends if found]
         return len(columns) == len(ends) and area.left <= columns[0] and columns[1] <= area.right
 
 
@@ -186,6 +202,26 @@ class SheetXml:
             raise unsound(self.part, error) from error
         self._buffer += block
         return bool(block)
+
+
+def make_cell(column: int, found: re.Match[bytes]) -> CellXml:
+    """Give the cell that was found in a row."""
+    return CellXml(column, found[1], found[3] or b"", found.start(), found.end())
+
+
+@lru_cache(maxsize=1024)
+def number_column(letters: bytes) -> int:
+    """Give the number of a column."""
+    return count_column(letters.decode())
+
+
+letters_of = lru_cache(maxsize=1024)(name_column)
+
+
+def read_letters(reference: bytes | None) -> bytes | None:
+    """Give the letters of a cell's reference, however it is written."""
+    found = REFERENCE.fullmatch(reference) if reference else None
+    return found[1] if found else None
 
 
 def refuse_odd(*_: object) -> None:
