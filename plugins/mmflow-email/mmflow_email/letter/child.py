@@ -10,6 +10,7 @@ import os
 import sys
 import threading
 from base64 import b64encode
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -43,7 +44,8 @@ def lower_limit(kind: int, value: int) -> None:
 
     soft, hard = resource.getrlimit(kind)
     known = [limit for limit in (soft, hard, value) if limit != resource.RLIM_INFINITY]
-    resource.setrlimit(kind, (min(known), hard))
+    with suppress(ValueError, OSError):  # macOS knows the limit of addresses, but refuses most values
+        resource.setrlimit(kind, (min(known), hard))
 
 
 def memory_now() -> int:

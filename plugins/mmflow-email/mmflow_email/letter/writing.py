@@ -14,9 +14,10 @@ from mmflow_email.letter import Letter, Picture
 from mmflow_email.letter.apart import Unfit, work_apart
 from mmflow_email.letter.child import LARGEST
 from mmflow_email.letter.clean import Forbidden, clean_html
-from mmflow_email.letter.content import Content, Layout, Survey, gather_content, limit_notices, make_cid, survey_rows
+from mmflow_email.letter.content import Survey, gather_content, limit_notices, make_cid, survey_rows
 from mmflow_email.letter.figures import tidy_text
 from mmflow_email.letter.filling import fill_file
+from mmflow_email.letter.layout import Content, Layout
 from mmflow_email.letter.options import BUILT_IN, LetterOptions
 from mmflow_email.letter.plain import write_text
 from mmflow_email.letter.rules import WORD, is_jinja, translate_words
