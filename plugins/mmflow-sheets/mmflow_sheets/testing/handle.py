@@ -198,8 +198,8 @@ class Tab:
             self._sheet.put(area.top, area.left, cell)
 
     def insert_rows(self, at: int, count: int = 1) -> None:
-        """Insert empty rows before the row with this index, as a person would."""
-        self._spreadsheet.apply({"insertDimension": {"range": self._span("ROWS", at, count)}})
+        """Insert empty rows before the row with this index, or behind the last one, as a person would."""
+        self._insert("ROWS", at, count)
 
     def delete_rows(self, at: int, count: int = 1) -> None:
         """Delete rows."""
@@ -207,7 +207,7 @@ class Tab:
 
     def insert_columns(self, at: int, count: int = 1) -> None:
         """Insert empty columns."""
-        self._spreadsheet.apply({"insertDimension": {"range": self._span("COLUMNS", at, count)}})
+        self._insert("COLUMNS", at, count)
 
     def delete_columns(self, at: int, count: int = 1) -> None:
         """Delete columns."""
@@ -221,6 +221,11 @@ class Tab:
     def delete(self) -> None:
         """Delete the tab."""
         self._spreadsheet.apply({"deleteSheet": {"sheetId": self.id}})
+
+    def _insert(self, dimension: str, at: int, count: int) -> None:
+        is_behind = at >= self.size[dimension == "COLUMNS"]
+        request = {"range": self._span(dimension, at, count), "inheritFromBefore": is_behind}
+        self._spreadsheet.apply({"insertDimension": request})
 
     def _span(self, dimension: str, at: int, count: int) -> Json:
         return {"sheetId": self.id, "dimension": dimension, "startIndex": at, "endIndex": at + count}

