@@ -48,15 +48,15 @@ def is_there(target: Target, content: Content, run: RunInfo) -> bool:
     return found is not None and (found.sha256, found.extracted) == (content.sha256, run.extracted_at)
 
 
-def write_named(service: Service, batch: Batch) -> None:
-    """Write; when the name for the cells belongs to something that nobody sees, take the next ones."""
-    for left in reversed(range(NAMES)):
-        try:
-            return write_once(service, batch.encode(), batch.run)
-        except NameTaken:
-            if not left:
-                raise
-            batch = replace(batch, target=replace(batch.target, range_name=next_name(batch.target.range_name)))
+def write_named(service: Service, batch: Batch, names: int = NAMES) -> None:
+    """Write; when the name for the cells belongs to something that nobody sees, try the next of so many names."""
+    try:
+        write_once(service, batch.encode(), batch.run)
+    except NameTaken:
+        if names == 1:
+            raise
+        other = replace(batch.target, range_name=next_name(batch.target.range_name))
+        write_named(service, replace(batch, target=other), names - 1)
 
 
 def write_once(service: Service, body: bytes, run: RunInfo) -> None:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from mmflow import GiveUp
 from mmflow_sheets.content import Content
+from mmflow_sheets.earlier import Row
 from mmflow_sheets.grid import LARGEST_SHEET, MOST_COLUMNS, Rect, column_name
 from mmflow_sheets.options import SheetsOptions
-from mmflow_sheets.standing import Row, Standing
+from mmflow_sheets.standing import Standing
 from mmflow_sheets.target import Target
 
 

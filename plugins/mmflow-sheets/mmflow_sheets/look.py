@@ -8,10 +8,10 @@ from datetime import date, datetime, time, timedelta
 from typing import Final
 
 from mmflow import Cell, GiveUp, Presence, RunInfo, Table
-from mmflow_sheets.cells import Value, pick_value, read_cell
+from mmflow_sheets.cells import Value
 from mmflow_sheets.deliver import is_delivered
-from mmflow_sheets.grid import Rect, column_name, quote_tab
-from mmflow_sheets.mark import Mark
+from mmflow_sheets.earlier import Earlier
+from mmflow_sheets.grid import Rect, quote_tab
 from mmflow_sheets.options import SheetsOptions
 from mmflow_sheets.serials import EARLIEST, LATEST, serial_day, serial_local
 from mmflow_sheets.service import GridRange, Sheet, Spreadsheet, open_service
@@ -57,30 +57,14 @@ def probe_sheets(options: SheetsOptions, run: RunInfo) -> Presence:
 
 
 def read_sheets(table: Table, options: SheetsOptions, run: RunInfo) -> Iterator[tuple[Cell, ...]]:
-    """Give the rows that stand where the table would go, without header and totals; none before the first delivery."""
+    """Give the rows that this delivery would take the place of; none before the first."""
     with open_service(run, options.id) as service:
         target = find_target(service.describe(), options, run)
         if target.old is None or target.mark is None or target.old.empty:
             return
-        found = service.read_cells([target.address(target.old)])
-    yield from convert_rows(found[0] if found else [], target, target.mark, target.old, table)
-
-
-def convert_rows(
-    found: Sequence[list[Value]], target: Target, mark: Mark, old: Rect, table: Table
-) -> Iterator[tuple[Cell, ...]]:
-    """Give rows that were read as rows of the table, by the names of the columns; a column that is new is empty."""
-    places = [mark.columns.index(column.name) if column.name in mark.columns else None for column in table.columns]
-    for number in range(int(mark.header), old.height - mark.footer):
-        row = found[number] if number < len(found) else []
-        yield tuple(
-            None
-            if place is None
-            else read_cell(
-                pick_value(row, place), column, f"{target.title}!{column_name(old.left + place)}{old.top + number + 1}"
-            )
-            for place, column in zip(places, table.columns, strict=True)
-        )
+        [found] = service.read_cells([target.address(target.old)]) or [[]]
+    earlier = Earlier.of(found, target.title, target.old, target.mark)
+    yield from earlier.convert_rows(table, earlier.sort_rows(table, options, run))
 
 
 def read_window(options: SheetsOptions, cells: str, run: RunInfo) -> tuple[Day, Day]:

@@ -18,7 +18,7 @@ from mmflow.sinks import Receipt, RunInfo, SinkType, find_function
 from mmflow.table import Cell, Column, FooterRow, Table, make_table
 from mmflow.testing.deliveries import DAY, DOWN, MACHINE, PARTS, make_run
 from mmflow_sheets.options import SheetsConnection
-from mmflow_sheets.testing import SheetsServer, Spreadsheet
+from mmflow_sheets.testing import SheetsServer, Spreadsheet, Tab
 
 
 @pytest.fixture
@@ -88,6 +88,13 @@ class Desk:
         sink = find_sink()
         options = convert_values({"spreadsheet": self.book.id, **written}, sink.options)
         return find_function(getattr(sink, name))(*before, options, *after, run or self.run())
+
+    def enlarge(self, tab: Tab, *, rows: int = 0, columns: int = 0) -> None:
+        """Add rows and columns at the end of a tab, as a person does who needs room."""
+        for dimension, length in (("ROWS", rows), ("COLUMNS", columns)):
+            if length:
+                more = {"sheetId": tab.id, "dimension": dimension, "length": length}
+                self.book.apply({"appendDimension": more})
 
     def deliver(self, table: Table, run: RunInfo | None = None, **written: Any) -> Receipt:
         """Deliver a table."""

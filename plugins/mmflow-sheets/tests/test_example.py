@@ -76,6 +76,21 @@ def test_live_check_preview_and_difference_write_nothing(root, book):
     assert book.state() == before
 
 
+def test_difference_to_what_stands_there_is_shown(root, book):
+    for day in ("2026-11-15", "2026-11-20"):
+        code, _, err = mmflow(root, "run", "morning-sheet", "--for", day)
+        assert code == 0, err
+    look = ("preview", "morning-sheet", "--for", "2026-11-20", "--diff", "--sink", "sheets")
+    assert mmflow(root, *look)[1] == "0 new, 0 gone, 0 changed, 7 the same\n"
+    tab = book.tab("Morning")
+    tab.put("C8", 1)
+    tab.delete_rows(8)
+    assert re.fullmatch(
+        r"~ day 2026-11-15, goodParts 1 -> \d+\n\+ day 2026-11-16, .*\n1 new, 0 gone, 1 changed, 5 the same\n",
+        mmflow(root, *look)[1],
+    )
+
+
 def test_no_secret_is_in_anything_said_or_kept(root, server, book):
     book.share("reports@mmflow-testing.iam.gserviceaccount.com", "reader")
     code, out, err = mmflow(root, "run", "morning-sheet", "--for", "2026-11-20", "-v")

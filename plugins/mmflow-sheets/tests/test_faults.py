@@ -79,7 +79,7 @@ def test_named_range_that_was_deleted_is_asked_for(desk, book, small):
 @pytest.mark.parametrize("place", ["Data", "Data!C1:C9"])
 def test_protected_cells_are_named_with_who_needs_them(desk, book, small, place):
     desk.deliver(small)
-    book.tab("Data").insert_rows(3, 10)
+    desk.enlarge(book.tab("Data"), rows=10)
     book.protect(place)
     before = book.state()
     with pytest.raises(GiveUp, match=f"cells of the table are protected; let {SERVICE_ACCOUNT} edit them"):

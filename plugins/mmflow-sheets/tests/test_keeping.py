@@ -113,7 +113,7 @@ def test_hour_that_comes_twice_is_replaced_by_itself_alone(desk, table, book):
     deliver([(hours[2], "M", 9)], hours[2], hours[3], 2)
     assert [row[2] for row in book.tab("Data").values()[1:]] == [1, 1, 9, 1]
     assert [row[0] for row in book.tab("Data").formatted()[2:4]] == ["2026-11-01 01:00", "2026-11-01 01:00"]
-    read = [row[0] for row in desk.call("read", table([], columns), mode="replace_window")]
+    read = [row[0] for row in desk.call("read", table([], columns))]
     assert read == hours
 
 
@@ -196,10 +196,10 @@ def test_column_of_keys_is_shown_again_when_it_is_no_longer_needed(roll, book):
     assert [len(row) for row in found] == [4, 4, 4, 4, 5, 5]
 
 
-def test_what_people_keep_below_moves_down_when_rows_are_appended(roll, book):
+def test_what_people_keep_below_moves_down_when_rows_are_appended(roll, desk, book):
     roll(0, 2, days(0, 2, 1), mode="append")
     tab = book.tab("Data")
-    tab.insert_rows(5, 2)
+    desk.enlarge(tab, rows=2)
     tab.put("A7", "mine")
     found = roll(2, 2, days(2, 2, 2), mode="append")
     assert [row[:4] for row in found[:-1]] == as_read(days(0, 2, 1) + days(2, 2, 2))

@@ -50,6 +50,16 @@ def test_diff_of_an_appending_sink_leaves_its_keys_out(desk, table):
     assert list(desk.call("read", made, mode="append")) == day_rows(SATURDAY, 1)
 
 
+def test_diff_reads_only_the_rows_that_would_be_replaced(desk, table):
+    for day, key in ((SATURDAY, "a"), (date(2026, 11, 22), "b")):
+        for mode, sink in (("replace_window", "w"), ("append", "a")):
+            run = desk.run(first=day, key=key, sink=sink)
+            desk.deliver(table(day_rows(day, 1)), run, mode=mode, tab=sink)
+    for mode, sink in (("replace_window", "w"), ("append", "a")):
+        found = desk.call("read", table([]), mode=mode, tab=sink, run=desk.run(first=SATURDAY, key="a", sink=sink))
+        assert list(found) == day_rows(SATURDAY, 1)
+
+
 def test_probe_knows_each_delivery_by_key_and_generation(desk, table):
     assert desk.call("probe") == "absent"
     desk.deliver(table([]))

@@ -84,7 +84,7 @@ def test_what_people_keep_outside_of_the_table_stays(desk, book, table):
     desk.deliver(table(day_rows(SATURDAY, 2)))
     tab = book.tab("Data")
     green = {"backgroundColor": {"green": 1}}
-    tab.insert_columns(4, 3)
+    desk.enlarge(tab, columns=3)
     tab.put("F2", "mine", form=green)
     tab.put("F3", formula="=SUM(C2:C5)", result=400)
     tab.put("A1", "Day", form={"textFormat": {"italic": True}})
@@ -101,7 +101,7 @@ def test_what_people_keep_outside_of_the_table_stays(desk, book, table):
 def test_what_people_keep_below_the_table_moves_down_when_it_grows(desk, book, table):
     desk.deliver(table(day_rows(SATURDAY, 1)))
     tab = book.tab("Data")
-    tab.insert_rows(3, 5)
+    desk.enlarge(tab, rows=5)
     tab.put("B5", "my own line")
     tab.put("C5", formula="=SUM(C2:C3)", result=200)
     desk.deliver(table(day_rows(SATURDAY, 3)), desk.run(generation=2))
@@ -160,7 +160,7 @@ def test_columns_inserted_within_the_table_are_not_wiped_out(desk, book, table):
 
 def test_table_whose_rows_were_all_deleted_begins_anew(desk, book, table):
     desk.deliver(table(day_rows(SATURDAY, 1)))
-    book.tab("Data").insert_rows(3, 5)
+    desk.enlarge(book.tab("Data"), rows=5)
     book.tab("Data").delete_rows(0, 3)
     desk.deliver(table(day_rows(SATURDAY, 2)), desk.run(generation=2))
     assert len(book.tab("Data").values()) == 5
@@ -172,7 +172,7 @@ def test_table_whose_rows_were_all_deleted_begins_anew(desk, book, table):
 def test_two_tables_stand_side_by_side_in_one_tab(desk, book, table):
     for generation, days in enumerate((1, 3, 2), start=1):
         desk.deliver(table(day_rows(SATURDAY, days)), desk.run(generation=generation))
-        book.tab("Data").insert_columns(4, 12) if generation == 1 else None
+        desk.enlarge(book.tab("Data"), columns=12 * (generation == 1))
         desk.deliver(table(day_rows(SATURDAY, 4 - days)), desk.run(generation=generation, sink="b"), anchor="F2")
     assert book.named == {"mmflow_morning_oee_sink": "Data!A1:D5", "mmflow_morning_oee_b": "Data!F2:I6"}
     assert len(book.metadata) == 2
