@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from sqlalchemy import Connection
 
 from mmflow import GiveUp, Presence, Receipt, RunInfo, Skip, Table, TryLater, Unknown
@@ -20,6 +22,18 @@ from mmflow_sql.source import Source, open_source
 from mmflow_sql.tables import change_tables, find_columns
 
 
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What is delivered, and where to."""
+
+    address: Address
+    table: Table
+    options: SqlOptions
+    run: RunInfo
+    source: Source
+    content: str  # equal for two tries that write the same
+
+
 def deliver_sql(table: Table, options: SqlOptions, run: RunInfo) -> Receipt:
     """Write the rows, and take away those that they replace.
 
@@ -30,17 +44,15 @@ def deliver_sql(table: Table, options: SqlOptions, run: RunInfo) -> Receipt:
     layout = Layout.of(table, options, run)
     with open_source(table, layout, run) as source:
         source.refuse_rows(address.kind)
-        if layout.key:
-            source.refuse_twins(address.kind)
         if options.dry_run:
             from mmflow_sql.preview import rehearse
 
             raise Skip(rehearse(address, layout, options, run))
-        content = fingerprint(table, options, run)
+        delivery = Delivery(address, table, options, run, source, fingerprint(table, options, run))
         try:
-            return write_delivery(address, table, options, run, source, content)
+            return write_delivery(delivery)
         except Unknown:
-            return settle(address, table, options, run, content)
+            return settle(delivery)
 
 
 def find_address(run: RunInfo) -> Address:
@@ -50,67 +62,58 @@ def find_address(run: RunInfo) -> Address:
     return read_address(run.connection, run.root)
 
 
-def write_delivery(
-    address: Address, table: Table, options: SqlOptions, run: RunInfo, source: Source, content: str
-) -> Receipt:
+def write_delivery(delivery: Delivery) -> Receipt:
     """Do the delivery in one transaction."""
-    with open_engine(address, run) as engine, explain_faults(address), engine.connect() as connection:
-        receipt = fill_table(connection, address, table, options, run, source, content)
+    address = delivery.address
+    with open_engine(address, delivery.run) as engine, explain_faults(address), engine.connect() as connection:
+        receipt = fill_table(connection, delivery)
         with explain_commit(address):
             connection.commit()
     return receipt
 
 
-def fill_table(
-    connection: Connection,
-    address: Address,
-    table: Table,
-    options: SqlOptions,
-    run: RunInfo,
-    source: Source,
-    content: str,
-) -> Receipt:
+def fill_table(connection: Connection, delivery: Delivery) -> Receipt:
     """Do everything but commit. Changes of tables come first, since MySQL commits with each of them."""
-    layout = source.layout
+    layout, options, run = delivery.source.layout, delivery.options, delivery.run
     lock_name(connection, f"{connection.dialect.default_schema_name}/{layout.schema or ''}.{layout.name}")
     make_fence(connection, layout)
-    stand = find_stand(connection, layout.schema, layout.name, run)
-    if stand:
+    if stand := find_stand(connection, layout.schema, layout.name, run):
         refuse_stale(stand, run)
-        if is_done(stand, run, content) and find_columns(connection, layout.schema, layout.name):
-            return make_receipt(address, options, stand.row_count, 0, ["it stood there already"])
+        if is_done(stand, delivery) and find_columns(connection, layout.schema, layout.name):
+            return make_receipt(delivery, 0, ["it stood there already"])
     changes = change_tables(connection, layout, options)
-    removed = connection.execute(layout.table.delete().where(find_earlier(layout, table, options, run))).rowcount
-    LOADERS[address.kind](connection, source)
-    write_stand(connection, layout, run, len(table), removed, content)
-    return make_receipt(address, options, len(table), removed, changes)
+    removed = connection.execute(
+        layout.table.delete().where(find_earlier(layout, delivery.table, options, run))
+    ).rowcount
+    LOADERS[delivery.address.kind](connection, delivery.source)
+    write_stand(connection, layout, run, len(delivery.table), removed, delivery.content)
+    return make_receipt(delivery, removed, changes)
 
 
-def is_done(stand: Stand, run: RunInfo, content: str) -> bool:
+def is_done(stand: Stand, delivery: Delivery) -> bool:
     """Tell whether an earlier try of this very delivery wrote all that this one would."""
-    return stand.generation == run.generation and stand.content == content
+    return stand.generation == delivery.run.generation and stand.content == delivery.content
 
 
-def make_receipt(address: Address, options: SqlOptions, rows: int, removed: int, changes: list[str]) -> Receipt:
+def make_receipt(delivery: Delivery, removed: int, notes: list[str]) -> Receipt:
     """Give what proves the delivery."""
     details: dict[str, str | int | float | bool | None] = {
-        "database": str(address),
-        "table": options.table,
-        "mode": options.mode,
+        "database": str(delivery.address),
+        "table": delivery.options.table,
+        "mode": delivery.options.mode,
         "removed": removed,
-        "notes": "; ".join(changes),
     }
-    return Receipt(rows=rows, details={key: value for key, value in details.items() if value != ""})
+    return Receipt(rows=len(delivery.table), details=details | ({"notes": "; ".join(notes)} if notes else {}))
 
 
-def settle(address: Address, table: Table, options: SqlOptions, run: RunInfo, content: str) -> Receipt:
+def settle(delivery: Delivery) -> Receipt:
     """Ask the database whether a transaction was committed whose end nobody saw."""
     try:
-        stand = ask_stand(address, options, run)
+        stand = ask_stand(delivery.address, delivery.options, delivery.run)
     except TryLater as error:
         raise Unknown(f"nobody can tell whether the delivery was committed: {error}") from error
-    if stand and is_done(stand, run, content) and stand.fence == run.fence:
-        return make_receipt(address, options, len(table), 0, ["the connection was lost after it was committed"])
+    if stand and is_done(stand, delivery) and stand.fence == delivery.run.fence:
+        return make_receipt(delivery, 0, ["the connection was lost after it was committed"])
     raise TryLater("the connection was lost before the delivery was committed; nothing was written")
 
 

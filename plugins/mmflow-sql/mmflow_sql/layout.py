@@ -14,7 +14,7 @@ from sqlalchemy.dialects import mssql, mysql
 from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
 
 from mmflow import Column, GiveUp, RunInfo, Table
-from mmflow_sql.names import check_columns, split_table
+from mmflow_sql.names import check_columns, check_table, split_table
 from mmflow_sql.options import SqlOptions
 
 Kind = Literal["text", "name", "number", "integer", "date", "datetime", "boolean"]
@@ -120,7 +120,8 @@ class Layout:
     def of(cls, table: Table, options: SqlOptions, run: RunInfo) -> Layout:
         """Read it off a delivery; :class:`GiveUp` for columns that no database takes."""
         names = [column.name for column in table.columns]
-        if problem := check_columns(names):
+        problems = (check_table(options.table), options.view and check_table(options.view), check_columns(names))
+        if problem := next(filter(None, problems), None):
             raise GiveUp(problem)
         schema, name = split_table(options.table)
         key = choose_key(table, options)

@@ -89,7 +89,7 @@ def rehearse(address: Address, layout: Layout, options: SqlOptions, run: RunInfo
             changes = list_beginnings(layout, options, engine.dialect)
         else:
             with engine.connect() as connection:
-                changes = list_changes(connection, layout, options)
+                changes = list(list_changes(connection, layout, options))
         statements = show_changes(changes, engine.dialect)
     for statement in statements:
         run.log.info("dry run: %s", statement)

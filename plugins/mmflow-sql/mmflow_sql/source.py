@@ -80,20 +80,21 @@ class Source:
         if faults:
             place, column, _, words = min(faults)
             raise GiveUp(f"row {place + 1}, column {column!r}: {words}")
+        if self.layout.key:
+            self.refuse_twins(kind)
 
     def refuse_twins(self, kind: Kind) -> None:
         """Raise :class:`GiveUp` when two rows have one key: the second would take the place of the first."""
-        names = [name for name in self.layout.key if name != SITE or self.site_column]
-        listed = [quote_name("site" if name == SITE else name) for name in names]
-        if kind in PADDED:
-            texts = {quote_name(column.name) for column in self.layout.report if column.type == "text"}
-            listed = [f"rtrim({name})" if name in texts else name for name in listed]
-        groups = ", ".join(listed) or "()"
+        texts = {column.name for column in self.layout.report if column.type == "text"}
+        names = ["site" if name == SITE else name for name in self.layout.key if name != SITE or self.site_column]
+        form = "rtrim({})" if kind in PADDED else "{}"
+        keys = (form.format(quote_name(name)) if name in texts else quote_name(name) for name in names)
+        groups = ", ".join(keys) or "()"
         query = f"SELECT min(file_row_number), max(file_row_number) FROM {self.snapshot} GROUP BY {groups}"
         for first, second in self.database.execute(f"{query} HAVING count(*) > 1 LIMIT 1").fetchall():
-            rows = f"rows {first + 1} and {second + 1}"
-            keys = ", ".join(self.layout.key)
-            raise GiveUp(f"{rows} have the same key ({keys}); name columns in 'key' that tell rows apart")
+            key = ", ".join(self.layout.key)
+            found = f"rows {first + 1} and {second + 1} have the same key ({key})"
+            raise GiveUp(f"{found}; name columns in 'key' that tell rows apart")
 
     @property
     def site_column(self) -> bool:

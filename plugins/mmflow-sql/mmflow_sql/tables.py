@@ -57,40 +57,59 @@ class Change(NamedTuple):
 
 def change_tables(connection: Connection, layout: Layout, options: SqlOptions) -> list[str]:
     """Make everything ready for the rows of a delivery; say what was done."""
-    changes = list_changes(connection, layout, options)
-    for change in changes:
+    done = []
+    for change in list_changes(connection, layout, options):
         connection.execute(change.statement)
-    return [change.words for change in changes]
+        done.append(change.words)
+    return done
 
 
-def list_changes(connection: Connection, layout: Layout, options: SqlOptions) -> list[Change]:
-    """Give what has to be done to the database; :class:`GiveUp` names the column that is in the way."""
+def list_changes(connection: Connection, layout: Layout, options: SqlOptions) -> Iterator[Change]:
+    """Give what has to be done to the database, each change before the next is looked for.
+
+    :class:`GiveUp` names the column that is in the way.
+    """
     found = find_columns(connection, layout.schema, layout.name)
     if found is None:
-        return list_beginnings(layout, options, connection.dialect)
-    missing = find_missing(layout, found, connection.dialect.name)
-    if missing and options.schema == "freeze":
-        listed = ", ".join(missing)
-        raise GiveUp(f"the table {layout.name} has no column {listed}; add it there, or write schema: evolve")
-    changes = [
-        Change(AddColumn(layout.table, layout.table.c[name]), f"column {name} added to {layout.name}")
-        for name in missing
-    ]
-    indexes = {index["name"] for index in inspect(connection).get_indexes(layout.name, layout.schema)}
-    if layout.key and (index := make_index(layout)).name not in indexes:
-        changes.append(Change(CreateIndex(index), f"unique index {index.name} made"))
-    return [*changes, *list_view(connection, layout, options, [*found, *missing])]
+        yield from begin_table(layout, connection.dialect)
+        columns = list(layout.names)
+    else:
+        missing = find_missing(layout, found, connection.dialect.name)
+        refuse_growth(layout, missing, options)
+        yield from grow_table(connection, layout, missing)
+        columns = [*found, *missing]
+    yield from list_view(connection, layout, options, columns)
 
 
 def list_beginnings(layout: Layout, options: SqlOptions, dialect: Dialect) -> list[Change]:
     """Give what makes everything where there is nothing yet."""
-    index = make_index(layout)
-    changes = [Change(CreateTable(layout.table), f"table {layout.name} made")]
+    view = [make_view(layout, options.view, layout.names)] if options.view else []
+    return [*begin_table(layout, dialect), *view]
+
+
+def begin_table(layout: Layout, dialect: Dialect) -> Iterator[Change]:
+    """Give what makes a table."""
+    yield Change(CreateTable(layout.table), f"table {layout.name} made")
     if layout.key or dialect.name != "duckdb":  # DuckDB finds rows of a time without one
-        changes.append(Change(CreateIndex(index), f"index {index.name} made"))
-    if options.view:
-        changes.append(make_view(layout, options.view, layout.names))
-    return changes
+        index = make_index(layout)
+        yield Change(CreateIndex(index), f"index {index.name} made")
+
+
+def grow_table(connection: Connection, layout: Layout, missing: Sequence[str]) -> Iterator[Change]:
+    """Give what adds columns to a table, and the index that upsert needs."""
+    for name in missing:
+        yield Change(AddColumn(layout.table, layout.table.c[name]), f"column {name} added to {layout.name}")
+    if layout.key:
+        index, found = make_index(layout), inspect(connection).get_indexes(layout.name, layout.schema)
+        if index.name not in {one["name"] for one in found}:
+            yield Change(CreateIndex(index), f"unique index {index.name} made")
+
+
+def refuse_growth(layout: Layout, missing: Sequence[str], options: SqlOptions) -> None:
+    """Raise :class:`GiveUp` for columns that the table has not, when it may not change."""
+    if missing and options.schema == "freeze":
+        listed = ", ".join(missing)
+        raise GiveUp(f"the table {layout.name} has no column {listed}; add it there, or write schema: evolve")
 
 
 def find_columns(connection: Connection, schema: str | None, name: str) -> dict[str, types.TypeEngine[Any]] | None:

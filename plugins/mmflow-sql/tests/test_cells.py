@@ -111,6 +111,16 @@ def test_names_that_differ_in_case_or_accents_are_two(plant):
     assert plant.read((DAY, MACHINE, PARTS)) == rows
 
 
+def test_blanks_at_the_end_of_a_key_tell_rows_apart_or_are_refused(plant):
+    rows = [(FIRST, "Mill", 1.0), (FIRST, "Mill ", 2.0)]
+    if plant.database.kind == "mysql":
+        with pytest.raises(GiveUp, match="rows 1 and 2 have the same key"):
+            plant.deliver(rows, (DAY, MACHINE, PARTS), mode="upsert")
+    else:
+        plant.deliver(rows, (DAY, MACHINE, PARTS), mode="upsert")
+        assert plant.read((DAY, MACHINE, PARTS)) == rows
+
+
 @pytest.mark.row("R56")
 @pytest.mark.row("S34")
 def test_columns_with_odd_names_are_columns_like_others(plant):

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from datetime import UTC, date, datetime
 
 import pytest
+from sqlalchemy.dialects import mssql, mysql, postgresql, sqlite
 
 from mmflow.errors import GiveUp, RunError
 from mmflow.sinks import Skip
 from mmflow.table import Column
 from mmflow.testing.deliveries import DAY, DOWN, HOUR, MACHINE, PARTS, SITE, day_rows
+from mmflow_sql.duck import DuckDialect
+from mmflow_sql.layout import make_type
 
 FIRST = date(2026, 11, 1)
 ROWS = day_rows(FIRST, 1)
@@ -125,6 +129,13 @@ def test_a_view_is_made_over_a_table_that_is_there(plant):
     assert plant.read(name="daily") == ROWS
 
 
+def test_a_table_that_was_dropped_under_its_view_is_made_again(plant):
+    plant.deliver(ROWS, view="daily")
+    plant.query('DROP TABLE "oee"' + (" CASCADE" if plant.database.kind == "postgresql" else ""))
+    plant.deliver(ROWS, view="daily", generation=2)
+    assert plant.read(name="daily") == ROWS
+
+
 def test_a_view_of_somebody_else_is_not_replaced(plant):
     plant.query("CREATE VIEW daily AS SELECT 1 AS one")
     plant.deliver(ROWS)
@@ -151,8 +162,9 @@ def test_a_schema_that_is_missing_is_refused(plant):
 
 def test_dry_run_says_what_would_be_made_and_writes_nothing(plant, caplog):
     caplog.set_level("INFO")
+    log = logging.getLogger("of_a_test")
     with pytest.raises(Skip, match="CREATE TABLE"):
-        plant.deliver(ROWS, dry_run=True)
+        plant.deliver(ROWS, dry_run=True, log=log)
     assert re.search(r"dry run: CREATE TABLE.*goodParts.*DOUBLE", caplog.text, re.DOTALL)
     assert not plant.database.address.file or not plant.database.address.file.exists()
     plant.deliver(ROWS)
@@ -183,3 +195,24 @@ def test_read_gives_the_rows_that_a_delivery_would_replace(plant):
     assert list(plant.standing(with_more(1), MORE, start=1)) == [(*row, None) for row in day_rows(date(2026, 11, 2), 1)]
     keys = [(date(2026, 11, 3), "Haas 1", 0.0, 0.0), (FIRST, "Nobody", 0.0, 0.0)]
     assert list(plant.standing(keys, mode="upsert")) == day_rows(date(2026, 11, 3), 1)[:1]
+
+
+# As the README has them, in its order: text, name, number, whole number, date, time, true or false.
+TYPES = {
+    "postgresql": ("TEXT", "TEXT", "DOUBLE PRECISION", "BIGINT", "DATE", "TIMESTAMP WITH TIME ZONE", "BOOLEAN"),
+    "mysql": ("LONGTEXT", "VARCHAR(255)", "DOUBLE", "BIGINT", "DATE", "DATETIME(6)", "BOOL"),
+    "sqlite": ("TEXT", "TEXT", "DOUBLE", "BIGINT", "DATE", "TIMESTAMP", "BOOLEAN"),
+    "duckdb": ("TEXT", "TEXT", "DOUBLE", "BIGINT", "DATE", "TIMESTAMP WITH TIME ZONE", "BOOLEAN"),
+    "mssql": ("NVARCHAR(max)", "NVARCHAR(255)", "DOUBLE PRECISION", "BIGINT", "DATE", "DATETIMEOFFSET(6)", "BIT"),
+}
+DIALECTS = {"postgresql": postgresql, "mysql": mysql, "sqlite": sqlite, "mssql": mssql}
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_types_are_those_of_the_readme(kind):
+    dialect = DuckDialect() if kind == "duckdb" else DIALECTS[kind].dialect()
+    if kind == "mssql":
+        dialect.server_version_info = (16,)  # 2022; it is asked for when connected
+    kinds = ("text", "name", "number", "integer", "date", "datetime", "boolean")
+    written = (make_type(one).compile(dialect=dialect) for one in kinds)
+    assert tuple(re.split(r" (?:CHARACTER|COLLATE)", text)[0] for text in written) == TYPES[kind]
