@@ -108,7 +108,7 @@ class SheetsOptions(Options):
         Meta(description="Note on the first cell: days, time of extraction and notices; notices alone; or none."),
     ] = "about"
     lights: Lights | None = None
-    chart: Annotated[ChartSpec, Meta(description="One chart of the delivered rows.")] | None = None
+    chart: Annotated[ChartSpec | None, Meta(description="One chart of the delivered rows.")] = None
 
     @property
     def id(self) -> str:
