@@ -100,12 +100,13 @@ class Refill:
     def fit_tag(self, row: RowXml) -> bytes:
         """Give the first tag of a row, without a hint of its columns that is no longer true."""
         tag = row.tag.removesuffix(b"/>").rstrip() + b">" if row.tag.endswith(b"/>") else row.tag
-        low, _, high = (get_attribute(tag, b"spans") or b"").partition(b":")
+        low, _, high = (get_attribute(tag, b"spans") or b"").partition(b":") if b"spans" in tag else (b"", b"", b"")
         if high.isdigit() and low.isdigit() and (int(low) > self.area.left or int(high) < self.area.right):
             tag = set_attribute(tag, "spans", None)
         if self.unhide and row.number <= self.last_row:
             tag = set_attribute(tag, "hidden", None)
-        return set_attribute(tag, "r", str(row.number)) if get_attribute(tag, b"r") is None else tag
+        numbered = b' r="' in tag or get_attribute(tag, b"r")
+        return tag if numbered else set_attribute(tag, "r", str(row.number))
 
 
 def forget_value(inside: bytes) -> bytes:

@@ -37,7 +37,7 @@ class Words:
         return cls(
             prefix,
             re.compile(rb"<%ssheetData\s*(/?)>" % p),
-            re.compile(rb"\s*(<%srow(?=[\s/>])%s(/?)>)" % (p, ATTRIBUTES)),
+            re.compile(rb'\s*(<%srow(?: r="([0-9]{1,7})")?(?=[\s/>])%s(/?)>)' % (p, ATTRIBUTES)),
             re.compile(rb"</%srow\s*>" % p),
             re.compile(rb"\s*</%ssheetData\s*>" % p),
             re.compile(
@@ -155,7 +155,7 @@ class SheetXml:
         number = at = 0
         while not self.empty:
             found = self.words.row.match(self._buffer, at)
-            ending = found and (found[2] or self.words.row_end.search(self._buffer, found.end()))
+            ending = found and (found[3] or self.words.row_end.search(self._buffer, found.end()))
             if found is None or ending is None:
                 if closing := self.words.data_end.match(self._buffer, at):
                     at = closing.start()
@@ -164,7 +164,7 @@ class SheetXml:
                 self._more()
                 continue
             inside_end, end = (ending.start(), ending.end()) if isinstance(ending, re.Match) else (found.end(),) * 2
-            said = get_attribute(found[1], b"r")
+            said = found[2] or get_attribute(found[1], b"r")
             number = int(said) if said and said.isdigit() else number + 1
             yield RowXml(self._buffer[at:end], number, found[1], self._buffer[found.end() : inside_end], self.words)
             at = end
