@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Iterator
 from typing import Final
+from urllib.parse import urlsplit
 
 from mmflow import GiveUp, RunInfo, parse_duration
 from mmflow_email.addresses import Mailbox, read_mailbox
@@ -78,7 +79,7 @@ def check_application(connection: EmailConnection, what: str) -> Iterator[str]:
         yield f"{what} needs {', '.join(missing)}"
     for name in ("base_url", "login_url"):
         address = getattr(connection, name)
-        if not address.startswith("https://") and not is_local_url(address):
+        if not is_web_address(address):
             yield f"{name} is {address!r}, expected an address that begins with https://"
 
 
@@ -92,12 +93,14 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def is_local_url(address: str) -> bool:
-    """Tell whether an address is plain http on this machine."""
-    if not address.startswith("http://"):
+def is_web_address(address: str) -> bool:
+    """Tell whether an address is one of https, or of plain http on this machine."""
+    try:
+        parts = urlsplit(address)
+        host = parts.hostname or ""
+    except ValueError:
         return False
-    host = address.removeprefix("http://").partition("/")[0]
-    return is_loopback(host.rpartition(":")[0] or host)
+    return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host)))
 
 
 def find_port(connection: EmailConnection) -> int:

@@ -171,11 +171,11 @@ def give_up(
 
 def postpone(entry: Entry, receipt: Receipt, left: Sequence[str], failure: TryLater | None) -> Partial | TryLater:
     """Give the error by which the engine tries again, for those who are left."""
-    why = str(failure) if failure else say_states(entry, left)
+    why = f"{', '.join(left)}: {failure}" if failure else say_states(entry, left)
     after = failure.after if failure else GREYLISTED if entry.among("later") else None
     if entry.among("sent"):
         return Partial(receipt, retry=tuple(left), why=f"not delivered yet to {why}", after=after)
-    return TryLater(why, after=after)
+    return TryLater(str(failure or why), after=after)
 
 
 def hold(entry: Entry, delivery: Delivery) -> Unknown:

@@ -49,8 +49,9 @@ def open_session(connection: EmailConnection, run: RunInfo) -> Iterator[smtplib.
     smtp = None
     try:
         with explain_failures(where):
-            smtp = connect(connection, make_context(connection, run))
-            protect(smtp, connection, run, where)
+            context = make_context(connection, run)
+            smtp = connect(connection, context)
+            protect(smtp, connection, context, where)
             log_in(smtp, connection, run, where)
             yield smtp
             with suppress(smtplib.SMTPException):  # the mail is handed over, whatever comes of the goodbye
@@ -77,6 +78,8 @@ def explain_failures(where: str) -> Iterator[None]:
         raise answer_error(f"{where} does not let us in", error.smtp_code, error.smtp_error) from error
     except smtplib.SMTPServerDisconnected as error:
         raise TryLater(f"{where} ended the connection; nothing was sent") from error
+    except UnicodeError as error:
+        raise GiveUp(f"{where} cannot be the name of a server; check host") from error
     except OSError as error:
         raise TryLater(
             f"{where} cannot be reached ({error.strerror or type(error).__name__}); check the network"
@@ -111,7 +114,7 @@ def connect(connection: EmailConnection, context: ssl.SSLContext) -> smtplib.SMT
     return smtplib.SMTP(host, port, timeout=timeout)
 
 
-def protect(smtp: smtplib.SMTP, connection: EmailConnection, run: RunInfo, where: str) -> None:
+def protect(smtp: smtplib.SMTP, connection: EmailConnection, context: ssl.SSLContext, where: str) -> None:
     """Say hello, and switch to TLS where it does not run already; never go on without it."""
     smtp.ehlo_or_helo_if_needed()
     if connection.security != "starttls":
@@ -119,7 +122,7 @@ def protect(smtp: smtplib.SMTP, connection: EmailConnection, run: RunInfo, where
     if not smtp.has_extn("starttls"):
         what = f"{where} does not offer STARTTLS, or somebody on the way took the offer out; nothing was sent"
         raise GiveUp(f"{what}; use security: tls, or ask who runs the server")
-    smtp.starttls(context=make_context(connection, run))
+    smtp.starttls(context=context)
     smtp.ehlo()
 
 

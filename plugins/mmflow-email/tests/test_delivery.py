@@ -72,6 +72,25 @@ def test_greylisted_recipient_is_tried_again_and_nobody_else(table, options, run
 
 
 @pytest.mark.row("R57")
+@pytest.mark.parametrize(
+    ("answer", "retry", "said"),
+    [
+        ("421 busy", (BOB,), r"not delivered yet to bob@example\.com: mail server .*: 421 busy"),
+        ("554 no service", (), r"not delivered to bob@example\.com: mail server .*: 554 no service"),
+    ],
+)
+def test_rest_of_a_mail_waits_for_the_server_and_tells_who_it_is(answer, retry, said, table, options, run, server):
+    server.answer(f"RCPT {BOB}", "451 later")
+    with pytest.raises(Partial):
+        deliver_email(table(), options(), run())
+    server.answer("CONNECT", answer)
+    with pytest.raises(Partial, match=said) as part:
+        deliver_email(table(), options(), run(fence=2))
+    assert part.value.retry == retry
+    assert part.value.receipt.details["sent_to"] == ANN
+
+
+@pytest.mark.row("R57")
 def test_all_greylisted_is_later(table, options, run, server):
     for address in (ANN, BOB):
         server.answer(f"RCPT {address}", "450 4.2.0 greylisted")

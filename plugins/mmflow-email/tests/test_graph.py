@@ -159,6 +159,8 @@ def test_service_that_is_not_there_is_later(table, options, through, graph):
     [
         ({"tenant": "", "client_id": ""}, "graph needs tenant, client_id"),
         ({"base_url": "http://graph.example.com"}, "expected an address that begins with https://"),
+        ({"base_url": "https://"}, "expected an address that begins with https://"),
+        ({"login_url": "https://[::1"}, "expected an address that begins with https://"),
         ({"sender": "nobody"}, "sender 'nobody' is no mail address"),
     ],
 )

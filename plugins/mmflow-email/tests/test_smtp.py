@@ -209,6 +209,7 @@ def test_login_by_token_that_cannot_be(changes, said, table, options, exchange, 
     ("keys", "said"),
     [
         ({"host": ""}, "host is missing"),
+        ({"host": "smtp..example.com", "security": "tls"}, "cannot be the name of a server"),
         ({"host": "mail.example.com"}, "security: none is for a server on this machine"),
         ({"username": "reports"}, "a login needs both username and password"),
         ({"username": "reports", "password": "x"}, "would show the password"),
