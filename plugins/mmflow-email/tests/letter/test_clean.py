@@ -1,6 +1,10 @@
 """Finished HTML: nothing in it runs, and nothing is loaded from elsewhere."""
 
+from html.parser import HTMLParser
+
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from mmflow import GiveUp
 from mmflow_email.letter.clean import Forbidden, clean_html
@@ -91,3 +95,27 @@ def test_an_address_from_the_data_cannot_become_a_script_or_a_pixel(fill, plant)
     assert "javascript" not in html
     assert '<a href="https://e.example/p.png">x</a>' in html
     assert "<img src" not in html
+
+
+def shape_of(html):
+    """Give the tags of a document with the names of their attributes."""
+    seen = []
+    parser = HTMLParser()
+    parser.handle_starttag = lambda tag, attrs: seen.append((tag, tuple(name for name, _ in attrs)))
+    parser.feed(html)
+    return seen
+
+
+PIECES = st.sampled_from(
+    [*"<>\"'&=/!-[] abpi:;()\\{}%#", "<!--", "-->", "]]>", "<b>", "{{", "&lt;", "script", "onload="]
+)
+MARKUP = st.lists(PIECES, max_size=40).map("".join)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(name=MARKUP, note=MARKUP)
+def test_no_text_changes_the_tags_of_a_letter(write, plant, name, note):
+    options = {"top": "none", "lights": {"oee": {"red": 0.9}}}
+    plain = write(plant([("x", 0.5, 1.0, 1.0)]), notes=["x"], attached=["x"], intro="x", **options)
+    nasty = write(plant([(name, 0.5, 1.0, 1.0)]), notes=[name], attached=[note], intro=f"x {note}", **options)
+    assert shape_of(nasty.html) == shape_of(plain.html)

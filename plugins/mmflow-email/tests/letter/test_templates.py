@@ -1,6 +1,7 @@
 """Templates that people write beside their jobs: what they get, what they may use, and what stops them."""
 
 import os
+from html.parser import HTMLParser
 
 import pytest
 
@@ -9,6 +10,15 @@ from mmflow.testing.deliveries import make_run
 from mmflow_email.letter.filling import Refused, fill_file
 
 LIGHTS = {"oee": {"amber": 0.65, "red": 0.5}}
+
+
+def list_attributes(html):
+    """Give each tag with each of its attributes."""
+    seen = []
+    parser = HTMLParser()
+    parser.handle_starttag = lambda tag, attrs: seen.extend([(tag, ""), *((tag, name) for name, _ in attrs)])
+    parser.feed(html)
+    return seen
 
 
 @pytest.fixture
@@ -172,11 +182,9 @@ def test_a_template_sees_no_object_no_connection_and_no_environment(write, fill,
 
 
 @pytest.mark.row("S20")
-def test_what_a_template_gives_is_text_and_never_read_as_python(fill):
-    assert "__import__(&#39;os&#39;)" in fill("<p>{{ \"__import__('os')\" }}</p>") or "__import__('os')" in fill(
-        "<p>{{ \"__import__('os')\" }}</p>"
-    )
-    assert "[1, 2]" in fill("<p>[1, 2]</p>")
+def test_what_a_template_gives_is_text_and_never_read_as_python(fill, plant):
+    source = "<p>{{ rows[0].machine.text }}</p>"
+    assert "<p>__import__('os').getpid()</p>" in fill(source, plant([("__import__('os').getpid()", 0.5, 1.0, 1.0)]))
 
 
 @pytest.mark.row("S21")
@@ -254,10 +262,9 @@ def test_escaping_cannot_be_switched_off(refuse, source):
 )
 def test_markup_in_the_data_stays_text_however_a_template_shows_it(fill, plant, source):
     table = plant([("<script>x</script><img src=http://e.example/p.png onerror=x>", 0.5, 1.0, 1.0)])
-    html = fill(source, table)
-    assert "<script" not in html
-    assert "<img" not in html
-    assert " onerror=" not in html.replace("&gt;", ">").split("<p")[0]
+    seen = list_attributes(fill(source, table))
+    assert {tag for tag, _ in seen} <= {"html", "head", "body", "p", "b", "i"}
+    assert not {name for _, name in seen if name} & {"onerror", "src", "href", "style"}
 
 
 @pytest.mark.row("S23")
