@@ -56,3 +56,8 @@ def read_peak(process: int | str = "self") -> float | None:
     except OSError:
         return None
     return int(found[1]) / 1024 if found else None
+
+
+def show_peak(peak: float | None) -> str:
+    """Write a peak of memory."""
+    return "not told" if peak is None else f"{peak:.0f} MB"

@@ -21,7 +21,8 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from measure import Measure, measure
+from measure import Measure, measure, show_peak
+from sinks import bench_sinks
 
 HERE = Path(__file__).parent
 MMFLOW = [sys.executable, "-m", "mmflow"]
@@ -192,11 +193,6 @@ def time_steps(candidate: str, root: Path) -> Steps:
     return Steps(**json.loads(done.stdout))
 
 
-def show_peak(peak: float | None) -> str:
-    """Write a peak of memory."""
-    return "not told" if peak is None else f"{peak:.0f} MB"
-
-
 class Bench(NamedTuple):
     """A table to print: what is in it, and what fills it."""
 
@@ -215,6 +211,11 @@ BENCHES = {
     ),
     "slices": Bench(
         "More and more requests of the same size", ("requests", "rows", "time", "us a row", "peak"), bench_slices
+    ),
+    "sinks": Bench(
+        "Deliveries of 12 columns, each beside the first of its destination",
+        ("to", "who", "rows", "time", "rows/s", "the first is", "peak"),
+        bench_sinks,
     ),
 }
 
