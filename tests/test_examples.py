@@ -152,7 +152,10 @@ def test_every_example_is_shown_here(plants):
 
 @pytest.mark.parametrize("path", PLUGIN_EXAMPLES, ids=lambda path: path.parent.name)
 def test_example_of_a_plugin_runs_among_the_others(plants, path):
-    shutil.copy(path, plants.root / "jobs" / "plugin.yaml")
+    text = path.read_text(encoding="utf-8")
+    if "connection:" in text:
+        pytest.skip("it needs what it connects to; the package's own tests run it there")
+    plants.job(text, "plugin")
     result = run_example(plants, "jobs/plugin.yaml")
     assert {delivery["state"] for delivery in result["deliveries"]} == {"done"}
 

@@ -165,7 +165,7 @@ def test_explain_says_where_each_value_comes_from(desk):
     assert origins["shape.columns.scrap"] == ("rejectedParts / nullif(totalParts, 0)", "jobs/daily.yaml:8")
     assert origins["on_empty"] == ("deliver", "built in")
     assert origins["sinks[0].type"] == ("csv", "jobs/daily.yaml:10")
-    assert origins["sinks[0].delimiter"] == (",", "built in")
+    assert origins["sinks[0].encoding"] == ("utf-8-sig", "built in")
     assert origins["description"] == (
         "${env:WHAT}",
         "jobs/daily.yaml:11 (the environment variable WHAT is not set)",
