@@ -11,7 +11,7 @@ from xml.sax.saxutils import escape
 from mmflow import Column, GiveUp, Replacement, moment_text
 from mmflow_excel.filling.book import Book, Target
 from mmflow_excel.filling.formulas import names_cells, shift_formula
-from mmflow_excel.filling.sheet import FORMULA, CellXml, RowXml, SheetXml
+from mmflow_excel.filling.sheet import FORMULA, CellXml, RowXml, SheetXml, formula_attribute
 from mmflow_excel.filling.strings import read_strings
 from mmflow_excel.filling.survey import within
 from mmflow_excel.filling.values import cell_of, read_value, read_xml, shared_number
@@ -138,7 +138,7 @@ class Mover:
         found = FORMULA.search(cell.inside)
         if not found:
             return cell.inside.decode()
-        if found[1].strip() or not found[2]:
+        if not is_normal(found[1]) or not found[2]:
             at = f"{self.target.sheet.name}!{name_column(cell.column)}{old}"
             raise self.book.package.refuse(f"holds a formula in {at} that cannot be moved; enter a value there")
         return f"<{self.prefix}f>{escape(shift_formula(read_xml(found[2]), new - old))}</{self.prefix}f>"
@@ -147,7 +147,12 @@ class Mover:
 def stays_true(formula: tuple[bytes, bytes]) -> bool:
     """Tell whether a formula, given as its attributes and its text, means the same in every row."""
     attributes, text = formula
-    return not attributes.strip() and is_plain(text)
+    return is_normal(attributes) and is_plain(text)
+
+
+def is_normal(attributes: bytes) -> bool:
+    """Tell whether a formula belongs to its cell alone."""
+    return formula_attribute(attributes, b"t") in (None, b"normal")
 
 
 @lru_cache(maxsize=1024)

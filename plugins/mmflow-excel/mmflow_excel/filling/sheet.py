@@ -204,6 +204,11 @@ class SheetXml:
         return bool(block)
 
 
+def formula_attribute(attributes: bytes, name: bytes) -> bytes | None:
+    """Give an attribute of a formula, from all that were found with it."""
+    return get_attribute(b"<f" + attributes + b">", name) if attributes else None
+
+
 def make_cell(column: int, found: re.Match[bytes]) -> CellXml:
     """Give the cell that was found in a row."""
     return CellXml(column, found[1], found[3] or b"", found.start(), found.end())

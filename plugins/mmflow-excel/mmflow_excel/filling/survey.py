@@ -9,7 +9,7 @@ from typing import Final
 
 from mmflow_excel.filling.book import Book, Target
 from mmflow_excel.filling.markup import Element, find_elements, get_attribute
-from mmflow_excel.filling.sheet import FORMULA, CellXml, RowXml, SheetXml
+from mmflow_excel.filling.sheet import FORMULA, CellXml, RowXml, SheetXml, formula_attribute
 from mmflow_excel.filling.values import read_texts, read_value, read_xml
 from mmflow_excel.places import Area, name_column, read_area
 
@@ -96,7 +96,7 @@ def note_formulas(book: Book, target: Target, survey: Survey, row: RowXml) -> No
     for cell in within(row, target.area):
         if found := FORMULA.search(cell.inside):
             survey.has_formulas = True
-            spread = get_attribute(b"<f" + found[1] + b">", b"ref")
+            spread = formula_attribute(found[1], b"ref")
             area = read_area(spread.decode()) if spread else None
             if area and row.number <= target.body.bottom and not holds(target.body, area):
                 at = f"{name_column(cell.column)}{row.number}"
@@ -124,9 +124,7 @@ def note_first(survey: Survey, target: Target, head: bytes, first: RowXml | None
         survey.styles.append(read_count(get_attribute(cell.tag, b"s")) or 0 if cell else style)
         found = FORMULA.search(cell.inside) if cell else None
         survey.formulas.append(
-            Formula(read_xml(found[2] or b""), get_attribute(b"<f" + found[1] + b">", b"t") == b"array")
-            if found
-            else None
+            Formula(read_xml(found[2] or b""), formula_attribute(found[1], b"t") == b"array") if found else None
         )
     if first:
         survey.height = {name.decode(): said.decode() for name in HEIGHT if (said := get_attribute(first.tag, name))}

@@ -206,6 +206,13 @@ def test_a_workbook_that_says_nothing_of_calculation_is_told_to_compute(template
     assert b'</definedNames><calcPr fullCalcOnLoad="1"/>' in parts(fill(template(change=silent), table(ROWS)))[BOOK]
 
 
+def test_a_table_without_headings_is_filled_from_its_first_row(template, table, fill, cells, parts):
+    bare = change(TABLE, (rb' ref="A3:E6"', rb' ref="A4:E6" headerRowCount="0"'), (rb"<autoFilter[^>]*/>", rb""))
+    filled = fill(template(change=bare), table(ROWS))
+    assert cells(filled, "Data", "A4:D6") == FILLED
+    assert b' ref="A4:E7"' in parts(filled)[TABLE]
+
+
 def test_a_name_for_the_headings_alone_has_its_first_row_below_them(template, table, fill, cells, name_a_range):
     def headings(parts):
         return change(SHEET, (rb'<row r="[45]".*?</row>', b""))(name_a_range("Data!$B$3:$C$3")(parts))

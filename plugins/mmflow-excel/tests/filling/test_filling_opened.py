@@ -8,6 +8,7 @@ import pytest
 
 from mmflow.errors import GiveUp
 from mmflow.table import Column
+from mmflow.testing.deliveries import make_run
 from mmflow_excel.filling import check_target, read_target
 
 ALL_SHEETS = "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,false,false,false,-1"
@@ -57,6 +58,30 @@ def test_libreoffice_computes_formulas_totals_and_other_sheets_anew(template, ta
         ["Total", "60", "", ""],
     ]
     assert found["Charts"][0][0] == "60"  # XlsxWriter had saved 4 for it
+
+
+def test_a_workbook_that_libreoffice_saved_is_filled(template, table, fill, office, cells, open_book):
+    saved = office(template(macro=False, full=False), "xlsx")
+    filled = fill(saved, table(ROWS))
+    assert [row[1:] for row in cells(filled, "Data", "A4:D6")] == [
+        [machine, down, None if oee is None else oee / 100] for _, machine, down, oee in ROWS
+    ]
+    assert {row[0] for row in cells(filled, "Data", "E4:E6")} == {"=Downtimes[[#This Row],[Down (min)]]/60"}
+    assert open_book(filled)["Data"].tables["Downtimes"].ref == "A3:E7"
+
+
+def test_the_sink_fills_a_template_and_then_the_workbook_that_is_there(template, table, deliver, tmp_path, cells):
+    template()
+    words = {"path": "daily.xlsm", "template": "template.xlsm", "target": "Downtimes"}
+    receipt = deliver(table(ROWS), make_run(tmp_path), **words)
+    path = tmp_path / "out" / "daily.xlsm"
+    once = path.read_bytes()
+    assert (receipt.rows, receipt.path) == (3, "out/daily.xlsm")
+    deliver(table(ROWS), make_run(tmp_path), path="daily.xlsm", target="Downtimes")
+    assert path.read_bytes() == once
+    later = [(date(2026, 11, 21), "Haas 1", 1.0, 2.0)]
+    deliver(table(later), make_run(tmp_path), **words, mode="replace_window")
+    assert [row[0] for row in cells(path, "Data", "B4:B8")] == ["Haas 1", "=1+1", "Größe 機", "Haas 1", "Total"]
 
 
 def test_openpyxl_opens_it_with_its_table_pivot_and_macros(template, table, fill, open_book):

@@ -109,6 +109,21 @@ def test_rows_that_people_changed_stay_as_they_are(roll, rows_of, open_book):
     ]
 
 
+def test_formulas_as_libreoffice_writes_them_move_and_those_of_many_cells_are_refused(roll, rows_of, rewrite, parts):
+    sheet = "xl/worksheets/sheet1.xml"
+    path = roll(0, 2, days(0, 2, 1.0))
+    written = parts(path)
+    formula = rb'\1<f aca="false">C5*2</f></c>'
+    rewrite(path, written | {sheet: re.sub(rb'(<c r="C4"[^>]*>).*?</c>', formula, written[sheet])})
+    path = roll(-1, 1, days(-1, 1, 9.0))
+    assert rows_of(path)[2][2] == "=C7*2"
+    written = parts(path)
+    shared = rb'\1<f t="shared" ref="C6:C7" si="0">C5*2</f></c>'
+    rewrite(path, written | {sheet: re.sub(rb'(<c r="C6"[^>]*>).*?</c>', shared, written[sheet])})
+    with pytest.raises(GiveUp, match=r"holds a formula in Data!C6 that cannot be moved; enter a value there"):
+        roll(-2, 1, days(-2, 1, 9.0))
+
+
 def test_rows_of_other_sites_stay(roll, rows_of):
     columns = (DAY, Column("site", "Machine", "text", "group"), *REST[1:])
     both = [(FIRST, site, 1.0, 50.0) for site in ("austin", "boston")]
