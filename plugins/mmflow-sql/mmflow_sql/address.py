@@ -148,7 +148,8 @@ def read_file(kind: Kind, body: str, connection: SqlConnection, root: Path) -> P
     if not written or written.endswith("/") or written == ":memory:" or written.startswith("file:"):
         refuse(f"names no file, expected one that stays; write {kind}:///file.db")
     file = (root / written).resolve()
-    if file.is_relative_to((root / ".mmflow").resolve()):
+    own = (root / ".mmflow").resolve()
+    if str(own).casefold() in (str(place).casefold() for place in file.parents):  # not every disk knows .MMFLOW from it
         refuse("leads into .mmflow, where mmflow keeps its own files; choose another folder")
     return file
 

@@ -87,6 +87,7 @@ REFUSED = {
     "sqlite:///.mmflow/ledger.sqlite": ".mmflow",
     "sqlite:///data/../.mmflow/ledger.sqlite": ".mmflow",
     "sqlite:////plant/.mmflow/ledger.sqlite": ".mmflow",
+    "sqlite:///.MMFLOW/runs/x.db": ".mmflow",
     "duckdb:///:memory:": "names no file",
     "duckdb:///md:plant?motherduck_token=x": "'motherduck_token'",
     "duckdb:///x.duckdb?access_mode=read_only": "'access_mode'",
