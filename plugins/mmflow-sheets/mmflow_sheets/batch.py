@@ -82,11 +82,19 @@ class Batch:
             return
         for piece in old.minus(self.layout.new):
             yield self.update(piece, VALUE)
-        if self.options.formats == "write" and mark and mark.footer:
-            yield self.repeat(old.rows(old.height - mark.footer, old.height), {}, BOLD)
-        for place in mark.lit if mark else ():
+        if mark:
+            yield from self.clear_looks(old, mark)
+
+    def clear_looks(self, old: Rect, mark: Mark) -> Iterator[Request]:
+        """Take back what was made bold and what was coloured, where that is no longer meant."""
+        headless = not self.content.header or old.corner != self.layout.new.corner
+        bold = [old.rows(old.height - mark.footer, old.height), old.rows(0, int(mark.header and headless))]
+        for rows in bold if self.options.formats == "write" else ():
+            if not rows.empty:
+                yield self.repeat(rows, {}, BOLD)
+        for place in mark.lit:
             kept = self.layout.first if place in self.lit else 0
-            stale = old.rows(mark.header + kept if mark else 0, old.height).column(place)
+            stale = old.rows(mark.header + kept, old.height).column(place)
             if not stale.empty:
                 yield self.repeat(stale, {}, LIGHT)
 

@@ -23,7 +23,7 @@ class Value(msgspec.Struct, frozen=True, gc=False):
     number: float | None = msgspec.field(name="numberValue", default=None)
     text: str | None = msgspec.field(name="stringValue", default=None)
     truth: bool | None = msgspec.field(name="boolValue", default=None)
-    formula: str | None = msgspec.field(name="formulaValue", default=None)
+    error: dict[str, str] | None = msgspec.field(name="errorValue", default=None)
 
     @property
     def plain(self) -> str | float | bool | None:

@@ -91,6 +91,8 @@ def explain_request(fault: Fault, asked: Asked) -> MmflowError:
     words = quote_words(fault)
     if "named range with the name" in words.lower():
         return NameTaken(f"Google Sheets refuses the name of the table's cells: {words}")
+    if "already exists" in words:
+        return TryLater(f"the spreadsheet was changed between look and write (Google: {words})")
     for sign, what in SIGNS.items():
         if sign in words.lower():
             return GiveUp(f"{what.format(address=asked.address)} (Google: {words})")

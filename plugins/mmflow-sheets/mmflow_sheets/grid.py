@@ -77,6 +77,10 @@ class Rect:
         """Name the cells: ``A1:D20``."""
         return f"{column_name(self.left)}{self.top + 1}:{column_name(self.right - 1)}{self.bottom}"
 
+    def holds(self, row: int, column: int) -> bool:
+        """Tell whether a cell is in it."""
+        return self.top <= row < self.bottom and self.left <= column < self.right
+
     def overlaps(self, other: Rect) -> bool:
         """Tell whether they have a cell in common."""
         return not self.clip(other).empty

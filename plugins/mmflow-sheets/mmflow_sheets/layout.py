@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mmflow import GiveUp
 from mmflow_sheets.content import Content
 from mmflow_sheets.earlier import Row
-from mmflow_sheets.grid import LARGEST_SHEET, MOST_COLUMNS, Rect, column_name
+from mmflow_sheets.grid import LARGEST_SHEET, MOST_COLUMNS, Rect, column_name, read_cell
 from mmflow_sheets.options import SheetsOptions
 from mmflow_sheets.standing import Standing
 from mmflow_sheets.target import Target
@@ -49,9 +49,7 @@ def plan_layout(target: Target, content: Content, standing: Standing, options: S
     if pushed and old:
         first = max(min(first, push_at - old.top - header), 0)
         old = Rect(old.top, old.left, old.bottom + pushed, old.right)
-    elif (
-        tail and body == len(standing.rows) and standing.rows[-len(tail) :] == tail and stays(target, standing, header)
-    ):
+    elif body == len(standing.rows) and stays(target, standing, header):
         tail = ()
     layout = Layout(
         new=new,
@@ -83,22 +81,21 @@ def plan_push(target: Target, new: Rect, standing: Standing) -> tuple[int, int]:
 
     They are inserted before the last row of the table, so that sums over the table in formulas reach over them too.
     """
-    blocked = [(row, column) for row, column in standing.foreign
-               if new.top <= row < new.bottom and new.left <= column < new.right]  # fmt: skip
+    blocked = [(row, column) for row, column in standing.foreign if new.holds(row, column)]
     if not blocked:
         return 0, 0
     old = target.old
     if old is None or old.corner != target.corner or any(row < old.bottom for row, _ in blocked):
         row, column = blocked[0]
-        where = target.show(Rect(row, column, row + 1, column + 1)).partition(":")[0]
-        what = f"the cell {where} is not empty and lies where the table goes ({target.show(new)})"
+        cell = f"{target.title}!{column_name(column)}{row + 1}"
+        what = f"the cell {cell} is not empty and lies where the table goes ({target.show(new)})"
         if target.mark and old is None:
             name = target.mark.range_name
             raise GiveUp(
                 f"{what}, and the name {name} of mmflow's own cells was deleted; name them so again, or empty them"
             )
         raise GiveUp(f"{what}; empty those cells, or let the table begin elsewhere (tab, anchor)")
-    return (old.bottom - 1 if old.height > 1 else old.bottom), new.bottom - min(row for row, _ in blocked)
+    return max(old.bottom - 1, old.top + 1), new.bottom - min(row for row, _ in blocked)
 
 
 def check_merges(target: Target, new: Rect) -> None:
@@ -129,8 +126,6 @@ def chart_columns(options: SheetsOptions, new: Rect) -> tuple[int, ...]:
 
 def chart_corner(options: SheetsOptions, new: Rect) -> tuple[int, int]:
     """Give the cell of the chart's corner: where the job says, else right of the table."""
-    from mmflow_sheets.grid import read_cell
-
     if options.chart and options.chart.at:
         return read_cell(options.chart.at)
     return new.top, new.right + 1

@@ -31,8 +31,9 @@ class Standing:
     foreign: tuple[tuple[int, int], ...] = ()
 
 
-def read_standing(service: Service, target: Target, content: Content, table: Table, options: SheetsOptions,
-                  run: RunInfo) -> Standing:  # fmt: skip
+def read_standing(
+    service: Service, target: Target, content: Content, table: Table, options: SheetsOptions, run: RunInfo
+) -> Standing:
     """Read what has to be known before writing, in one call, or in none when there can be nothing."""
     keeps = options.mode != "replace" and target.old is not None and not target.old.empty
     most = content.rows + content.footers + bool(content.header) + (target.old.height if keeps and target.old else 0)
@@ -64,8 +65,14 @@ def list_full(strip: Rect, rows: Rows) -> list[tuple[int, int]]:
     ]
 
 
-def place_earlier(earlier: Earlier, corner: tuple[int, int], table: Table, options: SheetsOptions, run: RunInfo,
-                  foreign: tuple[tuple[int, int], ...]) -> Standing:  # fmt: skip
+def place_earlier(
+    earlier: Earlier,
+    corner: tuple[int, int],
+    table: Table,
+    options: SheetsOptions,
+    run: RunInfo,
+    foreign: tuple[tuple[int, int], ...],
+) -> Standing:
     """Put the earlier rows that stay before and after the new ones, and find the first that is not where it was."""
     sides = earlier.sort_rows(table, options, run)
     before, after = (

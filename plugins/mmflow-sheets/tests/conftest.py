@@ -1,7 +1,7 @@
 """A spreadsheet on a real server, a table by day and machine, and deliveries of it as the engine makes them."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -18,7 +18,7 @@ from mmflow.sinks import Receipt, RunInfo, SinkType, find_function
 from mmflow.table import Cell, Column, FooterRow, Table, make_table
 from mmflow.testing.deliveries import DAY, DOWN, MACHINE, PARTS, make_run
 from mmflow_sheets.options import SheetsConnection
-from mmflow_sheets.testing import SheetsServer, Spreadsheet, Tab
+from mmflow_sheets.testing import PERSON, SheetsServer, Spreadsheet, Tab
 
 
 @pytest.fixture
@@ -69,11 +69,17 @@ class Desk:
     root: Path
     server: SheetsServer
     book: Spreadsheet
-    written: dict[str, Any] = field(default_factory=dict)
+    credentials: Callable[[], Any]
+
+    def open_book(self) -> Spreadsheet:
+        """Go on with a spreadsheet that is new."""
+        self.book = self.server.spreadsheet()
+        self.book.share(PERSON)
+        return self.book
 
     def connect(self, credentials: object = None, **changes: Any) -> SheetsConnection:
-        """Give the connection, of the service account unless told otherwise."""
-        text = msgspec.json.encode(self.server.service_account() if credentials is None else credentials).decode()
+        """Give the connection, with the credentials of this desk unless told otherwise."""
+        text = msgspec.json.encode(self.credentials() if credentials is None else credentials).decode()
         return SheetsConnection(**{"credentials": Secret(text), "base_url": self.server.url, **changes})
 
     def run(self, **changes: Any) -> RunInfo:
@@ -106,10 +112,18 @@ class Desk:
 @pytest.fixture
 def open_desk(tmp_path: Path) -> Callable[[SheetsServer], Desk]:
     """Point the sink at another server."""
-    return lambda server: Desk(tmp_path, server, server.spreadsheet())
+    return lambda server: Desk(tmp_path, server, server.spreadsheet(), server.service_account)
 
 
 @pytest.fixture
 def desk(tmp_path: Path, server: SheetsServer, book: Spreadsheet) -> Desk:
     """The sink, pointed at the spreadsheet of this test."""
-    return Desk(tmp_path, server, book)
+    return Desk(tmp_path, server, book, server.service_account)
+
+
+@pytest.fixture
+def quick(desk: Desk) -> Desk:
+    """Let a person ask in the place of the service account, for many deliveries: nothing has to be signed."""
+    desk.credentials = desk.server.authorized_user
+    desk.book.share(PERSON)
+    return desk

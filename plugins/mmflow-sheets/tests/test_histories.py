@@ -34,25 +34,25 @@ def edit(desk, tab, kind, names):
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(st.lists(st.tuples(deliveries, edits), min_size=1, max_size=5), st.sampled_from(["replace_window", "append"]))
-def test_rows_are_those_of_a_list(desk, server, table, history, mode):
-    desk.book = server.spreadsheet()
+def test_rows_are_those_of_a_list(quick, table, history, mode):
+    quick.open_book()
     held, names, lines = {}, iter(range(1000)), []
     for generation, ((start, count, parts, full), kind) in enumerate(history, start=1):
         first = FIRST + timedelta(days=start)
         last = first + timedelta(days=count - 1)
         rows = day_rows(first, count, parts) if full else day_rows(first, 1, parts)[:1]
-        run = desk.run(first=first, last=last, key=f"{start}-{count}", generation=generation)
-        desk.deliver(table(rows), run, mode=mode)
+        run = quick.run(first=first, last=last, key=f"{start}-{count}", generation=generation)
+        quick.deliver(table(rows), run, mode=mode)
         if mode == "append":
             held[start, count] = rows
         else:
             held = {key: row for key, row in held.items() if not first <= key[0] <= last}
             held |= {row[:2]: row for row in rows}
-        tab = desk.book.tab(desk.book.titles[1])
-        edit(desk, tab, kind, names)
+        tab = quick.book.tab(quick.book.titles[1])
+        edit(quick, tab, kind, names)
         lines += [f"mine {len(lines)}"] if kind == "line below" else []
     expected = [row for rows in held.values() for row in rows] if mode == "append" else list(held.values())
-    found = list(desk.call("read", table([])))
+    found = list(quick.call("read", table([])))
     assert sorted(found) == sorted(expected)
     if mode == "replace_window":
         assert found == sorted(found, key=lambda row: row[0])

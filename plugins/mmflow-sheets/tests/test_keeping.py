@@ -22,6 +22,9 @@ def as_read(rows):
     return [[day_serial(cell) if isinstance(cell, date) else cell for cell in row] for row in rows]
 
 
+pytestmark = pytest.mark.usefixtures("quick")
+
+
 @pytest.fixture
 def roll(desk, table):
     """Deliver rows of some days, and give the rows that the tab then holds."""
@@ -161,6 +164,27 @@ def test_named_range_with_somebodys_rows_is_not_taken_over(desk, book, table):
     book.name_range("Rows", "Sheet1!A1:D9")
     with pytest.raises(GiveUp, match=r"Sheet1!A1:D9 holds values that mmflow did not write"):
         desk.deliver(table(days(0, 1, 1)), mode="append", range="Rows")
+
+
+def test_empty_named_range_is_a_target_for_many_runs(desk, book, table):
+    book.tab("Sheet1").put("A9", "below")
+    book.name_range("Rows", "Sheet1!B3:E5")
+    for start in range(4):
+        run = desk.run(first=FIRST + timedelta(days=start), key=f"k{start}")
+        desk.deliver(table(days(start, 1, 1)), run, mode="replace_window", range="Rows")
+    assert book.named == {"Rows": "Sheet1!B3:E11"}
+    assert book.tab("Sheet1").values("B4:E11") == as_read(days(0, 4, 1))
+    assert book.tab("Sheet1").values("A9") == [["below"]]
+
+
+def test_formula_among_rows_that_stay_is_kept_until_its_row_moves(roll, book):
+    roll(0, 3, days(0, 3, 1))
+    book.tab("Data").put("C7", formula="=C6+1", result=2)
+    roll(1, 1, days(1, 1, 1))
+    assert book.tab("Data").cell("C7")["userEnteredValue"] == {"formulaValue": "=C6+1"}
+    found = roll(1, 1, [])
+    assert found[-1][2] == 2
+    assert book.tab("Data").cell("C5")["userEnteredValue"] == {"numberValue": 2}
 
 
 def test_appended_rows_stay_and_the_same_window_is_there_once(roll, book):

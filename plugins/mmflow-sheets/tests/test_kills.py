@@ -56,21 +56,21 @@ def show(book):
 
 
 @pytest.fixture
-def world(server, desk, table):
+def world(quick, table):
     """A spreadsheet that holds an earlier delivery, one for each call, and the delivery that comes next."""
     earlier = table(day_rows(date(2026, 11, 20), 1), footer=[FooterRow("total", ("Total", None, 1.0, 1.0))])
     made = table(day_rows(DAY, 2))
 
     def make(mode):
-        desk.book = server.spreadsheet()
-        before = desk.run(first=date(2026, 11, 20), key="earlier")
-        desk.deliver(earlier, before, mode=mode, **WRITTEN[mode])
+        quick.open_book()
+        before = quick.run(first=date(2026, 11, 20), key="earlier")
+        quick.deliver(earlier, before, mode=mode, **WRITTEN[mode])
 
         def deliver(**changes):
-            run = desk.run(first=DAY, last=date(2026, 11, 22), key="k", generation=3)
-            return desk.deliver(made, replace(run, **changes), mode=mode, **WRITTEN[mode])
+            run = quick.run(first=DAY, last=date(2026, 11, 22), key="k", generation=3)
+            return quick.deliver(made, replace(run, **changes), mode=mode, **WRITTEN[mode])
 
-        return desk.book, deliver
+        return quick.book, deliver
 
     return make
 

@@ -2,11 +2,15 @@
 
 from datetime import UTC, date, datetime
 
+import msgspec
 import pytest
 
 from mmflow.errors import GiveUp
 from mmflow.table import Column, FooterRow
 from mmflow.testing.deliveries import day_rows
+from mmflow_sheets.cells import Value
+from mmflow_sheets.grid import Rect
+from mmflow_sheets.standing import list_full
 
 SATURDAY = date(2026, 11, 21)
 FOOTER = (FooterRow("total", ("Total", None, 200.0, 3.0)),)
@@ -183,6 +187,23 @@ def test_formula_that_gives_nothing_counts_as_a_filled_cell(desk, book, table):
     book.tab("Sheet1").put("B3", formula='=IF(A1="","",1)', result="")
     with pytest.raises(GiveUp, match=r"the cell Sheet1!B3 is not empty"):
         desk.deliver(table(day_rows(SATURDAY, 1)), tab="Sheet1")
+
+
+def test_formula_that_failed_counts_as_a_filled_cell():
+    found = msgspec.json.decode(b'{"errorValue": {"type": "N_A", "message": "none"}}', type=Value)
+    assert list_full(Rect(2, 1, 4, 3), [[], [Value(), found]]) == [(3, 2)]
+    assert found.plain is None
+
+
+def test_what_was_bold_is_no_longer_when_something_else_stands_there(desk, book, table):
+    def bold():
+        found = book.tab("Data").formats()
+        return [bool(row and (row[0] or {}).get("textFormat", {}).get("bold")) for row in found]
+
+    desk.deliver(table(day_rows(SATURDAY, 1), footer=FOOTER))
+    assert bold() == [True, False, False, True]
+    desk.deliver(table(day_rows(SATURDAY, 2)), desk.run(generation=2), header="none")
+    assert bold() == [False] * 4
 
 
 def test_named_range_is_a_target_and_reaches_over_the_table_afterwards(desk, book, table):
