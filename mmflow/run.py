@@ -211,7 +211,7 @@ def execute(
     """Go down the whole line for one run."""
     checked = settle_job(engine, checked, order)
     plan = plan_job(engine, checked.job, order)
-    ledger.note_plan(run, plan.spans, list_deliveries(uses, plan.job, plan.slot, plan.spans))
+    ledger.note_plan(run, plan.spans, list_deliveries(uses, plan.job, plan.slot, plan.spans, order.messages.to))
     spool, snapshot = engine.state / "spool" / run, engine.state / "snapshots" / f"{run}.parquet"
     report = make_report(engine, checked, plan, spool, snapshot)
     kept = snapshot.relative_to(engine.root).as_posix()
@@ -278,10 +278,14 @@ def resend_run(
 
 
 def list_deliveries(
-    uses: Sequence[SinkUse], job: str, slot: datetime, spans: Sequence[tuple[str, Span]]
+    uses: Sequence[SinkUse],
+    job: str,
+    slot: datetime,
+    spans: Sequence[tuple[str, Span]],
+    to: Sequence[str] = (),
 ) -> list[tuple[str, str, str]]:
     """Give the deliveries to come, as the ledger wants them: sink, type and key."""
-    return [(use.name, use.type.name, delivery_key(use, job, slot, spans)) for use in uses]
+    return [(use.name, use.type.name, delivery_key(use, job, slot, spans, to)) for use in uses]
 
 
 def rehearse_sink(engine: Engine, checked: CheckedJob, use: SinkUse, report: Report) -> Rendering:

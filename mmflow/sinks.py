@@ -63,6 +63,7 @@ class Outline:
     groups: tuple[str, ...]
     time_column: str = ""
     totals: bool = False
+    connection: Options | None = None  # as written, references unresolved; None when it cannot be read like that
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +166,8 @@ class SinkType:
     such as two that contradict each other, or a column that the report has not. It is called offline, once no option is
     an unresolved ``${…}`` reference. ``key`` is an option, or a path in it: ``("sheets", 0, "columns")``.
 
+    ``validate_connection(connection) -> Iterable[(key, message)]`` does the same for the options of a connection.
+
     ``check(options, run)`` is called by ``mmflow validate --live``: it raises what is in the way and writes nothing.
     ``render(table, options, run) -> str | Rendering`` is what ``mmflow preview --sink`` shows. ``read(table, options,
     run) -> Iterable[row]`` gives, for ``preview --diff``, the rows that stand now where this delivery would write, with
@@ -185,6 +188,7 @@ class SinkType:
     options: type[Options]
     deliver: Reference
     connection: type[Options] | None = None
+    validate_connection: Reference | None = None
     modes: tuple[str, ...] = ("replace",)
     semantics: Semantics = "transactional"
     validate: Reference | None = None

@@ -303,3 +303,70 @@ def test_two_zones_need_days(acme):
     assert done.err.splitlines()[-1] == (
         "the cells hold times, and the sites have several zones (America/Chicago, America/New_York); use days"
     )
+
+
+POST = '''
+    from mmflow import Options, Receipt, Secret, SinkType, hookimpl
+
+
+    class PostConnection(Options):
+        host: str = ""
+        domains: tuple[str, ...] = ()
+        password: Secret | None = None
+
+
+    class PostOptions(Options):
+        to: tuple[str, ...] = ()
+
+
+    def validate(options, outline):
+        known = outline.connection
+        for place, address in enumerate(options.to):
+            if known and known.domains and address.rpartition("@")[2] not in known.domains:
+                yield ("to", place), f"{address!r} is not in the domains of the connection"
+
+
+    def validate_connection(connection):
+        if not connection.host:
+            yield "host", "is missing"
+
+
+    @hookimpl
+    def mmflow_sinks():
+        yield SinkType(
+            name="post", summary="Mail.", options=PostOptions, deliver=lambda *_: Receipt(rows=0),
+            connection=PostConnection, validate=validate, validate_connection=validate_connection,
+        )
+'''
+
+
+@pytest.mark.parametrize(
+    ("connection", "problems"),
+    [
+        ('{type: post, password: "${env:PW}", domains: [a.com]}', ["sinks[0].to[1]", "connections.mail.host"]),
+        ('{type: post, host: "${env:HOST}", domains: [a.com]}', ["sinks[0].to[1]"]),
+        ('{type: post, host: x, password: "${env:PW}"}', []),
+        ("{type: post, hots: x, domains: [a.com]}", ["connections.mail.hots"]),
+    ],
+)
+def test_a_sink_looks_at_its_connection_offline_and_at_its_options_beside_it(desk, install, connection, problems):
+    install("acme", POST)
+    settings = desk.text("mmflow.yaml")
+    desk.write("mmflow.yaml", f"{settings}connections:\n  mail: {connection}\n")
+    desk.job(
+        """
+        job: daily
+        report: {metrics: [oee]}
+        window: yesterday
+        sinks: [{type: post, connection: mail, to: [x@a.com, x@b.com]}]
+        """
+    )
+    found = desk.mmflow("validate", "--json").data["problems"]
+    assert [problem["path"] for problem in found] == problems
+
+
+def test_a_message_to_oneself_is_not_that_of_the_slot(acme):
+    at = ("--at", "2026-11-21T07:00")
+    acme.mmflow("run", "daily", *at, "--to", "me@example.com")
+    assert states(acme.mmflow("run", "daily", *at, "--json").data)["post"] == "done"
+    assert len(sent(acme)) == 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Container, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import msgspec
@@ -17,7 +17,7 @@ from mmflow.errors import UserError, hint_names, suggest_name
 from mmflow.job import SinkKeys, WhenSpec, WindowSpec
 from mmflow.options import Options, convert_values
 from mmflow.plugins import Registry
-from mmflow.refs import has_reference
+from mmflow.refs import Secret, has_reference
 from mmflow.schema import describe_connection, describe_sink
 from mmflow.secrecy import looks_like_secret
 from mmflow.sinks import COMMON_KEYS, Outline, SinkType, find_function
@@ -75,7 +75,7 @@ def check_uses(placed: Iterable[Placed], values: Value, connections: Value, outl
     for one in placed:
         yield from check_connection(one, connections)
         if one.use:
-            yield from ask_sink(one, one.use, outline)
+            yield from ask_sink(one, one.use, replace(outline, connection=read_connection(one, connections)))
     yield from check_names(values)
     yield from check_files(one for one in placed if one.use)
     if has_parts_of_days(values):
@@ -146,6 +146,14 @@ def ask_sink(placed: Placed, use: SinkUse, outline: Outline) -> Iterator[Finding
         return
     for key, message in find_function(use.type.validate)(use.options, outline):
         yield explain_error((*placed.path, *([key] if isinstance(key, str) else key)), message)
+
+
+def read_connection(placed: Placed, connections: Value) -> Options | None:
+    """Give the options of a sink's connection as they are written, None when they cannot be read."""
+    block = get(connections, (placed.use.connection_name,)) if placed.use else None
+    if not isinstance(block, dict) or placed.type.connection is None:
+        return None
+    return fit_connection(block, (), placed.type)[0]
 
 
 def check_connection(placed: Placed, connections: Value) -> Iterator[Finding]:
@@ -233,7 +241,23 @@ def check_connections(values: Value, registry: Registry) -> Iterator[Finding]:
         if sink and sink.connection is None:
             yield Finding((*path, "type"), f"{sink.name} uses no connection", "remove this block")
         elif sink:
-            yield from fit_connection(block, path, sink)[1]
+            options, wrong = fit_connection(block, path, sink)
+            yield from wrong
+            if options and not keeps_references(options):
+                yield from ask_connection(options, path, sink)
+
+
+def keeps_references(options: Options) -> bool:
+    """Tell whether something other than a secret, which always is one, is still a reference."""
+    values = (value for value in msgspec.structs.asdict(options).values() if not isinstance(value, Secret))
+    return any(has_reference(text) for _, text in all_texts(msgspec.to_builtins(list(values))))
+
+
+def ask_connection(options: Options, path: Path, sink: SinkType) -> Iterator[Finding]:
+    """Let the sink itself look at a connection, once all of it is known."""
+    if sink.validate_connection is not None:
+        for key, message in find_function(sink.validate_connection)(options):
+            yield explain_error((*path, *([key] if isinstance(key, str) else key)), message)
 
 
 def fit_connection(

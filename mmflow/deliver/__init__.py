@@ -114,7 +114,7 @@ def refuse_message(delivery: Delivery, means: Means) -> str:
     if not means.messages.send:
         return "not sent: this run sends no messages"
     standing = means.ledger.standing_run(delivery.key)
-    if not standing or means.messages.again or means.messages.to:
+    if not standing or means.messages.again:
         return ""
     return f"not sent: run {standing} has sent it; 'mmflow resend {standing} --sink {delivery.sink}' sends it again"
 
@@ -126,8 +126,11 @@ def try_sink(table: Table, use: SinkUse, info: RunInfo, *, left: bool) -> Outcom
     """
     if left and use.type.probe is not None:
         try:
-            if find_function(use.type.probe)(use.options, info) == "present":
+            presence = find_function(use.type.probe)(use.options, info)
+            if presence == "present":
                 return Outcome("done", receipt=info.previous or Receipt(rows=len(table)))
+            if presence == "unknown" and use.type.semantics == "message":
+                return Outcome("unknown", error="nobody can tell whether it arrived; send it again by its name")
         except MmflowError as error:
             return Outcome("unknown", error=f"nobody can tell whether it arrived: {error}")
         except (Exception, SystemExit) as error:

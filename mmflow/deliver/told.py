@@ -122,7 +122,7 @@ def sink_info(
         sink=use.name,
         kind=about.kind,
         slot=about.slot,
-        key=taken.key if taken else delivery_key(use, about.job, about.slot, about.spans),
+        key=taken.key if taken else delivery_key(use, about.job, about.slot, about.spans, to),
         generation=taken.generation if taken else 0,
         fence=taken.fence if taken else 0,
         spans=tuple((site, span) for site, span in about.spans if site not in missing),
@@ -180,14 +180,17 @@ def path_names(about: About, sink: str) -> dict[str, str]:
     }
 
 
-def delivery_key(use: SinkUse, job: str, slot: datetime, spans: Sequence[tuple[str, Span]]) -> str:
+def delivery_key(
+    use: SinkUse, job: str, slot: datetime, spans: Sequence[tuple[str, Span]], to: Sequence[str] = ()
+) -> str:
     """Give the key under which deliveries replace each other.
 
     Replaceable sinks: job, sink and the set of spans, so that a later run of the same window replaces the earlier.
-    Messages: the slot, since a message that was sent cannot be replaced.
+    Messages: the slot, since a message that was sent cannot be replaced, and ``to`` whom alone it went when that was
+    said by hand: it is not the message of that slot.
     """
     if use.type.semantics == "message":
-        return f"{job}/{use.name}@{slot:%Y%m%dT%H%M%SZ}"
+        return "".join([f"{job}/{use.name}@{slot:%Y%m%dT%H%M%SZ}", *(f" to {address}" for address in sorted(to))])
     text = ";".join(f"{site}:{span.start.isoformat()}/{span.end.isoformat()}" for site, span in sorted_spans(spans))
     return f"{job}/{use.name}#{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 

@@ -124,7 +124,7 @@ class TimeNames:
         """Give the number format of a cell; those of its whole column are read at once, and kept."""
         key = (spot.sheet, spot.column)
         if key not in self.sheets:
-            from openpyxl import load_workbook  # type: ignore[import-untyped]
+            from openpyxl import load_workbook
 
             book = load_workbook(self.path, read_only=True)
             try:

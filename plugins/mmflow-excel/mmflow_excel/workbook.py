@@ -14,7 +14,7 @@ from datetime import UTC
 from io import BytesIO
 from typing import Any, BinaryIO, Final
 
-import xlsxwriter  # type: ignore[import-untyped]
+import xlsxwriter
 
 from mmflow import GiveUp, RunInfo, Table
 from mmflow_excel.about import list_facts
