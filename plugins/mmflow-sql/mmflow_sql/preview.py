@@ -7,9 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Final
 
+from sqlalchemy import Column as SqlColumn
 from sqlalchemy import ColumnElement, Connection, Dialect, and_, false, or_, select, text
 from sqlalchemy import Table as SqlTable
 from sqlalchemy.exc import CompileError
+from sqlalchemy.sql.visitors import iterate
 
 from mmflow import Cell, GiveUp, RunInfo, Table, align_texts, show_cell
 from mmflow_sql.address import Address
@@ -107,7 +109,8 @@ def read_sql(table: Table, options: SqlOptions, run: RunInfo) -> Iterator[tuple[
         if found is None:
             return
         for condition in list_conditions(table, layout, options, run):
-            yield from read_rows(connection, layout, condition, found)
+            if {one.name for one in iterate(condition) if isinstance(one, SqlColumn)} <= {*found}:
+                yield from read_rows(connection, layout, condition, found)
 
 
 def read_rows(

@@ -81,7 +81,10 @@ def test_whole_numbers_go_into_a_column_for_numbers(plant):
 
 def test_a_table_that_somebody_made_is_filled(plant):
     plant.query('CREATE TABLE "oee" ("machine" VARCHAR(40), "day" DATE, "goodParts" DECIMAL(20, 3), "note" VARCHAR(9))')
-    plant.deliver([(FIRST, "Haas 1", 1.5)], (DAY, MACHINE, PARTS))
+    rows, columns = [(FIRST, "Haas 1", 1.5)], (DAY, MACHINE, PARTS)
+    assert list(plant.standing(rows, columns)) == []
+    plant.deliver(rows, columns)
+    assert list(plant.standing(rows, columns)) == rows
     found = plant.query('SELECT "machine", "goodParts", "note" FROM "oee"')
     assert [(machine, float(parts), note) for machine, parts, note in found] == [("Haas 1", 1.5, None)]
 
