@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import httpx
 import msgspec
-from msgspec import Meta
 
 from mmflow import GiveUp, MmflowError, TryLater
 
 QUOTA: Final = 60.0  # seconds: quotas are per minute
 LONGEST_WAIT: Final = 3600.0
 SHOWN: Final = 200  # characters of Google's own words
-_SEEN: Final = re.compile(r"[^\x20-\x7e]+")
+_UNSEEN: Final = re.compile(r"[^\x20-\x7e]+")
 
 
 class Fault(msgspec.Struct):
@@ -35,7 +34,7 @@ class Fault(msgspec.Struct):
 class Envelope(msgspec.Struct):
     """An answer that refuses."""
 
-    error: Annotated[Fault, Meta()] = msgspec.field(default_factory=Fault)
+    error: Fault = msgspec.field(default_factory=Fault)
 
 
 class NameTaken(GiveUp):
@@ -83,7 +82,7 @@ def read_wait(headers: Mapping[str, str]) -> float:
 
 def quote_words(fault: Fault) -> str:
     """Give Google's own words, as one short line."""
-    return _SEEN.sub(" ", fault.message)[:SHOWN].strip()
+    return _UNSEEN.sub(" ", fault.message)[:SHOWN].strip()
 
 
 def explain_request(fault: Fault, asked: Asked) -> MmflowError:

@@ -46,9 +46,16 @@ class ChartSpec(Options):
         Meta(min_length=1, description="Columns that are drawn, by their names.", examples=[["oee", "availability"]]),
     ]
     title: Annotated[str, Meta(description="Words above it.", examples=["OEE by machine"])] = ""
-    stacked: Annotated[Literal["no", "yes", "percent"], Meta(description="Values on top of each other.")] = "no"
+    stacked: Annotated[
+        Literal["no", "yes", "percent"], Meta(description="Values on top of each other, or as shares of 100 percent.")
+    ] = "no"
     at: Annotated[
-        str, Meta(pattern=r"^([A-Z]{1,3}[1-9]\d{0,6})?$", description="Cell of its corner.", examples=["H2"])
+        str,
+        Meta(
+            pattern=r"^([A-Z]{1,3}[1-9]\d{0,6})?$(?!\n)",
+            description="Cell of its corner; right of the table unless given.",
+            examples=["H2"],
+        ),
     ] = ""
 
 
@@ -62,9 +69,16 @@ class SheetsOptions(Options):
             examples=["https://docs.google.com/spreadsheets/d/1AbCdEfGhIjKlMnOpQrStUvWxYz0123456789/edit"],
         ),
     ]
-    tab: Annotated[str, Meta(description="The tab that gets the table.", examples=["Morning"])] = "Data"
+    tab: Annotated[
+        str, Meta(description="The tab that gets the table; people may rename it later.", examples=["Morning"])
+    ] = "Data"
     anchor: Annotated[
-        str, Meta(pattern=r"^[A-Z]{1,3}[1-9]\d{0,6}$", description="Cell in which the table begins.", examples=["B4"])
+        str,
+        Meta(
+            pattern=r"^[A-Z]{1,3}[1-9]\d{0,6}$(?!\n)",
+            description="Cell in which the table begins; people may move it later.",
+            examples=["B4"],
+        ),
     ] = "A1"
     range: Annotated[
         str, Meta(description="A named range that gets the table, in the place of a tab.", examples=["OeeTable"])
@@ -89,11 +103,12 @@ class SheetsOptions(Options):
         Literal["write", "keep"],
         Meta(description="Formats of numbers and days, and bold headings: as mmflow knows them, or as they stand."),
     ] = "write"
-    date_format: Annotated[str, Meta(min_length=1, description="Days, in words of Sheets.", examples=["d.m.yyyy"])] = (
-        "yyyy-mm-dd"
-    )
+    date_format: Annotated[
+        str, Meta(min_length=1, description="How days look, as a pattern of Google Sheets.", examples=["d.m.yyyy"])
+    ] = "yyyy-mm-dd"
     datetime_format: Annotated[
-        str, Meta(min_length=1, description="Times, in words of Sheets.", examples=["d.m.yyyy h:mm"])
+        str,
+        Meta(min_length=1, description="How times look, as a pattern of Google Sheets.", examples=["d.m.yyyy h:mm"]),
     ] = "yyyy-mm-dd hh:mm"
     freeze_header: Annotated[
         Literal["new_tab", "always", "never"],
