@@ -49,10 +49,10 @@ def write_addition(element: AddColumn, compiler: Any, **_: Any) -> str:
 
 
 class Change(NamedTuple):
-    """A statement that makes or changes a table, and what it does in a few words."""
+    """A statement that makes or changes a table, and what it does in a few words, if anybody wants to know."""
 
     statement: ExecutableDDLElement
-    words: str
+    words: str = ""
 
 
 def change_tables(connection: Connection, layout: Layout, options: SqlOptions) -> list[str]:
@@ -61,7 +61,7 @@ def change_tables(connection: Connection, layout: Layout, options: SqlOptions) -
     for change in list_changes(connection, layout, options):
         connection.execute(change.statement)
         done.append(change.words)
-    return done
+    return list(filter(None, done))
 
 
 def list_changes(connection: Connection, layout: Layout, options: SqlOptions) -> Iterator[Change]:
@@ -91,8 +91,7 @@ def begin_table(layout: Layout, dialect: Dialect) -> Iterator[Change]:
     """Give what makes a table."""
     yield Change(CreateTable(layout.table), f"table {layout.name} made")
     if layout.key or dialect.name != "duckdb":  # DuckDB finds rows of a time without one
-        index = make_index(layout)
-        yield Change(CreateIndex(index), f"index {index.name} made")
+        yield Change(CreateIndex(make_index(layout)))
 
 
 def grow_table(connection: Connection, layout: Layout, missing: Sequence[str]) -> Iterator[Change]:
@@ -102,7 +101,7 @@ def grow_table(connection: Connection, layout: Layout, missing: Sequence[str]) -
     if layout.key:
         index, found = make_index(layout), inspect(connection).get_indexes(layout.name, layout.schema)
         if index.name not in {one["name"] for one in found}:
-            yield Change(CreateIndex(index), f"unique index {index.name} made")
+            yield Change(CreateIndex(index))
 
 
 def refuse_growth(layout: Layout, missing: Sequence[str], options: SqlOptions) -> None:
