@@ -72,16 +72,13 @@ class Sheet(Options):
         Meta(description="Columns to sort by, with - in front for the largest first.", examples=[["-downtime"]]),
     ] = ()
     limit: Annotated[int, Meta(ge=1, description="Keep only the first rows.", examples=[10])] | None = None
-    pivot: (
-        Annotated[
-            Pivot,
-            Meta(
-                description="Lay values out crosswise instead of listing rows.",
-                examples=[{"rows": "machine", "columns": "day", "value": "oee"}],
-            ),
-        ]
-        | None
-    ) = None
+    pivot: Annotated[
+        Pivot | None,
+        Meta(
+            description="Lay values out crosswise instead of listing rows.",
+            examples=[{"rows": "machine", "columns": "day", "value": "oee"}],
+        ),
+    ] = None
     charts: Annotated[
         tuple[Chart, ...], Meta(description="Charts of this sheet.", examples=[[{"type": "line", "title": "OEE"}]])
     ] = ()
