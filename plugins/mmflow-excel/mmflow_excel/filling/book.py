@@ -170,7 +170,8 @@ def read_table(book: Book, sheet: Sheet, part: str) -> Target:
     columns = list(named(elements, "tableColumn", "tableColumns", "table"))
     formulas = {id(one.parent): one.text for one in named(elements, "calculatedColumnFormula", "tableColumn")}
     area = read_area(table.get("ref"))
-    if area is None or area.right - area.left + 1 != len(columns):
+    header_rows, totals_rows = table.count("headerRowCount", 1), table.count("totalsRowCount")
+    if area is None or area.right - area.left + 1 != len(columns) or header_rows < 0 or totals_rows < 0:
         raise book.package.refuse(f"has a damaged table {table.get('displayName')!r}; repair it in Excel")
     return Target(
         name=table.get("displayName") or table.get("name"),
@@ -178,8 +179,8 @@ def read_table(book: Book, sheet: Sheet, part: str) -> Target:
         area=area,
         headings=tuple(unescape_text(column.get("name")) for column in columns),
         formulas=tuple(formulas.get(id(column), "") for column in columns),
-        header_rows=int(table.get("headerRowCount") or 1),
-        totals_rows=int(table.get("totalsRowCount") or 0),
+        header_rows=header_rows,
+        totals_rows=totals_rows,
         part=part,
         filtered=any(named(elements, "filterColumn", "autoFilter", "table")),
         queried=table.get("tableType") in ("queryTable", "xml"),

@@ -43,6 +43,11 @@ class Element:
             around = around.parent
         return True
 
+    def count(self, name: str, absent: int = 0) -> int:
+        """Give an attribute that is a whole number; ``absent`` when it is not there, -1 when it is none."""
+        said = self.get(name)
+        return int(said) if said.isdecimal() else -1 if said else absent
+
     def get(self, name: str) -> str:
         """Give an attribute by its local name, "" when it is absent."""
         return self.attributes.get(name, "")

@@ -51,7 +51,7 @@ class Styles:
     def _number(self, style: int | None) -> int:
         if style is None or style >= len(self.formats):
             return 0
-        return int(self.formats[style].get("numFmtId") or 0)
+        return self.formats[style].count("numFmtId")
 
     def _code(self, number: int) -> str:
         code = LITERAL.sub("", self.codes.get(number, "").partition(";")[0]).lower()
@@ -62,8 +62,5 @@ def read_styles(book: Book) -> Styles:
     """Read the part with the formats, which a workbook may lack."""
     part = next((one.part for one in book.relations if one.kind == "styles"), "")
     elements = find_elements(book.package.read(part), part) if part else []
-    codes = {
-        int(one.get("numFmtId") or 0): one.get("formatCode")
-        for one in named(elements, "numFmt", "numFmts", "styleSheet")
-    }
+    codes = {one.count("numFmtId"): one.get("formatCode") for one in named(elements, "numFmt", "numFmts", "styleSheet")}
     return Styles(tuple(named(elements, "xf", "cellXfs", "styleSheet")), codes)
