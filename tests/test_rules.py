@@ -133,3 +133,20 @@ def test_months_have_no_length_and_a_century_is_the_longest():
         parse_duration("1 month")
     with pytest.raises(ValueError, match="a hundred years"):
         parse_duration("5219 weeks")
+
+
+def test_a_mode_that_a_sink_has_by_default_is_looked_at_too(desk):
+    settings = desk.text("mmflow.yaml")
+    desk.write("mmflow.yaml", f'{settings}connections: {{db: {{type: sql, url: "sqlite:///plant.db"}}}}\n')
+    desk.job(
+        """
+        job: daily
+        report: {metrics: [oee], group_by: [machine, day]}
+        window: last_shift
+        sinks:
+          - {type: sql, connection: db, table: oee}
+        """
+    )
+    (problem,) = desk.mmflow("validate", "--json").data["problems"]
+    assert (problem["path"], problem["line"]) == ("sinks[0].mode", 5)
+    assert "replace_window needs windows that begin with a production day" in problem["message"]

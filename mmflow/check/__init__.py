@@ -23,7 +23,7 @@ from mmflow.check.links import check_links
 from mmflow.check.rules import JOB_RULES, SETTINGS_RULES, WRITTEN_RULES, Facts, apply_rules
 from mmflow.check.rules.changes import ClockChanges
 from mmflow.check.rules.literals import LITERAL, check_reach
-from mmflow.check.uses import SinkUse, check_connections, check_uses, fit_sinks
+from mmflow.check.uses import SinkUse, check_connections, check_uses, find_rolling, fit_sinks
 from mmflow.document import Document, Value
 from mmflow.document import Path as ValuePath
 from mmflow.errors import Problem, UserError, raise_errors
@@ -194,7 +194,7 @@ def check_layers(layers: Layers, settings: CheckedSettings, registry: Registry, 
     names, connections = settings.site_names, get(settings.document.values, ("connections",))
     placed, misfits = fit_sinks(layers.values, registry, strict=strict)
     found += misfits
-    facts = Facts(layers.values, settings.changes, names, settings.calendars)
+    facts = Facts(layers.values, settings.changes, names, settings.calendars, rolling=find_rolling(placed))
     if strict:
         found += check_written(layers, facts, found)
     uses = check_uses(placed, layers.values, connections, facts.outline)

@@ -140,6 +140,11 @@ def mend_block(block: dict[str, Value], wrong: Container[str | int], known: Coll
     return {key: value for key, value in (meant | fitting).items() if key in known}
 
 
+def find_rolling(placed: Iterable[Placed]) -> tuple[Path, ...]:
+    """Give the places of the sinks that keep rows of other windows, because the job says so or it is their default."""
+    return tuple(one.path for one in placed if one.use and getattr(one.use.options, "mode", "") == "replace_window")
+
+
 def ask_sink(placed: Placed, use: SinkUse, outline: Outline) -> Iterator[Finding]:
     """Let the sink itself look at its options, once all of them are known."""
     if use.type.validate is None or any(has_reference(text) for _, text in all_texts(placed.block)):

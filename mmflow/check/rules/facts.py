@@ -24,7 +24,8 @@ class Facts:
     """The values of one file, and what is known around them.
 
     ``sites`` are the names in ``mmflow.yaml``, ``calendars`` those of them whose calendar could be made. ``root`` is
-    the folder of that file where its paths are looked at.
+    the folder of that file where its paths are looked at, ``rolling`` the places of the sinks whose mode is
+    ``replace_window``, written or not.
     """
 
     values: Value
@@ -32,6 +33,7 @@ class Facts:
     sites: tuple[str, ...] = ()
     calendars: Mapping[str, PlantCalendar] = field(default_factory=dict)
     root: pathlib.Path | None = None
+    rolling: tuple[Path, ...] = ()
 
     def texts(self, *pattern: str) -> Iterator[tuple[Path, str]]:
         """Give the texts that a pattern fits, without those that hold references."""

@@ -55,9 +55,8 @@ def check_rolling_windows(facts: Facts) -> Iterator[Finding]:
     The first row of another would hold a part of its time only, and take the place of the part that came before: a
     shift would erase the earlier shifts of its day.
     """
-    rolling = [path for path, mode in facts.texts("sinks", EACH, "mode") if mode == "replace_window"]
     group = find_time_group(name for _, name in facts.groups)
-    if not rolling or group not in BORDERS:
+    if not facts.rolling or group not in BORDERS:
         return
     where, begins = BORDERS[group]
     windows = [window for _, window in read_windows(facts, ())]
@@ -65,7 +64,7 @@ def check_rolling_windows(facts: Facts) -> Iterator[Finding]:
         begun = f"{odd:%H:%M}" if group == "hour" else f"{odd:%Y-%m-%dT%H:%MZ}"
         message = f"replace_window needs windows that begin {where}, this one begins at {begun}"
         hint = HINTS.get(group, "choose such a window, or write replace")
-        yield from (Finding(path, message, hint) for path in rolling)
+        yield from (Finding((*path, "mode"), message, hint) for path in facts.rolling)
 
 
 def find_odd_starts(
