@@ -11,6 +11,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from zoneinfo import ZoneInfo
@@ -32,14 +33,22 @@ def deliver_parts(table: Table, options: FileOptions, run: RunInfo, write: Write
     record = run.store / f"parts-{name_delivery(options, run)}.json"
     before = read_record(record)
     with TemporaryDirectory(dir=run.store, prefix=".parts-") as folder:
-        parts = list(table.split(options.split_by, Path(folder)))
+        parts = split_table(table, options, Path(folder))
         places = place_parts([values for values, _ in parts], table.columns, options, run)
         now = [path.as_posix() for path in places]
         write_record(record, sorted({*before, *now}))
         receipts = [write(part, path) for (_, part), path in zip(parts, places, strict=True)]
-    remove_left(set(before) - set(now), run)
+    remove_left(find_left(before, now), run)
     write_record(record, sorted(now))
     return join_receipts(receipts)
+
+
+def split_table(table: Table, options: FileOptions, folder: Path) -> list[tuple[tuple[Cell, ...], Table]]:
+    """Give a table for each value; :class:`GiveUp` for too many, before all of them are on disk."""
+    parts = list(islice(table.split(options.split_by, folder), MOST_PARTS + 1))
+    if len(parts) > MOST_PARTS:
+        raise GiveUp(f"split_by would make more than {MOST_PARTS} files; split by fewer groups")
+    return parts
 
 
 def name_delivery(options: FileOptions, run: RunInfo) -> str:
@@ -52,8 +61,6 @@ def place_parts(
     found: Sequence[tuple[Cell, ...]], columns: Sequence[Column], options: FileOptions, run: RunInfo
 ) -> list[Path]:
     """Give the file of each combination of values; those that would share a name get a short hash each."""
-    if len(found) > MOST_PARTS:
-        raise GiveUp(f"split_by would make {len(found)} files, at most {MOST_PARTS} are written; split by fewer groups")
     kinds = {column.name: column for column in columns}
     texts = [
         [write_value(cell, kinds[name]) for name, cell in zip(options.split_by, row, strict=True)] for row in found
@@ -61,8 +68,8 @@ def place_parts(
     plain = [place_file(options.path, run, dict(zip(options.split_by, row, strict=True))) for row in texts]
     shared = Counter(map(fold_path, plain))
     return [
-        path if shared[fold_path(path)] == 1 else place_file(options.path, run, tell_apart(options, row))
-        for path, row in zip(plain, texts, strict=True)
+        path if shared[fold_path(path)] == 1 else place_file(options.path, run, tell_apart(options, row, words))
+        for path, row, words in zip(plain, found, texts, strict=True)
     ]
 
 
@@ -71,10 +78,11 @@ def fold_path(path: Path) -> str:
     return path.as_posix().casefold()
 
 
-def tell_apart(options: FileOptions, row: Sequence[str]) -> dict[str, str]:
-    """Give the words of a path with a short hash of all values behind the last."""
-    digest = hashlib.sha256("\0".join(row).encode()).hexdigest()[:8]
-    return dict(zip(options.split_by, [*row[:-1], f"{row[-1]}~{digest}"], strict=True))
+def tell_apart(options: FileOptions, row: Sequence[Cell], texts: Sequence[str]) -> dict[str, str]:
+    """Give the words of a path with a short hash of all values behind the last; null is none of its texts."""
+    marked = ("\1" if cell is None else text for cell, text in zip(row, texts, strict=True))
+    digest = hashlib.sha256("\0".join(marked).encode()).hexdigest()[:8]
+    return dict(zip(options.split_by, [*texts[:-1], f"{texts[-1]}~{digest}"], strict=True))
 
 
 def write_value(cell: Cell, column: Column) -> str:
@@ -96,6 +104,15 @@ def write_record(record: Path, files: list[str]) -> None:
     """Note the files that may be there."""
     with replace_file(record, PRIVATE) as draft:
         draft.file.write(msgspec.json.encode(files))
+
+
+def find_left(before: Iterable[str], now: Sequence[str]) -> Iterator[str]:
+    """Give the files of before that are none of now, also where capitals do not tell names apart."""
+    names = {fold_path(Path(path)): Path(path) for path in now}
+    for path in set(before) - set(now):
+        other = names.get(fold_path(Path(path)))
+        if other is None or not (Path(path).exists() and other.samefile(path)):
+            yield path
 
 
 def remove_left(files: Iterable[str], run: RunInfo) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import re
 import zlib
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
@@ -20,12 +21,14 @@ from mmflow import Cell, Column, GiveUp, Replacement, RunInfo, Table, moment_tex
 from mmflow_files.merge import open_bytes, open_text, split_records, write_header
 from mmflow_files.options import CsvOptions, FileOptions, JsonlOptions, ParquetOptions, python_form
 from mmflow_files.parquet import read_rows
-from mmflow_files.parts import place_parts
+from mmflow_files.parts import place_parts, split_table
 from mmflow_files.rolling import check_columns, unreadable
 
 Row = tuple[Cell, ...]
 ReadFile = Callable[[Path, Table], Iterator[Row]]
 ReadCell = Callable[[str], Cell]
+# What the formula guard puts its mark before.
+GUARDED = re.compile(r"'([ \t\n\f\r]*[=+\-@\uFF1D\uFF0B\uFF0D\uFF20]|[\t\r\n])")
 
 
 def read_csv(table: Table, options: CsvOptions, run: RunInfo) -> Iterator[Row]:
@@ -67,7 +70,7 @@ def list_files(table: Table, options: FileOptions, run: RunInfo) -> list[Path]:
     if not options.split_by:
         return [place_file(options.path, run)]
     with TemporaryDirectory(prefix="mmflow-") as folder:
-        found = [values for values, _ in table.split(options.split_by, Path(folder))]
+        found = [values for values, _ in split_table(table, options, Path(folder))]
     return place_parts(found, table.columns, options, run)
 
 
@@ -82,7 +85,7 @@ def read_csv_rows(path: Path, table: Table, options: CsvOptions) -> Iterator[Row
             if options.header != "none":
                 check_columns(path, next(records, ("", expected))[1], expected)
             for number, (_, cells) in enumerate(records, start=1):
-                if options.footer == "drop" or cells[0] not in labels:
+                if options.footer == "drop" or labels.isdisjoint(cells[:1]):
                     yield read_cells(path, number, cells, readers, options.empty)
     except (UnicodeError, csv.Error, EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise GiveUp(f"{path} is not CSV in {options.encoding}; mend it, or move it away ({error})") from None
@@ -105,7 +108,7 @@ def cell_reader(column: Column, options: CsvOptions) -> ReadCell:
         return (found if found.tzinfo else found.replace(tzinfo=ZoneInfo(column.zone))).astimezone(UTC)
 
     readers: dict[str, ReadCell] = {
-        "text": lambda text: text[1:] if options.formula_guard == "prefix" and text[:1] == "'" else text,
+        "text": lambda text: text[1:] if options.formula_guard == "prefix" and GUARDED.match(text) else text,
         "number": lambda text: float(text.replace(form.decimal, ".")),
         "integer": int,
         "date": lambda text: datetime.strptime(text, python_form(form.date_format)).date(),  # noqa: DTZ007

@@ -11,6 +11,7 @@ import pytest
 
 from mmflow.errors import GiveUp
 from mmflow.options import convert_values
+from mmflow.table import FooterRow
 from mmflow.testing.deliveries import MACHINE, PARTS, make_run
 from mmflow_files.locales import LOCALES
 from mmflow_files.options import CsvOptions
@@ -152,3 +153,27 @@ def test_another_report_is_not_compared_with(tmp_path, table, deliver, stand):
     deliver("csv", table([("A", 1.0)], (MACHINE, PARTS)), make_run(tmp_path), path="x.csv")
     with pytest.raises(GiveUp, match="holds the columns Machine, Good parts, expected"):
         stand("csv", table(ROWS), make_run(tmp_path), path="x.csv")
+
+
+@pytest.mark.parametrize("text", ["'quoted' by hand", "=1+1", "-x", " @here", "plain", "it's"])
+def test_a_text_comes_back_as_it_was_with_or_without_its_guard(text, tmp_path, table, deliver, stand):
+    made, run = table([(text, 1.0)], (MACHINE, PARTS)), make_run(tmp_path)
+    deliver("csv", made, run, path="x.csv")
+    assert stand("csv", made, run, path="x.csv") == [(text, 1.0)]
+
+
+@pytest.mark.parametrize(("footer", "rows"), [("keep", 2), ("drop", 2)])
+def test_rows_under_the_table_are_none_of_its_rows(footer, rows, tmp_path, table, deliver, stand):
+    made = table(ROWS, footer=[FooterRow("total", ("Total", None, 3.0, None))])
+    run = make_run(tmp_path)
+    deliver("csv", made, run, path="x.csv", footer=footer)
+    assert len(stand("csv", made, run, path="x.csv", footer=footer)) == rows
+
+
+def test_a_line_that_somebody_left_empty_is_named(tmp_path, table, deliver, stand):
+    made, run = table(ROWS, footer=[FooterRow("total", ("Total", None, 3.0, None))]), make_run(tmp_path)
+    deliver("csv", made, run, path="x.csv")
+    with (tmp_path / "out" / "x.csv").open("a") as file:
+        file.write("\n")
+    with pytest.raises(GiveUp, match="record 4: expected 4 cells as the options say"):
+        stand("csv", made, run, path="x.csv")

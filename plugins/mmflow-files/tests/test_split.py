@@ -1,11 +1,13 @@
 """One file for each value of a group: names, what is left over, and what a row-by-row reader finds."""
 
+import sys
 from datetime import UTC, datetime
 
 import pytest
 
 from mmflow.errors import GiveUp
 from mmflow.testing.deliveries import HOUR, MACHINE, PARTS, make_run
+from mmflow_files.parts import find_left, remove_left
 
 COLUMNS = (MACHINE, PARTS)
 
@@ -63,9 +65,47 @@ def test_no_rows_are_no_files_and_old_ones_go(tmp_path, table, deliver):
 def test_too_many_files_are_refused_before_any_is_written(tmp_path, table, deliver, monkeypatch):
     monkeypatch.setattr("mmflow_files.parts.MOST_PARTS", 2)
     made = table([(name, 1.0) for name in "ABC"], COLUMNS)
-    with pytest.raises(GiveUp, match="split_by would make 3 files, at most 2 are written; split by fewer groups"):
+    with pytest.raises(GiveUp, match="split_by would make more than 2 files; split by fewer groups"):
         deliver("csv", made, make_run(tmp_path), path="{machine}.csv", split_by=["machine"])
     assert not (tmp_path / "out").exists()
+    receipt = deliver(
+        "csv",
+        table([(name, 1.0) for name in "AB"], COLUMNS),
+        make_run(tmp_path),
+        path="{machine}.csv",
+        split_by=["machine"],
+    )
+    assert receipt.details["files"] == 2
+
+
+def test_no_value_and_a_value_that_is_called_none_have_a_file_each(tmp_path, table, deliver):
+    made = table([(None, 1.0), ("none", 2.0)], COLUMNS)
+    deliver("csv", made, make_run(tmp_path), path="{machine}.csv", split_by=["machine"])
+    assert len(files(tmp_path)) == 2
+
+
+def test_a_file_renamed_in_its_capitals_alone_is_not_taken_for_left_over(tmp_path):
+    """On Windows and macOS both names are one file; a link stands for that here."""
+    old, new, gone = (tmp_path / name for name in ("Mazak.csv", "MAZAK.csv", "Haas.csv"))
+    new.touch()
+    if not old.exists():
+        old.hardlink_to(new)
+    assert list(find_left([str(old), str(gone)], [str(new)])) == [str(gone)]
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names that differ in capitals are one file here")
+def test_where_capitals_tell_files_apart_the_old_one_is_left_over(tmp_path):
+    old, new = (tmp_path / name for name in ("Mazak.csv", "MAZAK.csv"))
+    new.touch()
+    old.touch()
+    assert list(find_left([str(old)], [str(new)])) == [str(old)]
+
+
+def test_files_outside_the_output_folder_are_never_removed(tmp_path):
+    kept = tmp_path / "elsewhere.csv"
+    kept.touch()
+    remove_left([str(kept), str(tmp_path / "out" / "gone.csv")], make_run(tmp_path))
+    assert kept.exists()
 
 
 @pytest.mark.parametrize(
