@@ -43,7 +43,7 @@ def settle_window(
     info = sink_info(about_check(job, spans, slot), use, where)
     assert use.type.read_window, "the check saw to it"
     try:
-        first, last = find_function(use.type.read_window)(use.options, window.cells, info)
+        first, last = map(expect_day, find_function(use.type.read_window)(use.options, window.cells, info))
     except MmflowError:
         raise
     except (Exception, SystemExit) as error:
@@ -53,6 +53,13 @@ def settle_window(
     found = WindowSpec(from_=write_border(first, zones), to=write_border(last, zones))
     log.info("%s holds %s to %s", window.cells, found.from_, found.to)
     return replace(checked, parsed=msgspec.structs.replace(job, window=found))
+
+
+def expect_day(found: object) -> date:
+    """Give what a sink has found in a cell when it is a day or a time; :class:`TypeError` for anything else."""
+    if not isinstance(found, date):
+        raise TypeError(f"{type(found).__name__} is no day")
+    return found
 
 
 def span_today(calendar: PlantCalendar, slot: datetime) -> Span:

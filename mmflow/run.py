@@ -18,9 +18,10 @@ from mmflow.check import CheckedJob
 from mmflow.check.uses import SinkUse
 from mmflow.clock import Clock
 from mmflow.deliver import Means, Messages, blame, deliver
+from mmflow.deliver.chosen import choose_sinks
 from mmflow.deliver.difference import Difference, find_difference
+from mmflow.deliver.ending import is_settled, judge_run
 from mmflow.deliver.told import Destination, about_rehearsal, about_run, delivery_key, sink_info
-from mmflow.deliver.turns import attached
 from mmflow.durations import parse_duration
 from mmflow.errors import (
     BadRequest,
@@ -31,7 +32,6 @@ from mmflow.errors import (
     RunError,
     StateError,
     UserError,
-    suggest_name,
 )
 from mmflow.fetch import Missing, Service, Spool, fetch
 from mmflow.fetch.complaints import locate_errors
@@ -53,12 +53,6 @@ from mmflow.windows import Span
 log = logging.getLogger(__name__)
 
 RUN_TIME: Final = "%Y%m%dT%H%M%S"
-SETTLED: Final = frozenset({"done", "superseded"})  # what needs no more work
-
-
-def is_settled(delivery: Delivery) -> bool:
-    """Tell whether a delivery needs no more work: it is done, or it had its turn and there was nothing to be done."""
-    return delivery.state in SETTLED or (delivery.state == "skipped" and delivery.attempts > 0)
 
 
 def say_nothing(text: str) -> None:
@@ -256,8 +250,9 @@ def resend_run(
 ) -> Result:
     """Deliver a past run's table again, from its snapshot, with the sinks as the job names them now.
 
-    ``failed`` leaves out what is done, and what a later run has delivered. A held run is released in this way. Raises
-    :class:`UserError` for an unknown run or sink, :class:`GiveUp` when there is no snapshot.
+    ``failed`` leaves out what is done, and what a later run has delivered. A held run is released in this way. Messages
+    of a backfill go out only by the names of their sinks. Raises :class:`UserError` for an unknown run or sink,
+    :class:`GiveUp` when there is no snapshot.
     """
     with JobLock(engine.state / "locks", checked.job.job), engine.open_ledger() as ledger:
         known = ledger.read_run(run)
@@ -272,7 +267,8 @@ def resend_run(
                 log.warning("%s: this replaces what run %s delivered", sink, standing)
         ledger.begin_resend(run, known.job, deliveries)
         with record_failure(engine, ledger, run):
-            again = replace(messages or Messages(), again=not failed)
+            sends = sinks is not None or known.kind != "backfill"
+            again = replace(messages or Messages(send=sends), again=not failed)
             deliver_run(engine, checked, uses, run, table, ledger, again)
         return Result(ledger.read_run(run), ledger.deliveries(run))
 
@@ -302,8 +298,14 @@ def compare_sink(engine: Engine, checked: CheckedJob, use: SinkUse, report: Repo
     """Give what a delivery would change at its destination; :class:`UserError` for a sink that cannot be read."""
     if use.type.read is None:
         raise UserError(f"the sink {use.type.name} cannot be read back; preview without --diff")
-    standing = ask_sink(engine, checked, use, use.type.read, report)
-    return find_difference(report.table, standing)  # type: ignore[arg-type]
+    read = use.type.read
+
+    def compare(table: Table, *told: object) -> Difference:
+        return find_difference(table, find_function(read)(table, *told))  # a reader may give its rows one by one
+
+    found = ask_sink(engine, checked, use, compare, report)
+    assert isinstance(found, Difference)
+    return found
 
 
 def ask_sink(engine: Engine, checked: CheckedJob, use: SinkUse, reference: Reference, report: Report) -> object:
@@ -328,54 +330,6 @@ def open_snapshot(engine: Engine, run: Run) -> Table:
         kept = engine.settings.retention.snapshots
         raise GiveUp(f"run {run.id} has no stored table (they are kept {kept}); run the job again for its window")
     return Table.open(path)
-
-
-def choose_sinks(uses: Sequence[SinkUse], names: frozenset[str] | None) -> list[SinkUse]:
-    """Give the sinks of the job, or the ones named on the command line."""
-    if names is None:
-        return list(uses)
-    known = [use.name for use in uses]
-    for name in sorted(names - set(known)):
-        near = suggest_name(name, known)
-        hint = f"did you mean {near!r}?" if near else f"it has: {', '.join(known)}"
-        raise UserError(f"the job has no sink {name!r}; {hint}")
-    return [use for use in uses if use.name in names]
-
-
-def name_messages(uses: Sequence[SinkUse]) -> frozenset[str]:
-    """Give the names of the sinks that send messages, and of those whose files they attach.
-
-    Raises :class:`UserError` when the job sends none.
-    """
-    senders = [use for use in uses if use.type.semantics == "message"]
-    if not senders:
-        raise UserError("the job sends no messages; leave --to and its address out")
-    return frozenset(name for use in senders for name in (use.name, *attached(use)))
-
-
-def list_recipients(uses: Sequence[SinkUse]) -> Iterator[str]:
-    """Give everybody to whom these sinks send messages; of a sink that does not say, its name."""
-    for use in uses:
-        if use.type.semantics == "message" and use.type.recipients is None:
-            yield f"whom {use.name} names"
-        elif use.type.recipients is not None:
-            yield from map(str, find_function(use.type.recipients)(use.options))
-
-
-def judge_run(deliveries: Sequence[Delivery], uses: Sequence[SinkUse], lacks: Sequence[str]) -> tuple[RunState, str]:
-    """Say what a run is: ok only when every required delivery is settled and its readers do without nothing.
-
-    A sink is not required as long as the one that stands in for it has delivered. The run is held as long as a required
-    sink has not got it and that is only because nobody sent it there.
-    """
-    done = {delivery.sink for delivery in deliveries if delivery.state in SETTLED}
-    required = {use.name for use in uses if use.required and use.fallback not in done}
-    bad = [delivery for delivery in deliveries if not is_settled(delivery)]
-    parts = [delivery for delivery in deliveries if delivery.state in SETTLED and delivery.error]
-    errors = [f"{delivery.sink}: {delivery.error or delivery.state}" for delivery in (*bad, *parts)]
-    if states := {delivery.state for delivery in bad if delivery.sink in required}:
-        return "held" if states == {"skipped"} else "failed", "; ".join(errors)
-    return ("degraded", "; ".join([*lacks, *errors])) if errors or lacks else ("ok", "")
 
 
 def destination(engine: Engine, checked: CheckedJob) -> Destination:

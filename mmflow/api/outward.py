@@ -18,9 +18,10 @@ def open_client(network: Network) -> httpx.Client:
 
     Without a proxy in the settings those of the environment hold. Raises :class:`UserError` for a CA file that is none.
     """
+    proxy = network.proxy if "://" in network.proxy else f"http://{network.proxy}"  # a name and a port are enough
     return httpx.Client(
         verify=trust_authorities("https://", network.ca_bundle),
-        proxy=network.proxy or None,
+        proxy=proxy if network.proxy else None,
         mounts=dict.fromkeys(DIRECT),
         timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
         follow_redirects=False,

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from mmflow.check.faults import Finding
 from mmflow.check.layers import find
-from mmflow.check.uses import Placed, SinkUse
+from mmflow.check.uses import Placed, SinkUse, attached, waits_for
 from mmflow.document import Path, Value
 from mmflow.errors import hint_names
 from mmflow.job import WhenSpec
@@ -46,11 +46,22 @@ def follow_fallbacks(name: str, named: Named) -> list[str]:
     return chain
 
 
+def follow_turns(name: str, named: Named) -> set[str]:
+    """Give the sinks that have their turn before one: those that it attaches or stands in for, and theirs."""
+    uses, before = [use for _, use in named.values()], {name}
+    todo = [name]
+    while todo:
+        found = set(waits_for(named[todo.pop()][1], uses)) & named.keys() - before
+        before |= found
+        todo += found
+    return before - {name}
+
+
 def check_attached(path: Path, use: SinkUse, named: Named) -> Iterator[Finding]:
-    """Expect sinks of the job that write files, each once."""
+    """Expect sinks of the job that write files, each once, and before this one has its turn."""
     writers = [name for name, (_, other) in named.items() if other is not use and hasattr(other.options, "path")]
     seen: set[str] = set()
-    for place, wanted in enumerate(getattr(use.options, "attach", ())):
+    for place, wanted in enumerate(attached(use)):
         here = (*path, "attach", place)
         if has_reference(wanted):
             continue
@@ -60,6 +71,9 @@ def check_attached(path: Path, use: SinkUse, named: Named) -> Iterator[Finding]:
             yield Finding(here, f"the job has no sink {wanted!r}", hint_names(wanted, writers))
         elif wanted not in writers:
             yield Finding(here, f"the sink {wanted!r} writes no file", hint_names("", writers))
+        elif use.name in follow_turns(wanted, named):
+            why = f"{wanted!r} has its turn after this sink, which it attaches or stands in for"
+            yield Finding(here, why, "remove it here, or there")
         seen.add(wanted)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterable, Iterator
+from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -50,6 +50,17 @@ class Placed:
     block: dict[str, Value]
     type: SinkType
     use: SinkUse | None
+
+
+def waits_for(use: SinkUse, uses: Sequence[SinkUse]) -> Iterator[str]:
+    """Give the names of the sinks that have their turn before this one."""
+    yield from attached(use)
+    yield from (other.name for other in uses if other.fallback == use.name)
+
+
+def attached(use: SinkUse) -> tuple[str, ...]:
+    """Give the names of the sinks whose files a sink wants."""
+    return tuple(getattr(use.options, "attach", ()))
 
 
 def fit_sinks(values: Value, registry: Registry, *, strict: bool = True) -> tuple[list[Placed], list[Finding]]:

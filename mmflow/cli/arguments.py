@@ -74,6 +74,10 @@ def read_order(args: argparse.Namespace, job: Job, calendars: Mapping[str, Plant
     if bool(args.first) != bool(args.last):
         raise UserError("--from and --to go together")
     calendar = calendars[job.sites[0]]
+    if args.day and has_cells(job):
+        raise UserError(
+            f"the dates of {job.job} stand in cells, which --for cannot change; give --from and --to instead"
+        )
     if args.day:
         return Order(slot=slot_about(job, calendar, read_day(args.day)))
     if args.first:

@@ -48,7 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the plan or the table; exit code 1 when the gate would hold the report."""
-    from mmflow.run import calendars_of, choose_sinks, compare_sink, make_report, plan_job, rehearse_sink, settle_job
+    from mmflow.deliver.chosen import choose_sinks
+    from mmflow.run import calendars_of, compare_sink, make_report, plan_job, rehearse_sink, settle_job
 
     session = open_session(args)
     check_flags(args)

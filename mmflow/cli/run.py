@@ -11,6 +11,7 @@ from mmflow.cli.arguments import add_dates, add_job, add_sinks, named_sinks, rea
 from mmflow.cli.output import quiet_stdout
 from mmflow.cli.session import Session, open_engine, open_session
 from mmflow.cli.show import end_run
+from mmflow.errors import UserError
 
 SUMMARY = "Ask the service for a job's report and deliver it."
 EXAMPLES = """
@@ -36,11 +37,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Execute; exit code 1 when the run was held or failed."""
     from mmflow.deliver import Messages
-    from mmflow.run import calendars_of, choose_sinks, name_messages, run_job
+    from mmflow.deliver.chosen import choose_messages, choose_sinks
+    from mmflow.run import calendars_of, run_job
 
     session = open_session(args)
+    if args.mail_to and args.no_send:
+        raise UserError("--to and --no-send contradict each other; give one of them")
     checked = session.resolve_job(session.read_job(args.job))
-    chosen = named_sinks(args) or (name_messages(checked.sinks) if args.mail_to else None)
+    chosen = choose_messages(checked.sinks, named_sinks(args)) if args.mail_to else named_sinks(args)
     uses = choose_sinks(checked.sinks, chosen)
     send = not args.no_send and may_send(session, uses, args.mail_to, sure=args.yes)
     with open_engine(session, checked.job.sites) as engine:
@@ -56,7 +60,7 @@ def may_send(session: Session, uses: Sequence[SinkUse], to: Sequence[str], *, su
 
     Without a terminal nobody can answer, and a run by cron or a script is meant as it is.
     """
-    from mmflow.run import list_recipients
+    from mmflow.deliver.chosen import list_recipients
 
     people = list(dict.fromkeys(to or list_recipients(uses)))
     if not people or not any(use.type.semantics == "message" for use in uses):

@@ -26,6 +26,7 @@ __all__ = ["Destination", "Means", "Messages", "attempt_delivery", "blame", "che
 
 ATTEMPTS = 3
 LONGEST_WAIT = 60.0
+STANDING = frozenset({"done", "superseded"})
 
 Detail: TypeAlias = str | int | float | bool | None
 
@@ -80,18 +81,21 @@ def deliver_one(table: Table, use: SinkUse, uses: Sequence[SinkUse], about: Abou
     ledger, started = means.ledger, means.clock.monotonic()
     known = {delivery.sink: delivery for delivery in ledger.deliveries(about.run)}
     reason = find_reason(table, use, uses, about, means)
+    if reason and known[use.name].state in STANDING:
+        log.info("sink %s: %s; what it has got stays", use.name, reason)
+        return
+    left = is_doubtful(known[use.name], use, means)
+    previous = ledger.last_receipt(known[use.name].key)
+    files = find_files(use, known, means.where.root)
     for attempt in range(1, ATTEMPTS + 1):
         taken = ledger.take_delivery(about.run, use.name)
-        files = find_files(use, known, means.where.root)
-        info = sink_info(
-            about, use, means.where, taken, ledger.last_receipt(taken.key), to=means.messages.to, attachments=files
-        )
-        left = known[use.name].state == "unknown" and attempt == 1 and not means.messages.again
+        info = sink_info(about, use, means.where, taken, previous, to=means.messages.to, attachments=files)
         outcome = Outcome("skipped", error=reason) if reason else try_sink(table, use, info, left=left)
-        outcome = hide_secrets(outcome, use, means.redactor)
+        outcome, left = hide_secrets(outcome, use, means.redactor), False
         again = outcome.wait is not None and attempt < ATTEMPTS
         state: DeliveryState = "retrying" if again else outcome.state
         ledger.commit_delivery(taken, state, receipt=outcome.receipt, error=outcome.error)
+        previous = outcome.receipt or previous
         if not again:
             log.info("sink %s: %s in %.1f s", use.name, state, means.clock.monotonic() - started)
             break
@@ -119,23 +123,36 @@ def refuse_message(delivery: Delivery, means: Means) -> str:
     return f"not sent: run {standing} has sent it; 'mmflow resend {standing} --sink {delivery.sink}' sends it again"
 
 
+def is_doubtful(delivery: Delivery, use: SinkUse, means: Means) -> bool:
+    """Tell whether an earlier try may have arrived and nobody knows, unless somebody asks for it once more.
+
+    What a later run has is other rows, so the doubt of another run counts for messages alone: they are sent once.
+    """
+    if means.messages.again:
+        return False
+    doubted = use.type.semantics == "message" and means.ledger.doubtful_run(delivery.key) != ""
+    return doubted or delivery.state == "unknown"
+
+
 def try_sink(table: Table, use: SinkUse, info: RunInfo, *, left: bool) -> Outcome:
     """Call the sink once; ``left`` says that an earlier try of this delivery ended without a word.
 
-    Then the sink is asked first whether that one arrived.
+    Then the sink is asked first whether that one arrived. A message that may have is not sent again.
     """
-    if left and use.type.probe is not None:
+    presence = "absent"
+    if left:
         try:
-            presence = find_function(use.type.probe)(use.options, info)
-            if presence == "present":
-                return Outcome("done", receipt=info.previous or Receipt(rows=len(table)))
-            if presence == "unknown" and use.type.semantics == "message":
-                return Outcome("unknown", error="nobody can tell whether it arrived; send it again by its name")
+            presence = find_function(use.type.probe)(use.options, info) if use.type.probe else "unknown"
         except MmflowError as error:
             return Outcome("unknown", error=f"nobody can tell whether it arrived: {error}")
         except (Exception, SystemExit) as error:
             log.exception("the probe of sink %s failed", use.name)
             return Outcome("unknown", error=blame(use, f"raised {type(error).__name__} in its probe: {error}"))
+    if presence == "present":
+        return Outcome("done", receipt=Receipt(rows=len(table)))
+    if presence == "unknown" and use.type.semantics == "message":
+        resend = f"'mmflow resend {info.run} --sink {use.name}' sends it again"
+        return Outcome("unknown", error=f"nobody can tell whether an earlier try of it arrived; {resend}")
     return attempt_delivery(table, use, info)
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 
 from mmflow.table import Cell, Column, Table, shorten_cell
 from mmflow.table.columns import show_cell
@@ -33,16 +32,22 @@ class Difference:
 
 
 def find_difference(table: Table, standing: Iterable[Sequence[Cell]]) -> Difference:
-    """Hold the table against the rows that stand where it would be written; rows of equal groups are the same row."""
+    """Hold the table against the rows that stand where it would be written; rows of equal groups are the same row.
+
+    Several rows of equal groups, or all of a table without groups, go by their order. :class:`ValueError` for a
+    standing row that has other columns.
+    """
     places = [place for place, column in enumerate(table.columns) if column.role in ("group", "id")]
-    left: dict[Row, list[Row]] = defaultdict(list)
+    left: dict[Row, deque[Row]] = defaultdict(deque)
     for row in standing:
+        if len(row) != len(table.columns):
+            raise ValueError(f"a row that stands there has {len(row)} cells, expected {len(table.columns)}")
         left[key_of(row, places)].append(tuple(row))
     changes: list[Change] = []
     same = 0
     for row in table.rows():
         known = left.get(key_of(row, places))
-        before = known.pop(0) if known else None
+        before = known.popleft() if known else None
         if before is not None and is_same(before, row):
             same += 1
         else:
@@ -58,7 +63,7 @@ def key_of(row: Sequence[Cell], places: Sequence[int]) -> Row:
 
 def is_same(before: Row, after: Row) -> bool:
     """Tell whether two rows hold the same values."""
-    return len(before) == len(after) and all(map(is_equal, before, after))
+    return all(map(is_equal, before, after))
 
 
 def is_equal(one: Cell, other: Cell) -> bool:
@@ -84,7 +89,7 @@ def describe_change(change: Change, columns: Sequence[Column]) -> str:
         row = change.after or change.before or ()
         return ", ".join(f"{column.name} {show(cell, column)}" for cell, column in zip(row, columns, strict=True))
     parts = []
-    for before, after, column in zip_longest(change.before, change.after, columns):
+    for before, after, column in zip(change.before, change.after, columns, strict=True):
         if column.role in ("group", "id"):
             parts.append(f"{column.name} {show(after, column)}")
         elif not is_equal(before, after):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mmflow.check.uses import SinkUse
+from mmflow.check.uses import SinkUse, attached, waits_for
 from mmflow.job import WhenSpec
 from mmflow.ledger import Delivery
 from mmflow.lights import as_number
+from mmflow.sinks import Receipt
 from mmflow.table import Table
 
 FAILED = frozenset({"failed", "unknown", "quarantined"})
@@ -30,26 +32,28 @@ def order_uses(uses: Sequence[SinkUse]) -> list[SinkUse]:
     return list(ordered.values())
 
 
-def waits_for(use: SinkUse, uses: Sequence[SinkUse]) -> Iterator[str]:
-    """Give the names of the sinks that have their turn before this one."""
-    yield from attached(use)
-    yield from (other.name for other in uses if other.fallback == use.name)
-
-
-def attached(use: SinkUse) -> tuple[str, ...]:
-    """Give the names of the sinks whose files a sink wants."""
-    return tuple(getattr(use.options, "attach", ()))
-
-
 def find_files(use: SinkUse, deliveries: Mapping[str, Delivery], root: Path) -> dict[str, tuple[Path, ...]]:
-    """Give the files that the attached sinks have written in this run; one that has none is left out."""
+    """Give the files that the attached sinks have written in this run; of one whose are gone or others, none."""
     found: dict[str, tuple[Path, ...]] = {}
     for name in attached(use):
         receipt = deliveries[name].receipt if name in deliveries else None
         files = [root / path for path in (receipt.path, *receipt.more) if path] if receipt else []
-        if files and deliveries[name].state not in FAILED | {"pending"} and all(map(Path.is_file, files)):
+        if receipt and files and deliveries[name].state not in FAILED | {"pending"} and is_unchanged(receipt, files):
             found[name] = tuple(files)
     return found
+
+
+def is_unchanged(receipt: Receipt, files: Sequence[Path]) -> bool:
+    """Tell whether the files of a receipt are still there, and one alone as it was: a later run may write to its path.
+
+    The hash of several files is one of their hashes, which only their sink can make.
+    """
+    if not all(map(Path.is_file, files)):
+        return False
+    if len(files) > 1 or not receipt.sha256:
+        return True
+    with files[0].open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() == receipt.sha256
 
 
 def spare_fallback(use: SinkUse, uses: Sequence[SinkUse], deliveries: Mapping[str, Delivery]) -> str:

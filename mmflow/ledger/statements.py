@@ -50,16 +50,20 @@ CLOSE_DELIVERIES = """
         state = CASE WHEN state = 'pending' THEN ? WHEN state = 'running' THEN 'unknown' ELSE 'failed' END
     WHERE run = ? AND state IN ('pending', 'running', 'retrying')
 """
-TAKE_DELIVERY = """
+NEXT_GENERATION = """(SELECT max(other.generation) + CASE WHEN max(other.generation) =
+                max(CASE WHEN other.state IN ('done', 'superseded', 'running') THEN other.generation ELSE 0 END)
+            THEN 1 ELSE 0 END FROM delivery AS other WHERE other.key = delivery.key)"""
+# The receipt of a part that is done is kept for the tries to come, and that of an older generation is not.
+TAKE_DELIVERY = f"""
     UPDATE delivery SET state = 'running', attempts = attempts + 1, error = '', updated = ?,
         fence = (SELECT max(other.fence) + 1 FROM delivery AS other WHERE other.key = delivery.key),
-        generation = (SELECT max(other.generation) + CASE WHEN max(other.generation) =
-                max(CASE WHEN other.state IN ('done', 'superseded', 'running') THEN other.generation ELSE 0 END)
-            THEN 1 ELSE 0 END FROM delivery AS other WHERE other.key = delivery.key)
+        receipt = CASE WHEN generation = {NEXT_GENERATION} THEN receipt ELSE '' END,
+        generation = {NEXT_GENERATION}
     WHERE run = ? AND sink = ?
-"""
+"""  # noqa: S608  # our own text, no data
 COMMIT_DELIVERY = """
-    UPDATE delivery SET state = ?, receipt = ?, error = ?, updated = ? WHERE run = ? AND sink = ? AND fence = ?
+    UPDATE delivery SET state = ?, receipt = CASE WHEN ? = '' THEN receipt ELSE ? END, error = ?, updated = ?
+    WHERE run = ? AND sink = ? AND fence = ?
 """
 SUPERSEDE = """
     UPDATE delivery SET state = 'superseded', updated = ?
@@ -69,8 +73,11 @@ DELIVERY_COLUMNS = "run, sink, type, key, generation, fence, state, attempts, re
 READ_DELIVERIES = f"SELECT {DELIVERY_COLUMNS} FROM delivery WHERE run = ? ORDER BY sink"  # noqa: S608
 READ_DELIVERY = f"SELECT {DELIVERY_COLUMNS} FROM delivery WHERE run = ? AND sink = ?"  # noqa: S608
 LAST_RECEIPT = """
-    SELECT receipt FROM delivery WHERE key = ? AND receipt <> '' ORDER BY generation DESC LIMIT 1
+    SELECT receipt FROM delivery WHERE key = ? AND receipt <> '' ORDER BY generation DESC, fence DESC LIMIT 1
 """
+DOUBTFUL_RUN = (
+    "SELECT run FROM delivery WHERE key = ? AND state = 'unknown' ORDER BY generation DESC, fence DESC LIMIT 1"
+)
 STANDING_RUN = "SELECT run FROM delivery WHERE key = ? AND state = 'done' ORDER BY generation DESC LIMIT 1"
 
 FORGET_SNAPSHOTS = "UPDATE run SET snapshot = '' WHERE snapshot <> '' AND started < ?"

@@ -123,12 +123,15 @@ class Ledger:
     def commit_delivery(
         self, taken: Delivery, state: DeliveryState, *, receipt: Receipt | None = None, error: str = ""
     ) -> None:
-        """Record how an attempt ended; a delivery that others have taken over meanwhile raises StateError."""
+        """Record how an attempt ended; a delivery that others have taken over meanwhile raises StateError.
+
+        Without a receipt that of an earlier try stays: what it proves is done.
+        """
         proof = msgspec.json.encode(receipt).decode() if receipt else ""
         now = self._now()
         with self._transaction():
             changed = self._do(
-                sql.COMMIT_DELIVERY, state, proof, error, now, taken.run, taken.sink, taken.fence
+                sql.COMMIT_DELIVERY, state, proof, proof, error, now, taken.run, taken.sink, taken.fence
             ).rowcount
             if not changed:
                 raise StateError(f"delivery {taken.sink!r} of run {taken.run} was taken over by another worker")
@@ -199,6 +202,11 @@ class Ledger:
     def standing_run(self, key: str) -> str:
         """Give the run whose delivery stands at the destination of this key, "" when none does."""
         row = self._do(sql.STANDING_RUN, key).fetchone()
+        return str(row[0]) if row else ""
+
+    def doubtful_run(self, key: str) -> str:
+        """Give the run of which nobody can tell whether its delivery of this key arrived, "" when there is none."""
+        row = self._do(sql.DOUBTFUL_RUN, key).fetchone()
         return str(row[0]) if row else ""
 
     # -- ground
