@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from mmflow.files import file_receipt as file_receipt
     from mmflow.files import replace_file as replace_file
     from mmflow.hookspecs import hookimpl as hookimpl
+    from mmflow.ledger.lock import lock_file as lock_file
     from mmflow.lights import Light as Light
     from mmflow.lights import LightRule as LightRule
     from mmflow.lights import Lights as Lights
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from mmflow.paths import check_template as check_template
     from mmflow.paths import place_file as place_file
     from mmflow.refs import Secret as Secret
+    from mmflow.refs import has_reference as has_reference
     from mmflow.replacement import Replacement as Replacement
     from mmflow.replacement import moment_text as moment_text
     from mmflow.sinks import Facts as Facts
@@ -103,7 +105,9 @@ PUBLIC = {
     "explain_errors": "mmflow.files",
     "file_receipt": "mmflow.files",
     "find_lights": "mmflow.lights",
+    "has_reference": "mmflow.refs",
     "hookimpl": "mmflow.hookspecs",
+    "lock_file": "mmflow.ledger.lock",
     "moment_text": "mmflow.replacement",
     "parse_duration": "mmflow.durations",
     "place_file": "mmflow.paths",
