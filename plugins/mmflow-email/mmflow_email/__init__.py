@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mmflow import SinkType, hookimpl
-from mmflow_email.options import EmailConnection, EmailOptions, list_recipients, validate_email
+from mmflow_email.options import EmailConnection, EmailOptions
 
 mmflow_api = 1
 
@@ -20,9 +20,10 @@ def mmflow_sinks() -> Iterable[SinkType]:
         connection=EmailConnection,
         deliver="mmflow_email.deliver:deliver_email",
         semantics="message",
-        validate=validate_email,
+        validate="mmflow_email.rules:validate_email",
+        validate_connection="mmflow_email.connection:validate_connection",
         check="mmflow_email.deliver:check_email",
         render="mmflow_email.letter:render_email",
         probe="mmflow_email.deliver:probe_email",
-        recipients=list_recipients,
+        recipients="mmflow_email.rules:list_recipients",
     )

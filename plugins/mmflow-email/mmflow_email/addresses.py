@@ -11,7 +11,8 @@ from typing import Final
 # A dot-atom of RFC 5322 without braces, which would be a template, and without % and !, which once were routes.
 _LOCAL: Final = r"[A-Za-z0-9#$&'*+/=?^_`|~-]+(?:\.[A-Za-z0-9#$&'*+/=?^_`|~-]+)*"
 _LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_ADDRESS: Final = re.compile(rf"({_LOCAL})@({_LABEL}(?:\.{_LABEL})*)")
+_DOMAIN: Final = rf"{_LABEL}(?:\.{_LABEL})*"
+_ADDRESS: Final = re.compile(rf"{_LOCAL}@{_DOMAIN}")
 _NAMED: Final = re.compile(r"(?P<name>[^<>]*?)\s*<(?P<address>[^<>]*)>")
 LONGEST: Final = 254
 LONGEST_LOCAL: Final = 64
@@ -56,8 +57,22 @@ def read_mailbox(text: str) -> Mailbox:
 def list_mailboxes(written: str | Iterable[str]) -> list[Mailbox]:
     """Read one address or several, each once; raises like :func:`read_mailbox`."""
     texts = [written] if isinstance(written, str) else written
-    found = {box.address.lower(): box for box in map(read_mailbox, texts)}
+    return keep_first(map(read_mailbox, texts))
+
+
+def keep_first(boxes: Iterable[Mailbox], *, taken: Iterable[Mailbox] = ()) -> list[Mailbox]:
+    """Give each address once, as it was written first, and none that is taken; capitals make no other address."""
+    seen = {box.address.lower() for box in taken}
+    found: dict[str, Mailbox] = {}
+    for box in boxes:
+        if (known_by := box.address.lower()) not in seen:
+            found.setdefault(known_by, box)
     return list(found.values())
+
+
+def is_domain(text: str) -> bool:
+    """Tell whether a text is what may stand behind an @."""
+    return re.fullmatch(_DOMAIN, text) is not None
 
 
 def find_control(text: str) -> str | None:

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 from urllib.parse import urlsplit
 
-from mmflow import GiveUp, RunInfo, parse_duration
-from mmflow_email.addresses import Mailbox, read_mailbox
+from mmflow import GiveUp, RunInfo, Secret, has_reference, parse_duration
+from mmflow_email.addresses import Mailbox, is_domain, read_mailbox
 from mmflow_email.options import EmailConnection
 
 MEGABYTE: Final = 1_000_000
@@ -16,6 +16,7 @@ MEGABYTE: Final = 1_000_000
 GRAPH_LIMIT: Final = 3 * MEGABYTE
 PORTS: Final = {"starttls": 587, "tls": 465, "none": 25, "cleartext": 25}
 APPLICATION: Final = ("tenant", "client_id", "client_secret")
+Fault = tuple[str | tuple[str | int, ...], str]  # an option, or a path in it, and what is wrong there
 
 
 def find_connection(run: RunInfo) -> EmailConnection:
@@ -23,64 +24,79 @@ def find_connection(run: RunInfo) -> EmailConnection:
     connection = run.connection
     if not isinstance(connection, EmailConnection):
         raise GiveUp("there is no mail connection; name one of mmflow.yaml with the option connection")
-    if faults := list(check_connection(connection)):
+    if faults := [f"{key}: {said}" for key, said in validate_connection(connection)]:
         raise GiveUp("the mail connection cannot be used: " + "; ".join(faults))
     return connection
 
 
-def check_connection(connection: EmailConnection) -> Iterator[str]:
-    """Say what is missing or contradicts itself."""
-    try:
-        read_mailbox(connection.from_)
-    except ValueError as error:
-        yield f"from {error}"
+def validate_connection(connection: EmailConnection) -> Iterator[Fault]:
+    """Say what is missing or contradicts itself; secrets may still be references."""
+    yield from check_mailbox("from", connection.from_)
     yield from check_graph(connection) if connection.transport == "graph" else check_smtp(connection)
+    for number, domain in enumerate(connection.allowed_domains):
+        if not is_domain(domain.removeprefix("@")):
+            yield ("allowed_domains", number), f"{domain!r} is no domain; write each in full, like plant.example.com"
 
 
-def check_smtp(connection: EmailConnection) -> Iterator[str]:
+def check_smtp(connection: EmailConnection) -> Iterator[Fault]:
     """Say what is wrong with the keys of a mail server."""
     if not connection.host:
-        yield "host is missing; give the name of the mail server"
-    if connection.security == "none" and not is_loopback(connection.host):
-        yield "security: none is for a server on this machine; use starttls, tls, or cleartext if there is no other way"
+        yield "host", "is missing; give the name of the mail server"
+    elif connection.security == "none" and not is_loopback(connection.host):
+        what = "none is for a server on this machine"
+        yield "security", f"{what}; use starttls, tls, or cleartext if there is no other way"
     yield from check_login(connection)
     if connection.username and connection.security in ("none", "cleartext"):
-        yield f"a login with security: {connection.security} would show the password to others; use starttls or tls"
-    try:
-        parse_duration(connection.timeout)
-    except ValueError as error:
-        yield f"timeout: {error}"
+        what = f"a login with security: {connection.security} would show the password to others"
+        yield "username", f"{what}; use starttls or tls"
+    for key in ("timeout", "session_timeout"):
+        try:
+            parse_duration(getattr(connection, key))
+        except ValueError as error:
+            yield key, str(error)
 
 
-def check_login(connection: EmailConnection) -> Iterator[str]:
+def check_login(connection: EmailConnection) -> Iterator[Fault]:
     """Say what is missing for the login to a mail server."""
     if connection.login == "xoauth2":
         if not connection.username:
-            yield "xoauth2 needs username, the mailbox that sends"
+            yield "username", "xoauth2 needs it, the mailbox that sends"
         yield from check_application(connection, "xoauth2")
-    elif bool(connection.username) != bool(connection.password and connection.password.reveal()):
-        yield "a login needs both username and password"
+    elif connection.username and not has_text(connection.password):
+        yield "password", "a login needs both username and password"
+    elif has_text(connection.password) and not connection.username:
+        yield "username", "a login needs both username and password"
 
 
-def check_graph(connection: EmailConnection) -> Iterator[str]:
+def check_graph(connection: EmailConnection) -> Iterator[Fault]:
     """Say what is wrong with the keys of Microsoft Graph."""
     yield from check_application(connection, "graph")
     if connection.sender:
-        try:
-            read_mailbox(connection.sender)
-        except ValueError as error:
-            yield f"sender {error}"
+        yield from check_mailbox("sender", connection.sender)
 
 
-def check_application(connection: EmailConnection, what: str) -> Iterator[str]:
+def check_application(connection: EmailConnection, what: str) -> Iterator[Fault]:
     """Say what is missing for a token of Microsoft."""
-    missing = [name for name in APPLICATION if not getattr(connection, name)]
+    missing = [name for name in APPLICATION if not has_text(getattr(connection, name))]
     if missing:
-        yield f"{what} needs {', '.join(missing)}"
+        yield missing[0], f"{what} needs {', '.join(missing)}"
     for name in ("base_url", "login_url"):
         address = getattr(connection, name)
         if not is_web_address(address):
-            yield f"{name} is {address!r}, expected an address that begins with https://"
+            yield name, f"found {address!r}, expected an address that begins with https://"
+
+
+def check_mailbox(key: str, text: str) -> Iterator[Fault]:
+    """Say why a text is no address."""
+    try:
+        read_mailbox(text)
+    except ValueError as error:
+        yield key, str(error)
+
+
+def has_text(value: str | Secret | None) -> bool:
+    """Tell whether something is given; a reference counts, an empty secret does not."""
+    return bool(value.reveal() if isinstance(value, Secret) else value)
 
 
 def is_loopback(host: str) -> bool:
@@ -116,8 +132,14 @@ def find_limit(connection: EmailConnection) -> int:
 
 def check_allowed(boxes: Iterable[Mailbox], connection: EmailConnection) -> None:
     """Raise :class:`GiveUp` when somebody is outside of the domains that may get mail."""
-    allowed = {domain.lower().lstrip("@") for domain in connection.allowed_domains}
+    if outside := explain_outside(boxes, connection):
+        raise GiveUp(f"{outside}; nobody got it")
+
+
+def explain_outside(boxes: Iterable[Mailbox], connection: EmailConnection) -> str:
+    """Say who is outside of the domains that may get mail, "" when nobody is or a domain is still a reference."""
+    allowed = {domain.lower().removeprefix("@") for domain in connection.allowed_domains}
     outside = [box.address for box in boxes if allowed and box.domain not in allowed]
-    if outside:
-        who = ", ".join(outside)
-        raise GiveUp(f"{who} may not get mail: the connection allows {', '.join(sorted(allowed))}; nobody got it")
+    if not outside or any(map(has_reference, allowed)):
+        return ""
+    return f"{', '.join(outside)} may not get mail: the connection allows {', '.join(sorted(allowed))}"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import msgspec
 
 from mmflow import GiveUp, RunInfo, Table
-from mmflow_email.addresses import Mailbox, list_mailboxes, read_mailbox
+from mmflow_email.addresses import Mailbox, keep_first, list_mailboxes, read_mailbox
 from mmflow_email.attachments import Enclosed, enclose_files, leave_out
 from mmflow_email.conditions import check_conditions, hash_table
 from mmflow_email.connection import MEGABYTE, check_allowed, find_limit
@@ -51,15 +51,16 @@ def freeze_smaller(entry: Entry, delivery: Delivery, why: str) -> Entry:
 
 
 def address_mail(options: EmailOptions, connection: EmailConnection, run: RunInfo) -> Envelope:
-    """Say who gets the mail: those of the options, or only ``run.to`` when it is given."""
+    """Say who gets the mail, each in one place: those of the options, or only ``run.to`` when it is given."""
     try:
         if run.to:
             return Envelope(sender=read_mailbox(connection.from_), to=read_boxes(run.to))
+        to, cc, bcc = (read_boxes(written) for written in (options.to, options.cc, options.bcc))
         return Envelope(
             sender=read_mailbox(connection.from_),
-            to=read_boxes(options.to),
-            cc=read_boxes(options.cc),
-            bcc=read_boxes(options.bcc),
+            to=to,
+            cc=tuple(keep_first(cc, taken=to)),
+            bcc=tuple(keep_first(bcc, taken=(*to, *cc))),
             reply_to=read_boxes(options.reply_to),
         )
     except ValueError as error:

@@ -46,7 +46,7 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Envelope:
-    """Who a mail is from and who is named in it; ``bcc`` gets it and is named nowhere."""
+    """Who a mail is from and who is named in it, each once; ``bcc`` gets it and is named nowhere."""
 
     sender: Mailbox
     to: tuple[Mailbox, ...]
@@ -56,9 +56,8 @@ class Envelope:
 
     @property
     def addresses(self) -> list[str]:
-        """Everybody who gets it, each once."""
-        found = {box.address.lower(): box.address for box in (*self.to, *self.cc, *self.bcc)}
-        return list(found.values())
+        """Everybody who gets it."""
+        return [box.address for box in (*self.to, *self.cc, *self.bcc)]
 
 
 def make_message_id(identity: str, sender: Mailbox) -> str:

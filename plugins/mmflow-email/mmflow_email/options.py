@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 from msgspec import Meta, field
 
-from mmflow import Options, Outline, Secret, parse_duration
-from mmflow_email.addresses import list_mailboxes, read_mailbox
+from mmflow import Options, Secret
 from mmflow_email.letter.options import LetterOptions
-from mmflow_email.letter.rules import check_letter
 
 Addresses = str | tuple[str, ...]
-Path = tuple[str | int, ...]
-ENVELOPE: Final = ("to", "cc", "bcc", "reply_to")
 
 
 class EmailConnection(Options):
@@ -59,6 +54,9 @@ class EmailConnection(Options):
         str, Meta(description="smtp: PEM file of a company CA that is trusted beside the system's.")
     ] = ""
     timeout: Annotated[str, Meta(description="smtp: longest wait for one answer of the server.")] = "60 seconds"
+    session_timeout: Annotated[
+        str, Meta(description="smtp: longest time for all of a mail, so that no server holds a run byte by byte.")
+    ] = "5 minutes"
     tenant: Annotated[
         str,
         Meta(description="graph, xoauth2: directory (tenant) ID, or its domain.", examples=["example.onmicrosoft.com"]),
@@ -126,42 +124,3 @@ class EmailOptions(LetterOptions):
             "hold: somebody decides."
         ),
     ] = "resend"
-
-
-def validate_email(options: EmailOptions, outline: Outline) -> Iterator[tuple[Path | str, str]]:
-    """Find addresses that are none, and options that cannot be met."""
-    yield from check_letter(options, outline)
-    for key in ENVELOPE:
-        yield from check_addresses(key, getattr(options, key))
-    if not options.to:
-        yield "to", "is empty, expected at least one address"
-    if options.send_when == "breach" and not options.lights:
-        yield "send_when", "breach needs traffic lights to go by; add lights"
-    if options.expires:
-        yield from check_expiry(options.expires)
-
-
-def check_addresses(key: str, written: Addresses) -> Iterator[tuple[Path, str]]:
-    """Say which addresses are none, with their places in the list."""
-    places: Iterable[tuple[Path, str]] = (
-        [((key,), written)] if isinstance(written, str) else [((key, at), one) for at, one in enumerate(written)]
-    )
-    for place, text in places:
-        try:
-            read_mailbox(text)
-        except ValueError as error:
-            yield place, str(error)
-
-
-def check_expiry(text: str) -> Iterator[tuple[str, str]]:
-    """Say what is wrong with an amount of time."""
-    try:
-        parse_duration(text)
-    except ValueError as error:
-        yield "expires", str(error)
-
-
-def list_recipients(options: EmailOptions) -> list[str]:
-    """Give the address of everybody who gets this mail, each once."""
-    found = [box.address for key in ENVELOPE[:3] for box in list_mailboxes(getattr(options, key))]
-    return list({address.lower(): address for address in found}.values())

@@ -13,6 +13,7 @@ from typing import Final
 
 from mmflow import GiveUp, RunInfo, TryLater, parse_duration
 from mmflow_email.connection import find_port
+from mmflow_email.deadline import Deadline, LimitedSMTP, LimitedTLS
 from mmflow_email.options import EmailConnection
 from mmflow_email.outbox import Recipient, State
 from mmflow_email.transport import Mail, Notes, TooLarge, quote_reply
@@ -47,18 +48,32 @@ def open_session(connection: EmailConnection, run: RunInfo) -> Iterator[smtplib.
     """Give a session that is protected and logged in as the connection wants it; on failure it is just left."""
     where = f"mail server {connection.host}:{find_port(connection)}"
     smtp = None
-    try:
-        with explain_failures(where):
-            context = make_context(connection, run)
-            smtp = connect(connection, context)
-            protect(smtp, connection, context, where)
-            log_in(smtp, connection, run, where)
-            yield smtp
-            with suppress(smtplib.SMTPException):  # the mail is handed over, whatever comes of the goodbye
-                smtp.quit()
-    finally:
-        if smtp:
-            smtp.close()
+    with limit_session(connection, where) as deadline:
+        try:
+            with explain_failures(where):
+                context = make_context(connection, run)
+                smtp = connect(connection, context, deadline)
+                protect(smtp, connection, context, where)
+                log_in(smtp, connection, run, where)
+                yield smtp
+                with suppress(smtplib.SMTPException):  # the mail is handed over, whatever comes of the goodbye
+                    smtp.quit()
+        finally:
+            if smtp:
+                smtp.close()
+
+
+@contextmanager
+def limit_session(connection: EmailConnection, where: str) -> Iterator[Deadline]:
+    """Give the session its time, and say so when it was too long before anybody got the mail."""
+    with Deadline(parse_duration(connection.session_timeout).total_seconds()) as deadline:
+        try:
+            yield deadline
+        except TryLater as error:
+            if not deadline.passed:
+                raise
+            what = f"{where} took longer than {connection.session_timeout}, and was left; nothing was sent"
+            raise TryLater(f"{what}; see session_timeout") from error
 
 
 @contextmanager
@@ -105,13 +120,13 @@ def make_context(connection: EmailConnection, run: RunInfo) -> ssl.SSLContext:
     return context
 
 
-def connect(connection: EmailConnection, context: ssl.SSLContext) -> smtplib.SMTP:
+def connect(connection: EmailConnection, context: ssl.SSLContext, deadline: Deadline) -> smtplib.SMTP:
     """Open the connection and hear the greeting."""
     host, port = connection.host, find_port(connection)
     timeout = parse_duration(connection.timeout).total_seconds()
     if connection.security == "tls":
-        return smtplib.SMTP_SSL(host, port, timeout=timeout, context=context)
-    return smtplib.SMTP(host, port, timeout=timeout)
+        return LimitedTLS(deadline, host, port, timeout=timeout, context=context)
+    return LimitedSMTP(deadline, host, port, timeout=timeout)
 
 
 def protect(smtp: smtplib.SMTP, connection: EmailConnection, context: ssl.SSLContext, where: str) -> None:

@@ -68,7 +68,7 @@ def test_address_is_shown_as_it_was_written():
 
 def test_nobody_is_listed_twice():
     assert list_mailboxes(["A@example.com", "a@example.com", "b@example.com"]) == [
-        Mailbox("a@example.com"),
+        Mailbox("A@example.com"),
         Mailbox("b@example.com"),
     ]
 

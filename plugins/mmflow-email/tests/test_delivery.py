@@ -33,6 +33,19 @@ def test_everybody_gets_one_mail_in_one_session(table, options, run, server):
     assert server.seen.count("CONNECT") == 1
 
 
+def test_who_is_named_several_times_gets_one_mail_and_stands_in_it_once(table, options, run, server):
+    written = options(
+        to=["Ann <Ann@example.com>", "ann@Example.com", BOB],
+        cc=["BOB@example.com", "Cid <cid@example.com>"],
+        bcc=["CID@example.com", "ann@example.com", "dan@example.com", "Dan@example.com"],
+    )
+    receipt = deliver_email(table(), written, run())
+    (mail,) = server.mails
+    assert mail.recipients == ("Ann@example.com", BOB, "cid@example.com", "dan@example.com")
+    assert (mail.message["To"], mail.message["Cc"]) == (f"Ann <Ann@example.com>, {BOB}", "Cid <cid@example.com>")
+    assert receipt.details["recipients"] == 4
+
+
 def test_same_delivery_again_sends_nothing_and_gives_the_same_receipt(table, options, run, server):
     first = deliver_email(table(), options(), run())
     server.seen.clear()

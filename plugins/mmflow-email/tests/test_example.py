@@ -119,6 +119,17 @@ def test_mail_nobody_can_tell_about_goes_again_at_once(mmflow, server):
     assert len({mail.content for mail in server.mails}) == 1
 
 
+@pytest.mark.row("S39")
+def test_connection_that_cannot_be_and_who_may_get_no_mail_are_found_offline(mmflow, server, tmp_path):
+    settings, job = tmp_path / "mmflow.yaml", tmp_path / "jobs" / "morning-mail.yaml"
+    settings.write_text(settings.read_text().replace("host: 127.0.0.1", "host: mail.example.com"), encoding="utf-8")
+    job.write_text(EXAMPLE.replace("quality@example.com", "quality@example.org"), encoding="utf-8")
+    said = mmflow("validate", code=2)
+    assert "mmflow.yaml:10:15: connections.office_mail.security: none is for a server on this machine" in said
+    assert "sinks[1].to[1]: quality@example.org may not get mail: the connection allows example.com" in said
+    assert server.seen == []
+
+
 def test_live_check_reaches_the_mail_server_and_sends_nothing(mmflow, server):
     mmflow("validate", "--live")
     assert server.seen[:2] == ["CONNECT", "EHLO"]

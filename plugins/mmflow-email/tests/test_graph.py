@@ -161,7 +161,7 @@ def test_service_that_is_not_there_is_later(table, options, through, graph):
         ({"base_url": "http://graph.example.com"}, "expected an address that begins with https://"),
         ({"base_url": "https://"}, "expected an address that begins with https://"),
         ({"login_url": "https://[::1"}, "expected an address that begins with https://"),
-        ({"sender": "nobody"}, "sender 'nobody' is no mail address"),
+        ({"sender": "nobody"}, "sender: 'nobody' is no mail address"),
     ],
 )
 def test_connection_that_cannot_be_used_is_told(written, said, table, options, through, graph):

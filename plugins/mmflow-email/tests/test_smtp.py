@@ -2,8 +2,11 @@
 
 import socket
 import ssl
+from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
+from threading import Event, Thread
+from time import sleep
 
 import httpx
 import pytest
@@ -193,9 +196,9 @@ def test_token_that_ran_out_is_fetched_anew_once(table, options, exchange, graph
     ("changes", "said"),
     [
         ({"client_secret": "wrong"}, "the client secret is wrong"),
-        ({"username": ""}, "xoauth2 needs username"),
+        ({"username": ""}, "username: xoauth2 needs it"),
         ({"tenant": ""}, "xoauth2 needs tenant"),
-        ({"login_url": "http://login.example.com"}, "login_url is 'http://login.example.com', expected"),
+        ({"login_url": "http://login.example.com"}, "login_url: found 'http://login.example.com', expected"),
         ({"security": "cleartext"}, "would show the password"),
     ],
 )
@@ -208,13 +211,13 @@ def test_login_by_token_that_cannot_be(changes, said, table, options, exchange, 
 @pytest.mark.parametrize(
     ("keys", "said"),
     [
-        ({"host": ""}, "host is missing"),
+        ({"host": ""}, "host: is missing"),
         ({"host": "smtp..example.com", "security": "tls"}, "cannot be the name of a server"),
         ({"host": "mail.example.com"}, "security: none is for a server on this machine"),
         ({"username": "reports"}, "a login needs both username and password"),
         ({"username": "reports", "password": "x"}, "would show the password"),
         ({"security": "cleartext", "username": "reports", "password": "x"}, "would show the password"),
-        ({"from": "reports"}, "from 'reports' is no mail address"),
+        ({"from": "reports"}, "from: 'reports' is no mail address"),
         ({"timeout": "soon"}, "timeout: expected a whole number"),
         ({"security": "starttls", "ca_bundle": "nowhere.pem"}, "ca_bundle .*nowhere.pem cannot be read"),
     ],
@@ -246,6 +249,47 @@ def test_server_that_says_nothing_is_later(table, options, run, make_connection)
         connection = make_connection(mute.getsockname()[1], timeout="1 second")
         with pytest.raises(TryLater):
             deliver_email(table(), options(), run(connection=connection))
+
+
+def drip(listening, first):
+    """Answer with these bytes, and then one more every now and then, for as long as somebody listens."""
+    with suppress(OSError):
+        peer, _ = listening.accept()
+        with peer:
+            peer.sendall(first)
+            while True:
+                peer.sendall(b"x")
+                sleep(0.05)
+
+
+@pytest.mark.row("R58")
+@pytest.mark.parametrize("first", [b"220 ", b"220-more\r\n220-", b"220 ready\r\n250-"])
+def test_server_that_answers_byte_by_byte_is_left_when_the_session_takes_too_long(
+    first, table, options, run, make_connection
+):
+    with socket.create_server(("127.0.0.1", 0)) as slow:
+        dripping = Thread(target=drip, args=(slow, first))
+        dripping.start()
+        connection = make_connection(slow.getsockname()[1], session_timeout="1 second")
+        with pytest.raises(TryLater, match=r"took longer than 1 second, and was left; nothing was sent"):
+            deliver_email(table(), options(), run(connection=connection))
+        dripping.join(10)
+        assert not dripping.is_alive()
+
+
+@pytest.mark.row("R58", "R60")
+@pytest.mark.parametrize("security", ["starttls", "tls"])
+def test_session_that_takes_too_long_at_the_end_of_the_mail_leaves_it_unknown(
+    security, table, options, through, trusted, bundle
+):
+    begun, go_on = Event(), Event()
+    with MailServer(**{security: trusted}) as server:
+        server.meanwhile("END", lambda: (begun.set(), go_on.wait(20)))
+        keys = {"security": security, "ca_bundle": bundle, "session_timeout": "2 seconds"}
+        with pytest.raises(Unknown, match="the connection was lost before the server's word"):
+            deliver_email(table(), options(on_unknown="hold"), through(server, **keys))
+        assert begun.is_set()
+        go_on.set()
 
 
 @pytest.mark.parametrize(
