@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 from textwrap import dedent
 
@@ -27,10 +28,12 @@ JOB = """
       - {type: csv, path: "{date}.csv"}
       - {name: rolling, type: csv, path: "all.csv", mode: replace_window}
       - {type: parquet, path: "{date}.parquet"}
+      - {type: excel, path: "{date}.xlsx"}
+      - {name: book, type: excel, path: "all.xlsx", mode: replace_window}
 """
 AT = ("--at", "2026-11-22T06:40")
-# An effect is one of about eighty steps. Every sixth is tried; MMFLOW_EVERY_KILL=1 in the environment tries all.
-STRIDE = 1 if os.environ.get("MMFLOW_EVERY_KILL") else 6
+# An effect is one of more than a hundred steps. Every eighth is tried; MMFLOW_EVERY_KILL=1 in the environment tries all.
+STRIDE = 1 if os.environ.get("MMFLOW_EVERY_KILL") else 8
 KILLED = (-getattr(signal, "SIGKILL", signal.SIGTERM), signal.SIGTERM)  # on POSIX, on Windows
 PARTS = 3  # so that several workers share the kills
 
@@ -49,7 +52,16 @@ def count_effects(shown):
 def hashes(root):
     """Give the files that readers see, by name; drafts are not for them."""
     found = {path.name: path for path in (root / "out").glob("*") if not path.name.endswith(DRAFT)}
-    return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in found.items()}
+    return {name: hashlib.sha256(read_content(path)).hexdigest() for name, path in found.items()}
+
+
+def read_content(path):
+    """Give what a file says; of a workbook its rows, since its sheet About names the run."""
+    if path.suffix != ".xlsx":
+        return path.read_bytes()
+    with zipfile.ZipFile(path) as book:
+        assert book.testzip() is None
+        return book.read("xl/worksheets/sheet1.xml")
 
 
 def drafts(root):
@@ -85,7 +97,9 @@ def after(tmp_path_factory, before, service):
     assert done.returncode == 0, done.stderr
     new = hashes(root)
     assert set(old) == set(new)
-    assert {name for name in old if old[name] != new[name]} == {"2026-11-21.csv", "2026-11-21.parquet", "all.csv"}
+    assert {name for name in old if old[name] != new[name]} == {
+        f"{name}.{kind}" for name in ("2026-11-21", "all") for kind in ("csv", "parquet", "xlsx")
+    } - {"all.parquet"}
     return old, new, count_effects(done.stdout)
 
 
@@ -94,7 +108,7 @@ def first(after):
     """The files of a first run."""
     _, new, _ = after
     day = {name: digest for name, digest in new.items() if name.startswith("2026-11-21")}
-    return day | {"all.csv": day["2026-11-21.csv"]}
+    return day | {f"all.{kind}": day[f"2026-11-21.{kind}"] for kind in ("csv", "xlsx")}
 
 
 def copy_desk(desk, folder):
@@ -255,14 +269,14 @@ def test_eight_jobs_started_at_once_in_a_new_root_share_one_ledger(tmp_path, ser
     names = [f"job-{number}" for number in range(8)]
     for name in names:
         text = dedent(JOB).replace("LIMIT", "10").replace("job: daily", f"job: {name}").replace('"{', '"{job}-{')
-        desk.job(text.replace("all.csv", "{job}.csv"), name)
+        desk.job(text.replace("all.", "{job}."), name)
     processes = [start(desk, "run", name, *AT) for name in names]
     said = [process.communicate(timeout=100) for process in processes]
     assert [process.returncode for process in processes] == [0] * 8, said
     runs = desk.mmflow("runs", "--json").data["runs"]
     assert sorted(run["job"] for run in runs) == names
     assert {run["state"] for run in runs} == {"ok"}
-    assert len(hashes(desk.root)) == 24
+    assert len(hashes(desk.root)) == 40
 
 
 HAMMER = """
