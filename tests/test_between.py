@@ -1,91 +1,8 @@
-"""What concerns several sinks of a job, or a sink before it delivers: people, files, differences, dates in cells."""
-
-import io
+"""What concerns several sinks of a job, or a sink before it delivers: files, differences, dates in cells."""
 
 import pytest
 
-from mmflow.__main__ import run_guarded
-from mmflow.cli import Surroundings
-
-# A package with a sink that sends messages, and one that keeps a file whose cells can be read.
-ACME = """
-    import json
-    from datetime import date, datetime
-    from typing import Annotated
-
-    from mmflow import Options, Receipt, Rendering, SinkType, file_receipt, hookimpl, place_file, replace_file
-
-
-    class PostOptions(Options):
-        to: tuple[str, ...] = ()
-        attach: tuple[str, ...] = ()
-
-
-    class BookOptions(Options):
-        path: str = "book.json"
-
-
-    def send(table, options, run):
-        run.store.mkdir(parents=True, exist_ok=True)
-        sent = {"to": run.to or options.to, "files": {k: [f.name for f in v] for k, v in run.attachments.items()}}
-        with (run.store / "sent.jsonl").open("a") as log:
-            log.write(json.dumps(sent) + "\\n")
-        return Receipt(rows=len(table), details={"to": ", ".join(run.to or options.to)})
-
-
-    def keep(table, options, run):
-        with replace_file(place_file(options.path, run), run.output_mode) as draft:
-            draft.file.write(json.dumps([list(map(str, row)) for row in table.rows()]).encode())
-        return file_receipt(draft, len(table), run)
-
-
-    def show(table, options, run):
-        return Rendering(f"a book of {len(table)} rows", b"BOOK", ".book")
-
-
-    def read(table, options, run):
-        rows = list(table.rows())
-        return [rows[0], (rows[1][0], 7.0), ("Gone", 1.0)]
-
-
-    def read_window(options, cells, run):
-        return CELLS[cells]
-
-
-    CELLS = {
-        "Input!B3:D4": (date(2026, 11, 3), date(2026, 11, 4)),
-        "Input!B5:D5": (datetime(2026, 11, 3, 6, 30), datetime(2026, 11, 3, 14)),
-        "Input!B6:B7": (date(2026, 11, 4), date(2026, 11, 3)),
-    }
-
-
-    @hookimpl
-    def mmflow_sinks():
-        yield SinkType(
-            name="post", summary="Mail.", options=PostOptions, deliver=send, semantics="message",
-            recipients=lambda options: options.to,
-        )
-        yield SinkType(
-            name="book", summary="A book.", options=BookOptions, deliver=keep, render=show, read=read,
-            read_window=read_window,
-        )
-"""
-JOB = """
-    job: daily
-    report: {metrics: [goodParts], group_by: [machine]}
-    window: yesterday
-    sinks:
-      - {type: post, to: [ann@example.com, bob@example.com], attach: [book]}
-      - {type: book}
-      - {type: csv, path: daily.csv}
-"""
-
-
-class Terminal(io.StringIO):
-    """Somebody sits there."""
-
-    def isatty(self):
-        return True
+from tests.acme import ACME, JOB, states
 
 
 @pytest.fixture
@@ -94,80 +11,6 @@ def acme(desk, install):
     install("acme", ACME)
     desk.job(JOB)
     return desk
-
-
-def sent(desk):
-    """The messages that went out."""
-    path = desk.root / ".mmflow" / "sinks" / "daily" / "post" / "sent.jsonl"
-    return path.read_text().splitlines() if path.exists() else []
-
-
-def states(data):
-    return {delivery["sink"]: delivery["state"] for delivery in data["deliveries"]}
-
-
-def answer(desk, text, *words):
-    """Run a command on a terminal where somebody types an answer."""
-    out, err = io.StringIO(), Terminal()
-    around = Surroundings(
-        environ=desk.environ, cwd=desk.root, clock=desk.clock, stdin=Terminal(text), stdout=out, stderr=err
-    )
-    return run_guarded(list(words), around), err.getvalue()
-
-
-def test_files_of_a_run_travel_with_its_message(acme):
-    done = acme.mmflow("run", "daily", "--json")
-    assert states(done.data) == {"post": "done", "book": "done", "csv": "done"}
-    assert sent(acme) == ['{"to": ["ann@example.com", "bob@example.com"], "files": {"book": ["book.json"]}}']
-    assert "messages go to ann@example.com, bob@example.com" in done.err
-
-
-def test_a_message_can_be_sent_to_oneself_and_nothing_else_is_delivered(acme):
-    done = acme.mmflow("run", "daily", "--to", "me@example.com", "--json")
-    assert states(done.data) == {"post": "done", "book": "done"}, "and what it attaches"
-    assert sent(acme) == ['{"to": ["me@example.com"], "files": {"book": ["book.json"]}}']
-    assert not (acme.root / "out" / "daily.csv").exists()
-
-
-def test_a_last_day_and_an_address_are_told_apart(acme):
-    done = acme.mmflow("run", "daily", "--from", "2026-11-02", "--to", "2026-11-03", "--to", "me@example.com", "--json")
-    assert [span["last_day"] for span in done.data["spans"]] == ["2026-11-03"]
-    assert '"me@example.com"' in sent(acme)[0]
-
-
-def test_a_job_without_messages_takes_no_address(desk):
-    desk.job("{job: daily, report: {metrics: [oee]}, window: yesterday, sinks: [{type: csv}]}")
-    done = desk.mmflow("run", "daily", "--to", "me@example.com")
-    assert (done.code, done.err) == (2, "the job sends no messages; leave --to and its address out\n")
-
-
-def test_nobody_is_mailed_when_the_command_line_says_so(acme):
-    done = acme.mmflow("run", "daily", "--no-send", "--json")
-    assert states(done.data) == {"post": "skipped", "book": "done", "csv": "done"}
-    assert (done.code, done.data["state"], sent(acme)) == (0, "ok", [])
-
-
-@pytest.mark.parametrize(("typed", "messages"), [("y\n", 1), ("yes\n", 1), ("n\n", 0), ("\n", 0), ("", 0)])
-def test_on_a_terminal_somebody_is_asked_before_messages_go_out(acme, typed, messages):
-    code, told = answer(acme, typed, "run", "daily", "--json")
-    assert "send them? [y/N]" in told
-    assert (code, len(sent(acme))) == (0, messages)
-
-
-def test_who_is_sure_is_not_asked(acme):
-    code, told = answer(acme, "", "run", "daily", "--yes")
-    assert "[y/N]" not in told
-    assert (code, len(sent(acme))) == (0, 1)
-
-
-def test_a_second_run_of_a_slot_sends_nothing_again_and_resend_does(acme):
-    at = ("--at", "2026-11-21T07:00")
-    first = acme.mmflow("run", "daily", *at, "--json").data["run"]
-    again = acme.mmflow("run", "daily", *at, "--json").data
-    assert (states(again)["post"], again["state"], len(sent(acme))) == ("skipped", "ok", 1)
-    assert acme.mmflow("resend", first, "--failed").code == 2, "nothing is left"
-    acme.mmflow("resend", first, "--sink", "post")
-    assert len(sent(acme)) == 2
 
 
 def test_a_stand_in_makes_a_run_degraded_and_not_failed(acme):
@@ -305,7 +148,7 @@ def test_two_zones_need_days(acme):
     )
 
 
-POST = '''
+POST = """
     from mmflow import Options, Receipt, Secret, SinkType, hookimpl
 
 
@@ -337,7 +180,7 @@ POST = '''
             name="post", summary="Mail.", options=PostOptions, deliver=lambda *_: Receipt(rows=0),
             connection=PostConnection, validate=validate, validate_connection=validate_connection,
         )
-'''
+"""
 
 
 @pytest.mark.parametrize(
@@ -365,8 +208,50 @@ def test_a_sink_looks_at_its_connection_offline_and_at_its_options_beside_it(des
     assert [problem["path"] for problem in found] == problems
 
 
-def test_a_message_to_oneself_is_not_that_of_the_slot(acme):
-    at = ("--at", "2026-11-21T07:00")
-    acme.mmflow("run", "daily", *at, "--to", "me@example.com")
-    assert states(acme.mmflow("run", "daily", *at, "--json").data)["post"] == "done"
-    assert len(sent(acme)) == 2
+def test_sinks_that_wait_for_each_other_are_found(acme):
+    acme.job(
+        """
+        job: daily
+        report: {metrics: [goodParts], group_by: [machine]}
+        window: yesterday
+        sinks:
+          - {type: post, attach: [csv, book]}
+          - {type: csv, fallback: book}
+          - {name: mail, type: post, attach: [csv, book], fallback: book}
+          - {type: book}
+        """
+    )
+    assert acme.mmflow("validate", "daily").out.splitlines() == [
+        "jobs/daily.yaml:7:44: sinks[2].attach[1]: the sink 'book' has its turn after this one; attach another file",
+        "1 problem in 1 file",
+    ]
+
+
+@pytest.mark.parametrize("rows", ["[(1, 2, 3)]", "(1 / 0 for _ in range(1))", "None"])
+def test_a_reader_that_breaks_off_is_named(desk, install, rows):
+    install("acme", ACME.replace('return [rows[0], (rows[1][0], 7.0), ("Gone", 1.0)]', f"return {rows}"))
+    desk.job(JOB)
+    done = desk.mmflow("preview", "daily", "--sink", "book", "--diff")
+    assert done.code == 1
+    last = done.err.splitlines()[-1]
+    assert last.startswith("book raised ")
+    assert last.endswith("; this is a bug in acme")
+
+
+@pytest.mark.parametrize("found", ['("2026-11-03", "2026-11-04")', "(None, None)", "date(2026, 11, 3)", "()"])
+def test_a_sink_that_finds_no_days_in_cells_is_named(desk, install, found):
+    install("acme", ACME.replace("return CELLS[cells]", f"return {found}"))
+    desk.job(JOB.replace("window: yesterday", 'window: {cells: "Input!B3:D4"}'))
+    done = desk.mmflow("run", "daily")
+    assert done.code == 1
+    last = done.err.splitlines()[-1]
+    assert last.startswith("book raised ")
+    assert last.endswith("this is a bug in acme")
+
+
+@pytest.mark.parametrize("command", ["run", "preview", "window"])
+def test_a_day_cannot_be_looked_for_where_dates_stand_in_cells(acme, command):
+    with_cells(acme, '{cells: "Input!B3:D4"}')
+    done = acme.mmflow(command, "daily", "--for", "2026-11-03")
+    message = "the dates of daily stand in cells, which --for cannot change; give --from and --to instead\n"
+    assert (done.code, done.err.endswith(message)) == (2, True), done.err

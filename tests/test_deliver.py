@@ -4,88 +4,20 @@ import os
 import sys
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
 from mmflow.check.uses import SinkUse
 from mmflow.clock import FixedClock
-from mmflow.deliver import Destination, Means, Messages, attempt_delivery, deliver
-from mmflow.deliver.told import about_run, delivery_key
+from mmflow.deliver import Messages, attempt_delivery
+from mmflow.deliver.told import delivery_key
 from mmflow.errors import GiveUp, TryLater, Unknown
-from mmflow.job import Job, WhenSpec
+from mmflow.job import WhenSpec
 from mmflow.ledger import Ledger
-from mmflow.options import Options, convert_values
-from mmflow.refs import Redactor
-from mmflow.sinks import CONSOLE, ConsoleOptions, Partial, Receipt, SinkType, Skip
-from mmflow.table import make_table
-from mmflow.testing.deliveries import DAY, PARTS, make_run, make_span
-
-SLOT = datetime(2026, 11, 22, 11, 40, tzinfo=UTC)
-PASSWORD = "pw-7c1f93ab"
-FRIDAY, SATURDAY = date(2026, 11, 20), date(2026, 11, 21)
-JOB = convert_values(
-    {"job": "daily", "report": {"metrics": ["goodParts"], "group_by": ["day"]}, "window": "yesterday", "sinks": [{}]},
-    Job,
-)
-SPANS = (("boston", make_span(SATURDAY, SATURDAY)), ("austin", make_span(FRIDAY, FRIDAY)))
-
-
-class Attaching(Options):
-    """Options of a sink that may attach files of others."""
-
-    attach: tuple[str, ...] = ()
-
-
-class Script:
-    """A sink that does as it is told, one line for each attempt, and remembers what it was told itself."""
-
-    def __init__(self, *lines):
-        self.lines = list(lines)
-        self.heard = []
-
-    def __call__(self, _table, _options, run):
-        self.heard.append(run)
-        line = self.lines.pop(0)
-        if isinstance(line, BaseException):
-            raise line
-        return line
-
-    def use(self, name="script", semantics="transactional", probe=None, attach=(), **keys):
-        kind = SinkType(
-            name="script",
-            summary="A script.",
-            options=Attaching,
-            deliver=self,
-            semantics=semantics,
-            probe=probe,
-            distribution="acme",
-        )
-        return SinkUse(name, kind, Attaching(attach=attach), **keys)
-
-
-class Stage:
-    """A run that has a table, and everything that delivering it needs."""
-
-    def __init__(self, root, ledger, clock):
-        self.root, self.ledger, self.clock = root, ledger, clock
-        self.redactor = Redactor()
-        self.redactor.remember(PASSWORD)
-        self.where = Destination(root, root / "out", 0o644, root / "jobs")
-        self.table = make_table([(SATURDAY, 5.0)], columns=(DAY, PARTS), path=root / "table.parquet")
-        self.waits = []
-        clock.sleep = self.waits.append
-
-    def deliver(self, *uses, run="r1", spans=SPANS, missing=(), messages=Messages()):  # noqa: B008  frozen
-        """Deliver to these sinks and give what is on record, by sink."""
-        self.ledger.begin_run(run, "daily", SLOT, "manual")
-        keys = [(use.name, use.type.name, delivery_key(use, "daily", SLOT, spans)) for use in uses]
-        self.ledger.note_plan(run, spans, keys)
-        self.ledger.note_table(run, 1, (), SLOT, "table.parquet", missing)
-        means = Means(self.where, self.ledger, self.clock, self.redactor, messages)
-        known = self.ledger.read_run(run)
-        deliver(self.table, uses, about_run(known, self.table, JOB), means)
-        return {delivery.sink: delivery for delivery in self.ledger.deliveries(run)}
+from mmflow.sinks import CONSOLE, ConsoleOptions, Partial, Receipt, Skip
+from mmflow.testing.deliveries import make_run, make_span
+from tests.stage import PASSWORD, SATURDAY, SLOT, SPANS, Script, Stage
 
 
 @pytest.fixture
@@ -330,28 +262,29 @@ def test_messages_can_be_sent_to_somebody_else_only(stage):
 
 @pytest.mark.parametrize(("presence", "calls"), [("present", 0), ("absent", 1), ("unknown", 1)])
 def test_a_delivery_that_ended_without_a_word_is_looked_for_before_it_is_repeated(stage, presence, calls):
-    script = Script(Unknown("the line was cut"), Receipt(rows=1))
+    script = Script(Unknown("the line was cut"), Receipt(rows=2))
     use = script.use(probe=lambda _options, _run: presence)
     assert stage.deliver(use)["script"].state == "unknown"
-    known = stage.ledger.read_run("r1")
-    means = Means(stage.where, stage.ledger, stage.clock, stage.redactor)
-    deliver(stage.table, [use], about_run(known, stage.table, JOB), means)
-    (found,) = stage.ledger.deliveries("r1")
+    found = stage.again(use)["script"]
     assert (found.state, found.generation, len(script.heard) - 1) == ("done", 1, calls)
+    assert found.receipt == Receipt(rows=1 + calls)
 
 
-def test_a_probe_that_fails_leaves_the_delivery_unknown(stage):
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        (TryLater("nobody answers"), "nobody can tell whether it arrived: nobody answers"),
+        (KeyError("x"), "script raised KeyError in its probe: 'x'; this is a bug in acme"),
+    ],
+)
+def test_a_probe_that_fails_leaves_the_delivery_unknown(stage, fault, error):
     def probe(_options, _run):
-        raise TryLater("nobody answers")
+        raise fault
 
-    script = Script(Unknown("the line was cut"))
-    use = script.use(probe=probe)
+    use = Script(Unknown("the line was cut")).use(probe=probe)
     stage.deliver(use)
-    known = stage.ledger.read_run("r1")
-    means = Means(stage.where, stage.ledger, stage.clock, stage.redactor)
-    deliver(stage.table, [use], about_run(known, stage.table, JOB), means)
-    (found,) = stage.ledger.deliveries("r1")
-    assert (found.state, found.error) == ("unknown", "nobody can tell whether it arrived: nobody answers")
+    found = stage.again(use)["script"]
+    assert (found.state, found.error) == ("unknown", error)
 
 
 def test_what_a_later_run_takes_up_after_a_failure_is_the_same_generation_with_a_new_fence(stage):

@@ -72,8 +72,7 @@ def check_attached(path: Path, use: SinkUse, named: Named) -> Iterator[Finding]:
         elif wanted not in writers:
             yield Finding(here, f"the sink {wanted!r} writes no file", hint_names("", writers))
         elif use.name in follow_turns(wanted, named):
-            why = f"{wanted!r} has its turn after this sink, which it attaches or stands in for"
-            yield Finding(here, why, "remove it here, or there")
+            yield Finding(here, f"the sink {wanted!r} has its turn after this one", "attach another file")
         seen.add(wanted)
 
 
