@@ -14,7 +14,7 @@ from mmflow_email.connection import check_allowed, find_connection
 from mmflow_email.freezing import Delivery, address_mail, freeze_mail, freeze_smaller
 from mmflow_email.letter.rules import check_files
 from mmflow_email.options import EmailOptions
-from mmflow_email.outbox import UNSENT, Entry, Outbox, Overtaken, Recipient
+from mmflow_email.outbox import UNSENT, Entry, Outbox, Overtaken, Recipient, Spoilt
 from mmflow_email.transport import Mail, TooLarge, Transport
 
 GREYLISTED: Final = 300.0  # seconds; servers that say "later" on principle want five minutes or more
@@ -30,12 +30,13 @@ def deliver_email(table: Table, options: EmailOptions, run: RunInfo) -> Receipt:
     job meanwhile.
     """
     delivery = Delivery(table, options, run, find_connection(run), Outbox.of(run))
-    delivery.outbox.sweep(run.clock.now())
-    entry = resume_mail(delivery) or freeze_mail(delivery)
-    failure = None
-    if find_open(entry, options, run):
-        entry, failure = send_mail(entry, delivery)
-    return conclude(entry, delivery, failure)
+    with delivery.outbox.hold(run):
+        delivery.outbox.sweep(run.clock.now())
+        entry = resume_mail(delivery) or freeze_mail(delivery)
+        failure = None
+        if find_open(entry, options, run):
+            entry, failure = send_mail(entry, delivery)
+        return conclude(entry, delivery, failure)
 
 
 def resume_mail(delivery: Delivery) -> Entry | None:
@@ -92,7 +93,7 @@ def try_mail(entry: Entry, delivery: Delivery) -> tuple[Entry, Failure | None]:
     try:
         recipients = find_open(entry, delivery.options, delivery.run)
         check_allowed(list_mailboxes(recipients), delivery.connection)
-        mail = Mail(delivery.outbox.read(entry), entry.sender, recipients, entry.bcc)
+        mail = Mail(delivery.outbox.read(entry), entry.sender, recipients, entry.bcc, others=entry.among("sent"))
         find_transport(delivery)(mail, delivery.connection, delivery.run, notes)
     except (TryLater, GiveUp) as error:
         notes.withdraw()
@@ -160,8 +161,11 @@ def conclude(entry: Entry, delivery: Delivery, failure: Failure | None) -> Recei
 
 def give_up(
     entry: Entry, receipt: Receipt, left: Sequence[str], failure: GiveUp, delivery: Delivery
-) -> Partial | GiveUp:
+) -> Partial | Failure:
     """Give the result when somebody has to change something first; a mail that reached nobody is written anew then."""
+    if isinstance(failure, Spoilt) and not entry.reached:
+        delivery.outbox.forget(entry)
+        return TryLater("the bytes of the mail were lost or changed before anybody got it; it is written anew")
     if entry.among("sent") and not isinstance(failure, Overtaken):
         return Partial(receipt, why=f"not delivered to {', '.join(left)}: {failure}")
     if not entry.reached and not isinstance(failure, Overtaken):

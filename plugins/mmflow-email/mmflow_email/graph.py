@@ -32,7 +32,13 @@ SEND_FAULTS: Final[Mapping[int, str]] = {
 
 
 def send_by_graph(mail: Mail, connection: EmailConnection, run: RunInfo, notes: Notes) -> None:
-    """Send a mail through Microsoft Graph; 202 means that Exchange has it."""
+    """Send a mail through Microsoft Graph; 202 means that Exchange has it.
+
+    It goes to everybody whom its headers name, so a mail that a mail server gave to some of them cannot be finished.
+    """
+    if mail.others:
+        who = ", ".join(mail.others)
+        raise GiveUp(f"{who} got this mail by a mail server, and Microsoft Graph would send it to them again")
     with run.open_http() as client:
         token = fetch_token(client, connection, connection.base_url)
         notes.commit(mail.recipients)

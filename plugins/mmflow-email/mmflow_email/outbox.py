@@ -13,8 +13,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -22,7 +23,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from mmflow import GiveUp, RunInfo, TryLater, Unknown, replace_file
+from mmflow import GiveUp, RunInfo, TryLater, Unknown, lock_file, replace_file
 
 State = Literal["pending", "committing", "sent", "refused", "later", "unknown", "expired"]
 UNSENT: Final[tuple[State, ...]] = ("pending", "later")
@@ -85,9 +86,22 @@ class Overtaken(GiveUp):
     """A later try of the same delivery has the mail now; this one must not touch it any more."""
 
 
+class Spoilt(GiveUp):
+    """The bytes are not those that were frozen, so nobody gets them."""
+
+
 def identify(run: RunInfo) -> str:
     """Give what all tries of one delivery share, and no other delivery has."""
     return "\n".join([run.key, str(run.generation), *run.to])
+
+
+def take_lock(handle: int, path: Path) -> None:
+    """Lock an open file until it is closed."""
+    try:
+        lock_file(handle)
+    except OSError as error:
+        what = f"another process is at this mail, or {path} cannot be locked ({error.strerror})"
+        raise TryLater(f"{what}; nothing was sent by this one") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +114,25 @@ class Outbox:
     def of(cls, run: RunInfo) -> Outbox:
         """Give the outbox of a delivery."""
         return cls(run.store / "outbox")
+
+    @contextmanager
+    def hold(self, run: RunInfo) -> Iterator[None]:
+        """Keep every other process away from a delivery; :class:`TryLater` when one is at it.
+
+        The system drops the lock when the process ends. Its file stays, since whoever waits for it has it open.
+        """
+        path = self.folder / f"{self.name(run)}.lock"
+        try:
+            for folder in (self.folder.parent, self.folder):
+                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            handle = os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE)
+        except OSError as error:
+            raise TryLater(f"cannot use {path} ({error.strerror}); check the disk and its permissions") from error
+        try:
+            take_lock(handle, path)
+            yield
+        finally:
+            os.close(handle)
 
     def find(self, run: RunInfo) -> Entry | None:
         """Give what an earlier try left; :class:`Unknown` when it cannot be read."""
@@ -131,14 +164,14 @@ class Outbox:
         self.drop_content(entry, but=self.content_path(entry))
 
     def read(self, entry: Entry) -> bytes:
-        """Give the frozen bytes; :class:`GiveUp` when they are not those that were frozen."""
+        """Give the frozen bytes; :class:`Spoilt` when they are not those that were frozen."""
         path = self.content_path(entry)
         try:
             content = path.read_bytes()
         except OSError:  # gone, or not to be read: either way it is not what was frozen
             content = b""
         if hashlib.sha256(content).hexdigest() != entry.sha256:
-            raise GiveUp(f"{path} is not the mail that was written; send the report again with mmflow resend")
+            raise Spoilt(f"{path} is not the mail that was written; send the report again with mmflow resend")
         return content
 
     def save(self, entry: Entry) -> None:
@@ -197,8 +230,8 @@ class Outbox:
         self.sweep_strays(now)
 
     def sweep_strays(self, now: datetime) -> None:
-        """Remove old bytes without a note: the process that froze them was killed, and the mail given up."""
-        for path in self.folder.glob("*.eml"):
+        """Remove old bytes and locks without a note: of mails that were given up or swept, perhaps by a kill."""
+        for path in (*self.folder.glob("*.eml"), *self.folder.glob("*.lock")):
             with suppress(OSError):
                 old = path.stat().st_mtime < (now - KEPT).timestamp()
                 if old and not self.state_path(path.name.partition(".")[0]).exists():

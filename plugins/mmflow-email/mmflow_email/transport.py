@@ -16,12 +16,13 @@ LONGEST_REPLY = 200
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """Frozen bytes and who gets them now."""
+    """Frozen bytes, who gets them now, and who has got them before."""
 
     content: bytes
     sender: str
     recipients: Sequence[str]
     bcc: Sequence[str] = ()
+    others: Sequence[str] = ()
 
 
 class Notes(Protocol):

@@ -4,6 +4,8 @@ import json
 import os
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
+from pathlib import Path
+from shutil import rmtree
 
 import pytest
 
@@ -18,7 +20,7 @@ ANN, BOB = "ann@example.com", "bob@example.com"
 
 
 def outbox(run):
-    return sorted(path.suffix for path in (run.store / "outbox").iterdir())
+    return sorted(path.suffix for path in (run.store / "outbox").iterdir() if path.suffix != ".lock")
 
 
 def test_everybody_gets_one_mail_in_one_session(table, options, run, server):
@@ -267,7 +269,7 @@ def test_disk_that_fails_once_the_mail_is_out_does_not_hide_that(table, options,
 def test_disk_that_fails_before_sends_nothing(table, options, run, server):
     run().store.mkdir(parents=True)
     (run().store / "outbox").write_bytes(b"")
-    with pytest.raises(TryLater, match=r"cannot read .*outbox.* \(Not a directory\)"):
+    with pytest.raises(TryLater, match=r"cannot use .*outbox.*check the disk"):
         deliver_email(table(), options(), run())
     assert server.seen == []
 
@@ -299,10 +301,45 @@ def test_changed_bytes_are_not_sent(table, options, run, server):
         deliver_email(table(), options(), run())
     (content,) = (run().store / "outbox").glob("*.eml")
     content.write_bytes(b"Subject: something else\r\n\r\n")
-    with pytest.raises(GiveUp, match="is not the mail that was written"):
+    with pytest.raises(TryLater, match="it is written anew"):
         deliver_email(table(), options(), run(fence=2))
     assert server.mails == []
     deliver_email(table(), options(), run(fence=3))
+    assert len(server.mails) == 1
+
+
+@pytest.mark.parametrize("spoil", [Path.unlink, lambda path: path.write_bytes(b"Subject: other\r\n\r\n")])
+def test_changed_bytes_of_a_mail_that_somebody_got_are_for_somebody_to_decide(spoil, table, options, run, server):
+    server.answer(f"RCPT {BOB}", "451 later")
+    with pytest.raises(Partial):
+        deliver_email(table(), options(), run())
+    (content,) = (run().store / "outbox").glob("*.eml")
+    spoil(content)
+    with pytest.raises(Partial, match=r"not delivered to bob@example.com: .* is not the mail that was written") as part:
+        deliver_email(table(), options(), run(fence=2))
+    assert part.value.retry == ()
+    assert [mail.recipients for mail in server.mails] == [(ANN,)]
+
+
+def test_delivery_that_another_process_is_at_waits_and_another_delivery_does_not(table, options, run, server):
+    found = []
+
+    def deliver_meanwhile():
+        server.script.meanwhile.clear()
+        with pytest.raises(TryLater, match="another process is at this mail"):
+            deliver_email(table(), options(), run(fence=2))
+        found.append(len(server.mails))
+
+    server.meanwhile("END", deliver_meanwhile)
+    deliver_email(table(), options(), run())
+    deliver_email(table(), options(), run(fence=3))
+    assert (found, len(server.mails)) == ([0], 1)
+
+
+def test_store_that_is_deleted_while_the_mail_goes_sends_it_once(table, options, run, server):
+    server.meanwhile("DATA", lambda: rmtree(run().store))
+    receipt = deliver_email(table(), options(), run())
+    assert deliver_email(table(), options(), run(fence=2)) == receipt
     assert len(server.mails) == 1
 
 

@@ -4,6 +4,7 @@ import httpx
 import pytest
 
 from mmflow.errors import GiveUp, TryLater, Unknown
+from mmflow.sinks import Partial
 from mmflow_email.deliver import check_email, deliver_email, probe_email
 from mmflow_email.testing.graph import Answer, refuse_login
 
@@ -175,3 +176,12 @@ def test_check_fetches_a_token_and_sends_nothing(options, through, graph):
     assert graph.requests == ["/example.onmicrosoft.com/oauth2/v2.0/token"]
     with pytest.raises(GiveUp, match="the client secret is wrong"):
         check_email(options(), through({"client_secret": "wrong"}))
+
+
+def test_mail_that_a_mail_server_gave_to_some_is_not_sent_to_all_by_graph(table, options, run, through, graph, server):
+    server.answer("RCPT bob@example.com", "451 later")
+    with pytest.raises(Partial):
+        deliver_email(table(), options(), run())
+    with pytest.raises(Partial, match=r"ann@example.com got this mail by a mail server") as part:
+        deliver_email(table(), options(), through(fence=2))
+    assert (part.value.retry, graph.mails) == ((), [])
