@@ -62,7 +62,7 @@ class Transport:
             answer = self.client.request(
                 method, url, content=body, headers=dict(headers or {}), timeout=timeout or httpx.USE_CLIENT_DEFAULT
             )
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise TryLater(f"cannot get a token: {host} does not answer ({type(error).__name__})", after=AWAY) from None
         if answer.status_code >= 500 or answer.status_code in BUSY:
             raise TryLater(f"cannot get a token: {host} answers {answer.status_code}", after=AWAY)
@@ -112,7 +112,7 @@ def read_credentials(credentials: Secret) -> dict[str, Any]:
         raise GiveUp(f"{found}; give the file that Google Cloud makes for a key, as it is") from None
     if info.get("type") not in KINDS:
         raise GiveUp(f"the credentials are of a type that is not known, expected {' or '.join(KINDS)}; make others")
-    check_address(str(info.get("token_uri", "https://")), "the token_uri of the credentials")
+    check_address(str(info.get("token_uri", TOKEN_URI)), "the token_uri of the credentials")
     return info
 
 
@@ -134,10 +134,15 @@ def make_tokens(info: Mapping[str, Any]) -> Tokens:
 
 
 def check_address(url: str, what: str) -> None:
-    """Raise :class:`GiveUp` for an address over which everybody could read along."""
-    parts = urlsplit(url)
+    """Raise :class:`GiveUp` for what is no address, or one over which everybody could read along."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise GiveUp(f"{what} is no address, expected https:// and a host; mend it") from None
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
         raise GiveUp(f"{what} does not begin with https://; mend it")
+    if not parts.hostname:
+        raise GiveUp(f"{what} is no address, expected https:// and a host; mend it")
 
 
 def find_reason(error: Exception) -> tuple[str, str]:

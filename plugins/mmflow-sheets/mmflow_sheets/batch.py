@@ -52,10 +52,11 @@ class Batch:
     def list_requests(self) -> Iterator[Request]:
         """Give the requests in the order in which they are applied."""
         yield from self.make_room()
+        yield from self.take_turn()
         yield from self.clear_old()
         yield from self.write_rows()
         yield from self.write_looks()
-        yield from self.remember()
+        yield self.name_cells()
         yield from self.finish_tab()
 
     # ---- room
@@ -168,24 +169,28 @@ class Batch:
 
     # ---- memory
 
-    def remember(self) -> Iterator[Request]:
-        """Note where the table stands and which delivery made it."""
+    def take_turn(self) -> Iterator[Request]:
+        """Note which delivery this is, in the place of the note before; refused when another delivery was faster."""
+        target = self.target
+        if target.note is not None:
+            yield {"deleteDeveloperMetadata": {"dataFilter": {"developerMetadataLookup": {"metadataId": target.note}}}}
+        note = {
+            "metadataId": target.turn,
+            "metadataKey": KEY,
+            "metadataValue": ENCODER.encode(self.make_mark()).decode(),
+            "location": {"sheetId": target.sheet},
+            "visibility": "DOCUMENT",
+        }
+        yield {"createDeveloperMetadata": {"developerMetadata": note}}
+
+    def name_cells(self) -> Request:
+        """Name the cells of the table, by which they are found again."""
         target = self.target
         cells = self.layout.new.on(target.sheet)
         if target.range_id:
             named = {"namedRangeId": target.range_id, "name": target.range_name, "range": cells}
-            yield {"updateNamedRange": {"namedRange": named, "fields": "range"}}
-        else:
-            yield {"addNamedRange": {"namedRange": {"name": target.range_name, "range": cells}}}
-        value = {"metadataValue": ENCODER.encode(self.make_mark()).decode()}
-        if target.note is None:
-            place = {"sheetId": target.sheet}
-            made = {"metadataKey": KEY, "location": place, "visibility": "DOCUMENT", **value}
-            yield {"createDeveloperMetadata": {"developerMetadata": made}}
-        else:
-            lookup = [{"developerMetadataLookup": {"metadataId": target.note}}]
-            change = {"dataFilters": lookup, "developerMetadata": value, "fields": "metadataValue"}
-            yield {"updateDeveloperMetadata": change}
+            return {"updateNamedRange": {"namedRange": named, "fields": "range"}}
+        return {"addNamedRange": {"namedRange": {"name": target.range_name, "range": cells}}}
 
     def make_mark(self) -> Mark:
         """Give what is noted."""

@@ -37,7 +37,11 @@ class Envelope(msgspec.Struct):
     error: Fault = msgspec.field(default_factory=Fault)
 
 
-class NameTaken(GiveUp):
+class Refused(GiveUp):
+    """A request cannot be applied to the spreadsheet as it is now."""
+
+
+class NameTaken(Refused):
     """A named range cannot be added: its name belongs to one that cannot be seen, since its cells were deleted."""
 
 
@@ -90,12 +94,10 @@ def explain_request(fault: Fault, asked: Asked) -> MmflowError:
     words = quote_words(fault)
     if "named range with the name" in words.lower():
         return NameTaken(f"Google Sheets refuses the name of the table's cells: {words}")
-    if "already exists" in words:
-        return TryLater(f"the spreadsheet was changed between look and write (Google: {words})")
     for sign, what in SIGNS.items():
         if sign in words.lower():
-            return GiveUp(f"{what.format(address=asked.address)} (Google: {words})")
-    return GiveUp(f"Google Sheets refuses the request: {words or fault.status}")
+            return Refused(f"{what.format(address=asked.address)} (Google: {words})")
+    return Refused(f"Google Sheets refuses the request: {words or fault.status}")
 
 
 # A part of Google's words, and what it means.

@@ -7,7 +7,7 @@ from typing import Final
 
 from mmflow import MmflowError, Receipt, RunInfo, Table, TryLater, Unknown
 from mmflow_sheets.batch import Batch
-from mmflow_sheets.complaints import NameTaken
+from mmflow_sheets.complaints import NameTaken, Refused
 from mmflow_sheets.content import Content, make_content
 from mmflow_sheets.grid import Rect
 from mmflow_sheets.layout import plan_layout
@@ -35,7 +35,7 @@ def deliver_sheets(table: Table, options: SheetsOptions, run: RunInfo) -> Receip
             return make_receipt(content, book, target, target.old, service, written=False)
         standing = read_standing(service, target, content, table, options, run)
         layout = plan_layout(target, content, standing, options)
-        write_named(service, Batch(table, options, run, target, content, layout))
+        write_named(service, Batch(table, options, run, target, content, layout), book)
         return make_receipt(content, book, target, layout.new, service, written=True)
 
 
@@ -44,11 +44,10 @@ def is_there(target: Target, content: Content, run: RunInfo) -> bool:
     if target.mark is None:
         return False
     target.mark.check_order(run)
-    found = target.mark.find(run)
-    return found is not None and (found.sha256, found.extracted) == (content.sha256, run.extracted_at)
+    return target.mark.knows(run, content.sha256)
 
 
-def write_named(service: Service, batch: Batch, names: int = NAMES) -> None:
+def write_named(service: Service, batch: Batch, book: Spreadsheet, names: int = NAMES) -> None:
     """Write; when the name for the cells belongs to something that nobody sees, try the next of so many names."""
     try:
         write_once(service, batch.encode(), batch.run)
@@ -56,7 +55,19 @@ def write_named(service: Service, batch: Batch, names: int = NAMES) -> None:
         if names == 1:
             raise
         other = replace(batch.target, range_name=next_name(batch.target.range_name))
-        write_named(service, replace(batch, target=other), names - 1)
+        write_named(service, replace(batch, target=other), book, names - 1)
+    except Refused as refusal:
+        if is_changed(service, book):
+            raise TryLater(f"the spreadsheet was changed between look and write; {refusal}") from refusal
+        raise
+
+
+def is_changed(service: Service, book: Spreadsheet) -> bool:
+    """Tell whether the spreadsheet is another than it was, so that a refusal may be about what is gone by now."""
+    try:
+        return service.describe() != book
+    except MmflowError:
+        return False
 
 
 def write_once(service: Service, body: bytes, run: RunInfo) -> None:

@@ -51,6 +51,7 @@ def plan_layout(target: Target, content: Content, standing: Standing, options: S
         old = Rect(old.top, old.left, old.bottom + pushed, old.right)
     elif body == len(standing.rows) and stays(target, standing, header):
         tail = ()
+    corner = chart_corner(options, new) if options.chart else (0, 0)
     layout = Layout(
         new=new,
         old=old,
@@ -61,8 +62,8 @@ def plan_layout(target: Target, content: Content, standing: Standing, options: S
         tail=tail,
         pushed=pushed,
         push_at=push_at,
-        rows=max(target.rows + pushed, new.bottom, new.top + 2),
-        columns=max(target.columns, new.right, *chart_columns(options, new)),
+        rows=max(target.rows + pushed, new.bottom, new.top + 2, corner[0] + 1),
+        columns=max(target.columns, new.right, corner[1] + 1),
     )
     check_size(target, layout)
     return layout
@@ -95,6 +96,10 @@ def plan_push(target: Target, new: Rect, standing: Standing) -> tuple[int, int]:
                 f"{what}, and the name {name} of mmflow's own cells was deleted; name them so again, or empty them"
             )
         raise GiveUp(f"{what}; empty those cells, or let the table begin elsewhere (tab, anchor)")
+    if standing.torn:
+        cell = f"{target.title}!{column_name(standing.torn[1])}{standing.torn[0] + 1}"
+        what = f"the table grows, and {cell} below it belongs to cells that reach beyond its columns"
+        raise GiveUp(f"{what}: only a part of them would move down; put them beside the table, or further below")
     return max(old.bottom - 1, old.top + 1), new.bottom - min(row for row, _ in blocked)
 
 
@@ -117,11 +122,6 @@ def check_size(target: Target, layout: Layout) -> None:
             f"the spreadsheet would have {cells:,} cells ({here}), and at most {LARGEST_SHEET:,} are possible; "
             "delete empty rows, columns or tabs, send fewer rows, or use another spreadsheet"
         )
-
-
-def chart_columns(options: SheetsOptions, new: Rect) -> tuple[int, ...]:
-    """Give how many columns the tab needs for the corner of the chart."""
-    return (chart_corner(options, new)[1] + 1,) if options.chart else (0,)
 
 
 def chart_corner(options: SheetsOptions, new: Rect) -> tuple[int, int]:

@@ -62,7 +62,7 @@ def read_sheets(table: Table, options: SheetsOptions, run: RunInfo) -> Iterator[
         target = find_target(service.describe(), options, run)
         if target.old is None or target.mark is None or target.old.empty:
             return
-        [found] = service.read_cells([target.address(target.old)]) or [[]]
+        [found] = service.read_cells([target.address(target.old)])
     earlier = Earlier.of(found, target.title, target.old, target.mark)
     yield from earlier.convert_rows(table, earlier.sort_rows(table, options, run))
 

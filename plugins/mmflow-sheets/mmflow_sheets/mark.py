@@ -14,11 +14,12 @@ from mmflow_sheets.service import Metadata
 
 KEY: Final = "mmflow"
 VERSION: Final = 1
-REMEMBERED: Final = 40  # deliveries; what is noted at a tab may have 30,000 characters
+REMEMBERED: Final = 40  # deliveries; what all sinks note at one tab may have 30,000 characters
+SHORT: Final = 16  # letters of a hash that tell deliveries apart
 
 
 class Delivered(msgspec.Struct, frozen=True):
-    """One delivery that is in the tab, or was replaced by a later one."""
+    """One delivery that is in the tab, or was replaced by a later one; ``sha256`` is shortened."""
 
     key: str
     generation: int
@@ -56,6 +57,11 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True):
         key = short_key(run)
         return next((one for one in self.last if (one.key, one.generation) == (key, run.generation)), None)
 
+    def knows(self, run: RunInfo, sha256: str) -> bool:
+        """Tell whether just these rows, taken at the same time, are those of this very delivery."""
+        found = self.find(run)
+        return found is not None and (found.sha256, found.extracted) == (sha256[:SHORT], run.extracted_at)
+
     def check_order(self, run: RunInfo) -> None:
         """Raise :class:`GiveUp` when a newer generation of this delivery, of newer numbers, is already there."""
         key = short_key(run)
@@ -72,7 +78,7 @@ def name_sink(run: RunInfo) -> str:
 
 def short_key(run: RunInfo) -> str:
     """Give the key of a delivery in a form that has room in a cell and says nothing to strangers."""
-    return hashlib.sha256(run.key.encode()).hexdigest()[:16]
+    return hashlib.sha256(run.key.encode()).hexdigest()[:SHORT]
 
 
 def read_marks(found: Iterable[Metadata], sink: str) -> Iterable[tuple[int, Mark]]:
@@ -94,4 +100,4 @@ def add_delivery(earlier: Iterable[Delivered], run: RunInfo, sha256: str) -> tup
     """Give the deliveries that are remembered after this one."""
     key = short_key(run)
     others = [one for one in earlier if one.key != key]
-    return (*others[1 - REMEMBERED :], Delivered(key, run.generation, sha256, run.extracted_at))
+    return (*others[1 - REMEMBERED :], Delivered(key, run.generation, sha256[:SHORT], run.extracted_at))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import gzip
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final, TypeVar
 
@@ -17,7 +18,9 @@ from mmflow_sheets.options import SheetsConnection
 
 T = TypeVar("T")
 PERHAPS: Final = (500, 502, 504)  # answers after which a batch may have been applied
-SLOWEST: Final = 200.0  # seconds; Google itself stops working at a request after 180
+NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.PoolTimeout)
+PATIENCE: Final = httpx.Timeout(200.0, connect=30.0)  # seconds; Google itself stops working at a request after 180
+PACKED: Final = 1_000_000  # bytes from which a request is sent packed, as Google's own clients for Java and .NET do
 
 
 class Answered(msgspec.Struct, rename="camel"):
@@ -167,15 +170,19 @@ class Service:
         """
         found = self._read({"ranges": list(ranges), "fields": CELLS}, Spreadsheet)
         grids = [grid for sheet in found.sheets for grid in sheet.data]
+        if len(grids) != len(ranges):  # whose cells are whose could only be guessed
+            raise TryLater(f"Google Sheets gives the cells of {len(grids)} ranges, expected {len(ranges)}")
         return [[[cell.effective_value or Value() for cell in row.values] for row in grid.row_data] for grid in grids]
 
     def write(self, body: bytes) -> None:
         """Apply a batch, all of it or nothing; :class:`Unanswered` when it may or may not have been applied."""
+        packing = {"Content-Encoding": "gzip"} if len(body) > PACKED else {}
+        content = gzip.compress(body, 1, mtime=0) if packing else body
         try:
-            answer = self._send("POST", ":batchUpdate", content=body)
-        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            answer = self._send("POST", ":batchUpdate", packing, content=content)
+        except NOT_SENT as error:
             raise TryLater(f"cannot reach Google Sheets ({type(error).__name__})") from error
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise Unanswered(TryLater(f"the connection to Google Sheets broke ({type(error).__name__})")) from error
         if answer.status_code == 200 and is_json(answer):
             return
@@ -186,8 +193,8 @@ class Service:
 
     def _read(self, params: dict[str, str | list[str]], kind: type[T]) -> T:
         try:
-            answer = self._send("GET", "", params={**params, "prettyPrint": "false"})
-        except httpx.TransportError as error:
+            answer = self._send("GET", "", {}, params={**params, "prettyPrint": "false"})
+        except httpx.RequestError as error:
             raise TryLater(f"cannot reach Google Sheets ({type(error).__name__})") from error
         if answer.status_code != 200:
             raise explain_answer(answer, self.asked)
@@ -197,17 +204,17 @@ class Service:
             found = "something else than Google Sheets answers"
             raise GiveUp(f"{found}; check base_url, the proxy and the network") from error
 
-    def _send(self, method: str, tail: str, **more: object) -> httpx.Response:
-        answer = self._send_once(method, tail, **more)
+    def _send(self, method: str, tail: str, headers: Mapping[str, str], **more: object) -> httpx.Response:
+        answer = self._send_once(method, tail, headers, **more)
         if answer.status_code == 401:  # the token ended early
             self._access.renew()
-            answer = self._send_once(method, tail, **more)
+            answer = self._send_once(method, tail, headers, **more)
         return answer
 
-    def _send_once(self, method: str, tail: str, **more: object) -> httpx.Response:
-        headers = {**self._access.header(), "Content-Type": "application/json"}
+    def _send_once(self, method: str, tail: str, headers: Mapping[str, str], **more: object) -> httpx.Response:
+        headers = {**self._access.header(), "Content-Type": "application/json", **headers}
         self.calls += 1
-        return self._client.request(method, self._url + tail, headers=headers, timeout=SLOWEST, **more)  # type: ignore[arg-type]
+        return self._client.request(method, self._url + tail, headers=headers, timeout=PATIENCE, **more)  # type: ignore[arg-type]
 
 
 def is_json(answer: httpx.Response) -> bool:

@@ -5,12 +5,13 @@ Rows of earlier deliveries that go give their place to the new ones, so that del
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mmflow import GiveUp, RunInfo, Table
 from mmflow_sheets.cells import Value
 from mmflow_sheets.content import Content
 from mmflow_sheets.earlier import Earlier, Row
+from mmflow_sheets.edges import find_first, list_edges
 from mmflow_sheets.grid import Rect
 from mmflow_sheets.options import SheetsOptions
 from mmflow_sheets.service import Rows, Service
@@ -21,7 +22,8 @@ from mmflow_sheets.target import Target
 class Standing:
     """The rows that were there, those of them that stay before and after the new ones, and cells of other people.
 
-    ``first`` is the first place at which anything changes; rows before it are not written again.
+    ``first`` is the first place at which anything changes; rows before it are not written again. ``torn`` is a cell
+    below the table that cannot move down without leaving a part of its row behind.
     """
 
     rows: tuple[Row, ...] = ()
@@ -29,6 +31,7 @@ class Standing:
     after: tuple[Row, ...] = ()
     first: int = 0
     foreign: tuple[tuple[int, int], ...] = ()
+    torn: tuple[int, int] | None = None
 
 
 def read_standing(
@@ -42,17 +45,19 @@ def read_standing(
     own = [target.old] if keeps and target.old else []
     if not own and not strips:
         return Standing()
-    found = service.read_cells([target.address(cells) for cells in (*own, *strips)])
-    foreign = tuple(
-        cell for strip, rows in zip(strips, found[len(own) :], strict=False) for cell in list_full(strip, rows)
-    )
-    if not own or not keeps:
-        return Standing(foreign=foreign)
+    old = target.old
+    edges = list(list_edges(old, wanted.join(old), target.grid)) if old and wanted.bottom > old.bottom else []
+    found = service.read_cells([target.address(cells) for cells in (*own, *strips, *(edge.cells for edge in edges))])
+    rest = found[len(own) :]
+    foreign = tuple(cell for strip, rows in zip(strips, rest[: len(strips)], strict=True) for cell in list_full(strip, rows))
+    others = Standing(foreign=foreign, torn=find_first(edges, rest[len(strips) :]))
+    if not own:
+        return others
     if target.mark is None:
         check_empty(found[0], target.show(own[0]))
-        return Standing(foreign=foreign)
-    earlier = Earlier.of(found[0] if found else [], target.title, own[0], target.mark)
-    return place_earlier(earlier, target.corner, table, options, run, foreign)
+        return others
+    earlier = Earlier.of(found[0], target.title, own[0], target.mark)
+    return place_earlier(earlier, target.corner, table, options, run, others)
 
 
 def list_full(strip: Rect, rows: Rows) -> list[tuple[int, int]]:
@@ -71,7 +76,7 @@ def place_earlier(
     table: Table,
     options: SheetsOptions,
     run: RunInfo,
-    foreign: tuple[tuple[int, int], ...],
+    others: Standing,
 ) -> Standing:
     """Put the earlier rows that stay before and after the new ones, and find the first that is not where it was."""
     sides = earlier.sort_rows(table, options, run)
@@ -84,7 +89,7 @@ def place_earlier(
     same = 0
     while aligned and not widened and same < len(before) and sides[same] == "before":
         same += 1
-    return Standing(earlier.rows, before, after, same, foreign)
+    return replace(others, rows=earlier.rows, before=before, after=after, first=same)
 
 
 def check_empty(found: Rows, where: str) -> None:

@@ -14,7 +14,7 @@ from typing import Final
 
 from mmflow import GiveUp, RunInfo, suggest_name
 from mmflow_sheets.grid import Rect, quote_tab, read_cell
-from mmflow_sheets.mark import Mark, name_sink, read_marks
+from mmflow_sheets.mark import KEY, Mark, name_sink, read_marks
 from mmflow_sheets.options import SheetsOptions
 from mmflow_sheets.service import GridRange, NamedRange, Sheet, Spreadsheet
 
@@ -26,7 +26,7 @@ class Target:
     """Where a table goes. ``old`` holds the cells of the delivery before, None when there was none.
 
     ``rows`` and ``columns`` are the size of the tab, 0 when it is ``new``; ``elsewhere`` counts the cells of all other
-    tabs. ``note`` is the id of what was noted as ``mark``.
+    tabs. ``note`` is the id of what was noted as ``mark``, ``turn`` the id of what is noted next.
     """
 
     sheet: int
@@ -39,6 +39,7 @@ class Target:
     old: Rect | None = None
     mark: Mark | None = None
     note: int | None = None
+    turn: int
     range_id: str = ""
     range_name: str = ""
     merges: tuple[Rect, ...] = ()
@@ -152,6 +153,7 @@ def plan_tab(book: Spreadsheet, options: SheetsOptions, run: RunInfo, corner: tu
         columns=0,
         elsewhere=count_cells(book.sheets),
         corner=corner,
+        turn=choose_turn(book, None),
         range_name=choose_name(book, run),
     )
 
@@ -180,11 +182,27 @@ def describe_target(
         old=old,
         mark=mark,
         note=note,
+        turn=choose_turn(book, sheet),
         range_id=range_id,
         range_name=range_name,
         merges=tuple(read_range(merge, sheet) for merge in sheet.merges),
         charts=frozenset(chart.chart_id for one in book.sheets for chart in one.charts),
     )
+
+
+def choose_turn(book: Spreadsheet, sheet: Sheet | None) -> int:
+    """Choose the id of the next note at a tab by what is noted there now.
+
+    Two deliveries that start from the same notes choose the same id, and Google gives it out only once: the later one
+    is refused as a whole, since what it has planned is no longer what stands there.
+    """
+    found = [note for one in book.sheets for note in one.developer_metadata]
+    here = [note for note in (sheet.developer_metadata if sheet else ()) if note.metadata_key == KEY]
+    number = make_number(repr(sorted((note.metadata_id, note.metadata_value) for note in here)))
+    used = {note.metadata_id for note in found}
+    while number in used:
+        number += 1
+    return number
 
 
 def find_mark(sheet: Sheet, run: RunInfo) -> tuple[int | None, Mark | None]:

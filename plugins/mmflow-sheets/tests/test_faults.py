@@ -176,7 +176,6 @@ def test_wait_that_google_asks_for_is_kept_within_reason(wait, after):
         (400, {"message": "above the limit of 10000000 cells."}, "more than 10,000,000 cells"),
         (400, {"message": "input contains more than the maximum of 50000 characters"}, "50,000 characters"),
         (400, {"message": "new\nline \x1b[31mred"}, r"refuses the request: new line  \[31mred"),
-        (400, {"message": 'A sheet with the name "Data" already exists.'}, "was changed between look and write"),
         (413, {}, "too large for one request"),
         (418, {}, "refuses the request: words of Google"),
         (401, {}, "does not accept the token of a@b"),

@@ -111,6 +111,9 @@ def add_chart(book: Book, request: Json) -> Json:
         raise refuse_feature("addChart on a sheet of its own")
     spot = position.setdefault("overlayPosition", {}).setdefault("anchorCell", {"sheetId": book.sheets[0].id})
     _check_spec(book, chart.get("spec", {}))
+    rows, columns = book.sheet(spot["sheetId"]).size
+    if not (0 <= spot.get("rowIndex", 0) < rows and 0 <= spot.get("columnIndex", 0) < columns):
+        raise Refusal("The anchor cell of a chart must lie within the grid.")
     charts = book.sheet(spot["sheetId"]).objects["charts"]
     chart["chartId"] = chart.get("chartId") or book.new_id()
     if any(one["chartId"] == chart["chartId"] for sheet in book.sheets for one in sheet.objects["charts"]):

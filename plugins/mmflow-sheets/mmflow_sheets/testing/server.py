@@ -39,7 +39,7 @@ class Request:
     body: Json | None  # as it was understood; None when it has none, or was refused before it was read
     status: int
     email: str = ""
-    size: int = 0  # bytes of the body as sent
+    size: int = 0  # bytes of the body as sent, packed when it was
 
 
 class HangUp(Exception):  # noqa: N818  # named for what it is
@@ -51,7 +51,7 @@ class SheetsServer:
 
     Every call is checked by Google's own description of the API, which google-api-python-client ships; without that
     package this raises an error. ``now`` gives the time for tokens and quotas (the machine's clock unless given),
-    ``max_body`` is the largest request in bytes: Google documents no limit, and has answered 10,485,760.
+    ``max_body`` is the largest request in bytes, unpacked: Google documents no limit, and has answered 10,485,760.
 
     >>> with SheetsServer() as server:
     ...     report = server.spreadsheet("Morning report", tabs=("Data",))
@@ -187,13 +187,14 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         owner = self.server.owner
         path, _, query = self.path.partition("?")
-        body = self._read_body()
+        sent = self._read_body()
+        body = zlib.decompress(sent, 31) if self.headers.get("Content-Encoding") == "gzip" else sent
         fault = owner.armed.pick(f"{self.command} {path}")
         if fault and fault.kind == "slow":
             owner.stopping.wait(fault.seconds)
         if fault and fault.kind in {"drop_before", "bad_gateway"}:
             owner.log.append(
-                Request(self.command, path, query, None, 0 if fault.kind == "drop_before" else 502, size=len(body))
+                Request(self.command, path, query, None, 0 if fault.kind == "drop_before" else 502, size=len(sent))
             )
             if fault.kind == "drop_before":
                 raise HangUp
@@ -202,7 +203,7 @@ class _Handler(BaseHTTPRequestHandler):
         status, document, request = self._decide(path, query, body, fault)
         is_lost = fault is not None and fault.kind == "drop_after"
         owner.log.append(
-            Request(self.command, path, query, request[0], 0 if is_lost else status, request[1], len(body))
+            Request(self.command, path, query, request[0], 0 if is_lost else status, request[1], len(sent))
         )
         if is_lost:
             raise HangUp
@@ -225,12 +226,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _read_body(self) -> bytes:
         if "chunked" in self.headers.get("Transfer-Encoding", ""):
-            body = b"".join(iter(self._read_chunk, b""))
-        else:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        if self.headers.get("Content-Encoding") == "gzip":
-            return zlib.decompress(body, 31)
-        return body
+            return b"".join(iter(self._read_chunk, b""))
+        return self.rfile.read(int(self.headers.get("Content-Length") or 0))
 
     def _read_chunk(self) -> bytes:
         size = int(self.rfile.readline().split(b";")[0] or b"0", 16)
