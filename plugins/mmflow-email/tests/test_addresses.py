@@ -73,7 +73,7 @@ def test_nobody_is_listed_twice():
     ]
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=50)
 @given(st.from_regex(_ADDRESS, fullmatch=True).filter(lambda text: len(text) < 200))
 def test_smtplib_names_the_very_address(text):
     try:

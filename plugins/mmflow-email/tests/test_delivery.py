@@ -343,6 +343,70 @@ def test_store_that_is_deleted_while_the_mail_goes_sends_it_once(table, options,
     assert len(server.mails) == 1
 
 
+def test_damaged_note_of_another_mail_is_in_nobodys_way(table, options, run, server):
+    deliver_email(table(), options(), run(key="monday"))
+    (note,) = (run().store / "outbox").glob("*.json")
+    note.write_text("{", encoding="utf-8")
+    deliver_email(table(), options(send_when="change"), run(key="tuesday"))
+    assert len(server.mails) == 2
+
+
+def test_who_is_no_longer_allowed_gets_no_second_try(table, options, run, server, make_connection):
+    server.answer(f"RCPT {BOB}", "451 later")
+    with pytest.raises(Partial):
+        deliver_email(table(), options(), run())
+    narrowed = make_connection(server.port, allowed_domains=["example.org"])
+    with pytest.raises(Partial, match=r"bob@example.com may not get mail") as part:
+        deliver_email(table(), options(), run(fence=2, connection=narrowed))
+    assert part.value.retry == ()
+    assert len(server.mails) == 1
+
+
+def test_worker_that_is_overtaken_with_the_rest_of_a_mail_gives_up_and_keeps_the_note(table, options, run, server):
+    server.answer(f"RCPT {BOB}", "451 later")
+    with pytest.raises(Partial):
+        deliver_email(table(), options(), run())
+    (note,) = (run().store / "outbox").glob("*.json")
+
+    def take_over():
+        found = json.loads(note.read_bytes())
+        note.write_text(json.dumps(found | {"fence": 9}), encoding="utf-8")
+
+    server.meanwhile("DATA", take_over)
+    with pytest.raises(GiveUp, match="another worker has taken this mail over"):
+        deliver_email(table(), options(), run(fence=2))
+    assert json.loads(note.read_bytes())["fence"] == 9
+    assert [mail.recipients for mail in server.mails] == [(ANN,)]
+
+
+def test_forwarded_recipient_has_got_it(table, options, run, server):
+    server.answer(f"RCPT {BOB}", "251 2.1.5 will forward")
+    assert deliver_email(table(), options(), run()).details["sent_to"] == f"{ANN}, {BOB}"
+
+
+def test_mail_that_was_being_handed_over_is_not_known_to_have_come(table, options, run, server):
+    server.answer("CONNECT", "421 busy")
+    with pytest.raises(TryLater):
+        deliver_email(table(), options(), run())
+    (note,) = (run().store / "outbox").glob("*.json")
+    note.write_text(note.read_text().replace('"pending"', '"committing"'), encoding="utf-8")
+    assert probe_email(options(on_unknown="hold"), run(fence=2)) == "unknown"
+    assert probe_email(options(), run(fence=2)) == "absent"
+    late = FixedClock(run().slot + timedelta(hours=9))
+    expired = options(expires="8 hours")
+    assert probe_email(expired, run(kind="schedule", fence=2, clock=late)) == "unknown"
+
+
+def test_mail_by_hand_is_not_the_last_mail_that_is_kept(table, options, run):
+    start = run().slot
+    for number, to in enumerate([(), ("me@example.com",)]):
+        clock = FixedClock(start + timedelta(days=number))
+        deliver_email(table(), options(send_when="change"), run(key=f"k{number}", to=to, clock=clock))
+    late = FixedClock(start + timedelta(days=60))
+    with pytest.raises(Skip):
+        deliver_email(table(), options(send_when="change"), run(key="k9", clock=late))
+
+
 def test_mail_that_reached_nobody_is_written_anew_once_the_job_is_mended(table, options, run, server, make_connection):
     server.answer("MAIL", "553 5.7.1 sender address rejected")
     with pytest.raises(GiveUp, match=r"takes no mail from reports@example.com"):
@@ -380,13 +444,15 @@ def test_what_is_old_is_swept_but_for_the_last_mail(table, options, run, server)
 
 def test_bytes_of_a_mail_that_was_given_up_are_swept(table, options, run):
     stray, recent = (run().store / "outbox" / f"{name * 32}.{name * 16}.eml" for name in "ab")
-    for path in (stray, recent):
+    lock = run().store / "outbox" / f"{'c' * 32}.lock"
+    for path in (stray, recent, lock):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"x")
     old = (run().slot - timedelta(days=31)).timestamp()
-    os.utime(stray, (old, old))
+    for path in (stray, lock):
+        os.utime(path, (old, old))
     deliver_email(table(), options(), run())
-    assert [stray.exists(), recent.exists()] == [False, True]
+    assert [path.exists() for path in (stray, lock, recent)] == [False, False, True]
 
 
 class TestTo:

@@ -123,22 +123,22 @@ const facts = {inner: innerWidth, scroll: document.documentElement.scrollWidth, 
 parent.postMessage(btoa(unescape(encodeURIComponent(JSON.stringify(facts)))), "*"); })</script>"""
 # A window of this browser is never narrower than 500 points, a frame in it may be.
 FRAME = """<!DOCTYPE html><textarea id="facts"></textarea><script>
-addEventListener("message", said => {{ document.getElementById("facts").textContent = said.data; }})</script>
-<iframe src="letter.html" width="{width}" height="900" style="border:0"></iframe>"""
+addEventListener("message", said => { document.getElementById("facts").textContent += said.data + " "; })</script>"""
+WINDOW = '<iframe src="letter.html" width="{}" height="900" style="border:0"></iframe>'
 
 
 @pytest.fixture
 def browse(tmp_path):
-    """Open a letter in a browser so wide and give what is seen there."""
+    """Open a letter in a browser, in windows so wide, and give what is seen in each."""
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None:
         pytest.skip("there is no chromium here to show the letter")
 
-    def look(letter, width):
+    def look(letter, *widths):
         html = embed_pictures(letter).replace("</body>", MEASURE + "</body>")
         (tmp_path / "letter.html").write_text(html, encoding="utf-8")
         page = tmp_path / "frame.html"
-        page.write_text(FRAME.format(width=width), encoding="utf-8")
+        page.write_text(FRAME + "".join(map(WINDOW.format, widths)), encoding="utf-8")
         flags = f"--headless=new --no-sandbox --disable-gpu --user-data-dir={tmp_path}/browser --window-size=1300,1000"
         dumped = subprocess.run(
             [chromium, *flags.split(), "--virtual-time-budget=5000", "--dump-dom", page.as_uri()],
@@ -148,6 +148,8 @@ def browse(tmp_path):
             check=True,
         ).stdout
         coded = dumped.partition('<textarea id="facts">')[2].partition("<")[0]
-        return SimpleNamespace(**json.loads(base64.b64decode(coded)))
+        seen = [SimpleNamespace(**json.loads(base64.b64decode(one))) for one in coded.split()]
+        assert len(seen) == len(widths)
+        return sorted(seen, key=lambda one: widths.index(one.inner))
 
     return look

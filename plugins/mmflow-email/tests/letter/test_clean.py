@@ -110,12 +110,24 @@ PIECES = st.sampled_from(
     [*"<>\"'&=/!-[] abpi:;()\\{}%#", "<!--", "-->", "]]>", "<b>", "{{", "&lt;", "script", "onload="]
 )
 MARKUP = st.lists(PIECES, max_size=40).map("".join)
+OPTIONS = {"top": "none", "lights": {"oee": {"red": 0.9}}}
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(name=MARKUP, note=MARKUP)
-def test_no_text_changes_the_tags_of_a_letter(write, plant, name, note):
-    options = {"top": "none", "lights": {"oee": {"red": 0.9}}}
-    plain = write(plant([("x", 0.5, 1.0, 1.0)]), notes=["x"], attached=["x"], intro="x", **options)
-    nasty = write(plant([(name, 0.5, 1.0, 1.0)]), notes=[name], attached=[note], intro=f"x {note}", **options)
-    assert shape_of(nasty.html) == shape_of(plain.html)
+ROWS = 10
+
+
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(names=st.lists(MARKUP, min_size=ROWS, max_size=ROWS), note=MARKUP)
+def test_no_text_changes_the_tags_of_a_letter(write, plant, plain, names, note):
+    nasty = write(plant(rows_of(names)), notes=[names[0]], attached=[note], intro=f"x {note}", **OPTIONS)
+    assert shape_of(nasty.html) == plain
+
+
+@pytest.fixture
+def plain(write, plant):
+    """Give the tags of a letter of ten rows without anything nasty in it."""
+    return shape_of(write(plant(rows_of("x" * ROWS)), notes=["x"], attached=["x"], intro="x", **OPTIONS).html)
+
+
+def rows_of(names):
+    return [(name, 0.5, 1.0, 1.0) for name in names]
