@@ -443,16 +443,16 @@ def test_what_is_old_is_swept_but_for_the_last_mail(table, options, run, server)
 
 
 def test_bytes_of_a_mail_that_was_given_up_are_swept(table, options, run):
-    stray, recent = (run().store / "outbox" / f"{name * 32}.{name * 16}.eml" for name in "ab")
+    stray, recent, noted = (run().store / "outbox" / f"{name * 32}.{name * 16}.eml" for name in "abd")
     lock = run().store / "outbox" / f"{'c' * 32}.lock"
-    for path in (stray, recent, lock):
+    for path in (stray, recent, noted, lock, noted.with_name(f"{'d' * 32}.json")):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"x")
     old = (run().slot - timedelta(days=31)).timestamp()
-    for path in (stray, lock):
+    for path in (stray, lock, noted):
         os.utime(path, (old, old))
     deliver_email(table(), options(), run())
-    assert [path.exists() for path in (stray, lock, recent)] == [False, False, True]
+    assert [path.exists() for path in (stray, lock, recent, noted)] == [False, False, True, True]
 
 
 class TestTo:
