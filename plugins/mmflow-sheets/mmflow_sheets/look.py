@@ -82,7 +82,8 @@ def read_window(options: SheetsOptions, cells: str, run: RunInfo) -> tuple[Day, 
         found = service.read_cells([where])
     days = [day for grid in found for row in grid for value in row if (day := find_day(value)) is not None]
     if len(days) != 2:
-        raise GiveUp(f"{cells} hold {len(days)} days, expected two: the first and the last")
+        found_days = f"{len(days)} day{'s' * (len(days) != 1)}"
+        raise GiveUp(f"{cells} hold {found_days}, expected two: the first and the last; write them as dates")
     return pair_days(days[0], days[1], cells)
 
 

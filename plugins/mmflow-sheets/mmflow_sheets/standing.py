@@ -49,7 +49,9 @@ def read_standing(
     edges = list(list_edges(old, wanted.join(old), target.grid)) if old and wanted.bottom > old.bottom else []
     found = service.read_cells([target.address(cells) for cells in (*own, *strips, *(edge.cells for edge in edges))])
     rest = found[len(own) :]
-    foreign = tuple(cell for strip, rows in zip(strips, rest[: len(strips)], strict=True) for cell in list_full(strip, rows))
+    foreign = tuple(
+        cell for strip, rows in zip(strips, rest[: len(strips)], strict=True) for cell in list_full(strip, rows)
+    )
     others = Standing(foreign=foreign, torn=find_first(edges, rest[len(strips) :]))
     if not own:
         return others

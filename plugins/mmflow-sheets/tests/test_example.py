@@ -101,3 +101,27 @@ def test_no_secret_is_in_anything_said_or_kept(root, server, book):
     for text in (secret, "ya29.", "BEGIN PRIVATE"):
         assert text not in out + err
         assert text.encode() not in kept
+
+
+def test_window_in_cells_is_what_every_command_asks_about(root, book):
+    job = root / "jobs" / "morning-sheet.yaml"
+    text = job.read_text(encoding="utf-8")
+    job.write_text(text.replace("window: {last: 7 days}", "window: {cells: 'Charts!D2:F2'}"), encoding="utf-8")
+    book.apply({"addSheet": {"properties": {"title": "Charts"}}})
+    for place, value in (("D2", 46341), ("E2", "to"), ("F2", 46343)):  # 15 to 17 November
+        book.tab("Charts").put(place, value)
+    code, out, err = mmflow(root, "window", "morning-sheet")
+    assert code == 0, err
+    assert "2026-11-15" in out
+    assert "2026-11-17" in out
+    code, out, err = mmflow(root, "preview", "morning-sheet", "--plan")
+    assert code == 0, err
+    assert "2026-11-15" in out
+    code, _, err = mmflow(root, "run", "morning-sheet")
+    assert code == 0, err
+    assert [row[0] for row in book.tab("Morning").formatted()[1:]] == [f"2026-11-{day}" for day in (15, 16, 17)]
+    book.tab("Charts").put("F2", "soon")
+    for words in (("run",), ("window",), ("preview", "--plan")):
+        code, out, err = mmflow(root, words[0], "morning-sheet", *words[1:])
+        assert code == 1
+        assert "Charts!D2:F2 hold 1 day, expected two: the first and the last" in out + err

@@ -213,6 +213,13 @@ def test_clock_that_is_wrong_is_named(open_desk, small):
             desk.deliver(small)
 
 
+@pytest.mark.row("R66")
+@pytest.mark.parametrize("minutes", [-4, 4])
+def test_clock_that_is_a_little_wrong_does_no_harm(open_desk, small, minutes):
+    with SheetsServer(now=lambda: datetime.now(UTC) + timedelta(minutes=minutes)) as server:
+        assert open_desk(server).deliver(small).rows == 2
+
+
 def test_credentials_that_were_withdrawn_are_given_up(desk, server, small):
     revoked = server.authorized_user() | {"refresh_token": "1//other"}
     with pytest.raises(GiveUp, match=r"gives planner@example\.com no token \(invalid_grant\); check the clock"):
@@ -245,6 +252,8 @@ def test_token_that_ends_early_is_renewed_once(desk, server, book, small):
         ({"credentials": {"type": "external_account"}}, "of a type that is not known"),
         ({"credentials": {"type": "service_account"}}, "lack a part of what a service_account has"),
         ({"base_url": "http://sheets.example.com"}, "base_url of the connection does not begin with https://"),
+        ({"base_url": "https://"}, "base_url of the connection is no address, expected https:// and a host"),
+        ({"base_url": "https://[sheets"}, "base_url of the connection is no address, expected https:// and a host"),
     ],
 )
 def test_connection_that_cannot_work_is_explained(desk, small, changes, words):
@@ -273,6 +282,31 @@ def test_page_of_a_proxy_is_not_taken_for_google(desk, small):
     )
     with pytest.raises(GiveUp, match=r"gives .* no token"):
         desk.deliver(small, desk.run(open_http=lambda: httpx.Client(transport=page)))
+
+
+def test_proxy_that_lets_nothing_through_has_sent_nothing(desk, server, small):
+    class Closed(httpx.Client):
+        def request(self, method, url, **more):
+            if url.endswith(WRITE):
+                raise httpx.ProxyError("407 Proxy Authentication Required")
+            return super().request(method, url, **more)
+
+    with pytest.raises(TryLater, match=r"^cannot reach Google Sheets \(ProxyError\)$"):
+        desk.deliver(small, desk.run(open_http=lambda: Closed(trust_env=False)))
+    assert len(server.calls) == 1
+
+
+def test_cells_of_too_few_ranges_are_not_guessed_at(desk, small):
+    class Forgetful(httpx.Client):
+        def request(self, method, url, **more):
+            if "ranges" in more.get("params", {}):
+                return httpx.Response(200, json={"sheets": [{"data": []}]})
+            return super().request(method, url, **more)
+
+    desk.deliver(small)
+    again = desk.run(generation=2, open_http=lambda: Forgetful(trust_env=False))
+    with pytest.raises(TryLater, match="gives the cells of 0 ranges, expected 1"):
+        desk.deliver(small, again, mode="replace_window")
 
 
 def test_nobody_at_the_address(desk, server, small):

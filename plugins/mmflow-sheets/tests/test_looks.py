@@ -116,7 +116,7 @@ def test_last_day_beside_a_time_means_its_whole_day(window):
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ((46347, "to", None), "hold 1 days, expected two"),
+        ((46347, "to", None), "hold 1 day, expected two"),
         ((46347, 46348, 46349), "hold 3 days, expected two"),
         ((46349, "to", 46347), r"the last \(2026-11-21\) lies before the first \(2026-11-23\)"),
         ((12, "x", True), "hold 0 days"),

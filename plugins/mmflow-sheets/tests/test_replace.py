@@ -183,6 +183,47 @@ def test_two_tables_stand_side_by_side_in_one_tab(desk, book, table):
     assert [len(row) for row in book.tab("Data").values()] == [4, 9, 9, 9, 9, 9]
 
 
+@pytest.mark.row("R65")
+@pytest.mark.parametrize("cells", [("D6", "E6"), ("C9", "D9", "E9")], ids=["in the way", "further below"])
+def test_cells_that_would_be_torn_apart_stop_a_table_that_grows(desk, book, table, cells):
+    desk.deliver(table(day_rows(SATURDAY, 1)))
+    tab = book.tab("Data")
+    desk.enlarge(tab, rows=9, columns=3)
+    tab.put("A5", "my own line")
+    for place in cells:
+        tab.put(place, "mine")
+    before = book.state()
+    with pytest.raises(GiveUp, match=rf"Data!{cells[-2]} below it belongs to cells that reach beyond its columns"):
+        desk.deliver(table(day_rows(SATURDAY, 3)), desk.run(generation=2))
+    assert book.state() == before
+    desk.deliver(table(day_rows(SATURDAY, 1, 7.0)), desk.run(generation=2))
+    tab.put(cells[-1])
+    desk.deliver(table(day_rows(SATURDAY, 3)), desk.run(generation=3))
+    assert tab.values("A8") == [["my own line"]]
+
+
+def test_cells_left_of_a_table_are_not_torn_from_those_below_it(desk, book, table):
+    desk.deliver(table(day_rows(SATURDAY, 1)), anchor="B1")
+    tab = book.tab("Data")
+    desk.enlarge(tab, rows=9)
+    for place in ("A5", "B5"):
+        tab.put(place, "mine")
+    with pytest.raises(GiveUp, match="Data!B5 below it belongs to cells"):
+        desk.deliver(table(day_rows(SATURDAY, 3)), desk.run(generation=2), anchor="B1")
+
+
+def test_list_beside_the_table_may_reach_further_down(desk, book, table):
+    desk.deliver(table(day_rows(SATURDAY, 1)))
+    tab = book.tab("Data")
+    desk.enlarge(tab, rows=9, columns=3)
+    for row in range(1, 9):
+        tab.put(f"E{row}", row)
+    tab.put("D5", "sum")
+    desk.deliver(table(day_rows(SATURDAY, 3)), desk.run(generation=2))
+    assert [row[0] for row in tab.values("E1:E8")] == list(range(1, 9))
+    assert tab.values("D8") == [["sum"]]
+
+
 def test_formula_that_gives_nothing_counts_as_a_filled_cell(desk, book, table):
     book.tab("Sheet1").put("B3", formula='=IF(A1="","",1)', result="")
     with pytest.raises(GiveUp, match=r"the cell Sheet1!B3 is not empty"):
@@ -291,6 +332,14 @@ def test_chart_follows_the_table(desk, book, table):
     [drawn] = book.tab("Data").charts
     [source] = drawn["spec"]["basicChart"]["domains"][0]["domain"]["sourceRange"]["sources"]
     assert (source["startRowIndex"], source["endRowIndex"], source["startColumnIndex"]) == (0, 9, 1)
+
+
+def test_chart_has_room_for_its_corner(desk, book, table):
+    desk.deliver(table(day_rows(SATURDAY, 1)), chart={"x": "machine", "y": ["goodParts"], "at": "H40"})
+    assert book.tab("Data").size == (40, 8)
+    [drawn] = book.tab("Data").charts
+    corner = drawn["position"]["overlayPosition"]["anchorCell"]
+    assert (corner["rowIndex"], corner["columnIndex"]) == (39, 7)
 
 
 def test_a_delivery_takes_three_calls_at_most(desk, server, table):
