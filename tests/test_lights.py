@@ -27,6 +27,8 @@ def test_a_value_at_a_limit_is_not_beyond_it():
     rows = [(0.7,), (0.65,), (0.64,), (0.5,), (0.49,), (None,)]
     lights = {"oee": Light(amber=0.65, red=0.5)}
     assert colours(lights, (OEE,), *rows) == ["green", "green", "amber", "amber", "red", None]
+    rows = [(30.0,), (30.5,), (60.0,), (60.5,)]
+    assert colours({"downtime": Light(amber=30.0, red=60.0)}, (DOWN,), *rows) == ["green", "amber", "amber", "red"]
 
 
 @pytest.mark.parametrize(
@@ -38,10 +40,21 @@ def test_a_value_at_a_limit_is_not_beyond_it():
         (Light(red=50.0), OEE, "red", "green"),
         (Light(red=50.0), PLAIN, "red", "green"),
         (Light(red=50.0, amber=50.0), DOWN, "green", "red"),
+        (Light(red=50.0, amber=50.0), OEE, "red", "green"),
         (Light(red=50.0, better="down"), OEE, "green", "red"),
         (Light(amber=60.0, red=30.0, better="down"), OEE, "green", "red"),
     ],
-    ids=["red above amber", "red below amber", "less down", "more oee", "unknown", "equal", "said", "said beside"],
+    ids=[
+        "red above amber",
+        "red below amber",
+        "less down",
+        "more oee",
+        "unknown",
+        "equal down",
+        "equal up",
+        "said",
+        "said beside",
+    ],
 )
 def test_which_way_is_worse_is_said_or_shown_by_the_limits_or_known_of_the_column(light, column, low, high):
     assert colours({column.name: light}, (column,), (1.0,), (100.0,)) == [low, high]
@@ -78,8 +91,8 @@ def test_limits_of_the_plant_mean_the_same_as_ratios_and_in_percent(column, fact
 
 def test_a_limit_of_one_and_a_half_is_still_a_ratio():
     columns = (PARTS, GOAL, PARTS_WARNING, PARTS_FAILURE)
-    rows = [(140.0, 100.0, 1.5, 1.0), (160.0, 100.0, 1.5, 1.0), (140.0, 100.0, 151.0, 1.0)]
-    assert colours("plant", columns, *rows) == ["amber", "green", "amber"]
+    rows = [(140.0, 100.0, 1.5, 1.0), (160.0, 100.0, 1.5, 1.0), (140.0, 100.0, 151.0, 1.0), (140.0, 100.0, 1.55, 1.0)]
+    assert colours("plant", columns, *rows) == ["amber", "green", "amber", "green"]
 
 
 @pytest.mark.parametrize(
