@@ -196,6 +196,16 @@ def test_an_old_run_that_is_sent_again_replaces_what_stands_there_and_not_what_i
     assert [run.generation for run in script.heard] == [1, 2, 3, 3]
 
 
+def test_an_old_run_that_fails_when_it_is_sent_again_has_no_receipt_of_before(stage):
+    script = Script(Receipt(rows=1), Receipt(rows=2), GiveUp("no"), Receipt(rows=3))
+    use = script.use()
+    stage.deliver(use, run="r1")
+    stage.deliver(use, run="r2")
+    assert stage.again(use, run="r1", messages=Messages(again=True))["script"].receipt is None
+    stage.deliver(use, run="r3")
+    assert script.heard[-1].previous == Receipt(rows=2)
+
+
 # --- messages ---------------------------------------------------------------------------------------------------------
 
 
@@ -227,6 +237,19 @@ def test_a_message_that_may_be_out_is_not_sent_again_by_itself(stage, presence, 
         )
         assert stage.again(use, run=run, messages=Messages(again=True))["script"].state == "done"
         assert len(script.heard) == 2
+
+
+def test_a_doubt_is_looked_into_before_the_first_try_alone(stage):
+    asked = []
+
+    def probe(_options, _run):
+        asked.append(1)
+        return "absent"
+
+    use = Script(Unknown("the line was cut"), TryLater("it is busy"), SENT).use(probe=probe)
+    stage.deliver(use)
+    assert stage.again(use)["script"].state == "done"
+    assert asked == [1]
 
 
 def test_other_deliveries_of_a_killed_run_are_delivered_by_the_next_without_asking(stage):
