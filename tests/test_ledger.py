@@ -77,6 +77,7 @@ def test_a_worker_with_a_stale_fence_cannot_commit(ledger):
     begin(ledger)
     stale = ledger.take_delivery("r1", "csv")
     fresh = ledger.take_delivery("r1", "csv")
+    assert (stale.generation, fresh.generation) == (1, 2), "the first may be writing yet"
     with pytest.raises(StateError, match="taken over"):
         ledger.commit_delivery(stale, "done", receipt=Receipt(rows=1))
     ledger.commit_delivery(fresh, "done", receipt=Receipt(rows=2))

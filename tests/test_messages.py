@@ -23,7 +23,7 @@ def test_files_of_a_run_travel_with_its_message(acme):
     done = acme.mmflow("run", "daily", "--json")
     assert states(done.data) == {"post": "done", "book": "done", "csv": "done"}
     assert sent(acme) == ['{"to": ["ann@example.com", "bob@example.com"], "files": {"book": ["book.json"]}}']
-    assert "messages go to ann@example.com, bob@example.com" in done.err
+    assert "messages go to ann@example.com, bob@example.com\n" in done.err
 
 
 def test_a_message_can_be_sent_to_oneself_and_nothing_else_is_delivered(acme):

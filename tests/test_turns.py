@@ -166,6 +166,21 @@ def test_a_file_that_another_run_has_written_since_is_not_attached(stage):
     assert [run.attachments for run in post.heard] == [{"book": (file,)}, {"book": (file,)}, {}]
 
 
+def test_several_files_are_attached_whatever_the_hash_of_their_hashes_and_those_of_a_part_are_not(stage):
+    files = [stage.root / "out" / name for name in ("a", "b")]
+    files[0].parent.mkdir()
+    for file in files:
+        file.touch()
+    made = Receipt(rows=1, path="out/a", more=("out/b",), sha256="0" * 64)
+    post = Script(SENT)
+    stage.deliver(
+        Script(made).use("whole"),
+        Script(Partial(made, retry=("c",), after=600)).use("part"),
+        post.use("post", attach=("whole", "part")),
+    )
+    assert post.heard[0].attachments == {"whole": tuple(files)}
+
+
 # --- parts ------------------------------------------------------------------------------------------------------------
 
 
@@ -184,6 +199,14 @@ def test_a_later_run_that_takes_up_a_part_is_told_of_it(stage):
         stage.deliver(script.use(), run=run)
     assert [run.previous for run in script.heard] == [None, Receipt(rows=9), SENT]
     assert [run.generation for run in script.heard] == [1, 2, 2]
+
+
+def test_of_two_parts_the_later_is_what_is_known(stage):
+    later = Receipt(rows=1, details={"sent": 2})
+    script = Script(Partial(SENT, retry=("x",), after=600), Partial(later, retry=("x",), after=600), Receipt(rows=3))
+    for run in ("r2", "r1", "r3"):
+        stage.deliver(script.use(), run=run)
+    assert [run.previous for run in script.heard] == [None, SENT, later]
 
 
 def test_an_old_run_that_is_sent_again_replaces_what_stands_there_and_not_what_it_sent_once(stage):
@@ -266,6 +289,13 @@ def test_a_message_that_is_out_stays_so_when_a_run_may_not_send(stage):
     use = script.use(semantics="message")
     stage.deliver(use)
     assert stage.again(use, messages=Messages(send=False))["script"].state == "done"
+
+
+def test_a_doubt_ends_when_the_message_was_sent_for_certain(stage):
+    _script, use = doubtful(stage)
+    assert stage.deliver(use, run="r3", messages=Messages(again=True))["script"].state == "done"
+    assert stage.ledger.delivery("r1", "script").state == "superseded"
+    assert stage.ledger.doubtful_run(stage.ledger.delivery("r1", "script").key) == ""
 
 
 def test_a_failed_message_is_sent_by_the_next_run_of_its_slot(stage):
