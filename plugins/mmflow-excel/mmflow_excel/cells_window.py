@@ -9,15 +9,15 @@ from datetime import date, datetime, time, timedelta
 from typing import Final, Protocol
 
 from mmflow import GiveUp, RunInfo, place_file
-from mmflow_excel.cellxml import read_number
-from mmflow_excel.deliver import find_template
 from mmflow_excel.filling.book import Book, Sheet, read_book
 from mmflow_excel.filling.markup import get_attribute
 from mmflow_excel.filling.package import open_package
+from mmflow_excel.filling.reading import Value, read_texts, read_value
 from mmflow_excel.filling.sheet import FORMULA, CellXml, SheetXml
 from mmflow_excel.filling.styles import Styles, read_styles
-from mmflow_excel.filling.values import Value, read_texts, read_value
 from mmflow_excel.places import Area, name_column, read_area, split_reference
+from mmflow_excel.sources import find_earlier, find_template
+from mmflow_excel.values import read_clock, read_number
 
 MOMENT: Final = re.compile(r"(\d{4}-\d\d-\d\d)(?:[ T](\d\d?:\d\d(?::\d\d)?))?")
 TIME: Final = re.compile(r"\d\d?:\d\d(?::\d\d)?")
@@ -40,16 +40,18 @@ class WindowOptions(Protocol):
 def read_window(options: WindowOptions, cells: str, run: RunInfo) -> tuple[date, date] | tuple[datetime, datetime]:
     """Give the two moments that stand in ``cells`` (a range or a name) of the workbook at ``options.path``.
 
-    Where that file does not exist yet, ``options.template`` in the job's folder is read. Cells are read line by line;
-    those without a date are passed over, and a time of day belongs to the date before it. Two days are both included;
-    two naive times of the plant are a half-open window. :class:`mmflow.GiveUp` names sheet and cell of what is wrong.
+    While that one is open, what waits beside it is read; where there is none yet, ``options.template`` in the job's
+    folder. Cells are read line by line; those without a date are passed over, and a time of day belongs to the date
+    before it. Two days are both included; two naive times of the plant are a half-open window.
+    :class:`mmflow.GiveUp` names sheet and cell of what is wrong.
     """
     path = place_file(options.path, run)
-    if not path.is_file():
+    source = find_earlier(path)
+    if source is None:
         if not options.template:
             raise GiveUp(f"there is no workbook {path} to read {cells} from; put it there, or name a template")
-        path = find_template(options.template, run)
-    with open_package(path) as package:
+        source = find_template(options.template, run)
+    with open_package(source) as package:
         book = read_book(package)
         sheet, area = find_cells(book, cells)
         return choose_moments(book, f"{sheet.name}!{area}", list(read_moments(book, sheet, area)))
@@ -99,8 +101,7 @@ def read_moments(book: Book, sheet: Sheet, area: Area) -> Iterator[Seen]:
         if value is None and FORMULA.search(cell.inside):
             raise book.package.refuse(f"has a formula in {name} without its value; open it in Excel and save it")
         if value is not None and value != "":
-            style = get_attribute(cell.tag, b"s")
-            yield see_cell(book, name, value, styles, int(style) if style and style.isdigit() else None)
+            yield see_cell(book, name, value, styles, cell.style)
 
 
 def read_cells(book: Book, sheet: Sheet, area: Area) -> Iterator[tuple[int, CellXml]]:
@@ -121,7 +122,7 @@ def see_cell(book: Book, name: str, value: Value, styles: Styles, style: int | N
         return Seen(name, str(value))
     day = styles.shows_days(style)
     if (day or styles.shows_times(style)) and 0 <= value <= 1:
-        clock = timedelta(milliseconds=round(value * 86_400_000))
+        clock = read_clock(value)
         return Seen(name, str(clock), clock=clock)
     if day:
         try:
@@ -138,15 +139,15 @@ def see_text(name: str, text: str) -> Seen:
     try:
         if found := MOMENT.fullmatch(text):
             midnight = datetime.combine(date.fromisoformat(found[1]), MIDNIGHT)
-            return Seen(name, shown, midnight + read_clock(found[2] or "0:00"))
+            return Seen(name, shown, midnight + parse_clock(found[2] or "0:00"))
         if TIME.fullmatch(text):
-            return Seen(name, shown, clock=read_clock(text))
+            return Seen(name, shown, clock=parse_clock(text))
     except ValueError:
         pass  # 2026-02-30 is shown among what is no date
     return Seen(name, shown)
 
 
-def read_clock(text: str) -> timedelta:
+def parse_clock(text: str) -> timedelta:
     """Read a time of day; :class:`ValueError` for 25:00."""
     clock = time.fromisoformat(text.zfill(5 if text.count(":") == 1 else 8))
     return timedelta(hours=clock.hour, minutes=clock.minute, seconds=clock.second)

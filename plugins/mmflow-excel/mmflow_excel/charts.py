@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, TypeAlias
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from mmflow import Cell, Column, GiveUp
 from mmflow_excel.formats import choose_format
 from mmflow_excel.options import Chart, ExcelOptions
 from mmflow_excel.pages import FIRST_ROW, Page, find_places
 from mmflow_excel.pareto import list_numbers
-
-Numbers: TypeAlias = Callable[[Cell, Column], Any]  # a cell as the sheet holds it
+from mmflow_excel.values import Value, sheet_value
 
 KINDS: Final[Mapping[str, dict[str, str]]] = {
     "column": {"type": "column"},
@@ -26,22 +26,22 @@ COLUMNS_WIDE: Final = 11
 REMEMBERED: Final = 1_000  # points that are stored with the chart, for viewers that do not work it out
 
 
-def draw_chart(book: Any, chart: Chart, page: Page, options: ExcelOptions, write: Numbers) -> Any:
+def draw_chart(book: Any, chart: Chart, page: Page, options: ExcelOptions) -> Any:
     """Give the chart; its lines, when it has some, lie over it and have an axis on the right."""
     drawn = book.add_chart(KINDS[chart.type])
     numbers, lines = find_numbers(chart, page), find_places(chart.line, page)
     if not numbers:
         raise GiveUp(f"the chart {chart.title!r} of sheet {page.name!r} has no column of numbers; name one under y")
-    add_series(drawn, chart, page, numbers, write, second=False)
+    add_series(drawn, chart, page, numbers, second=False)
     title_axes(drawn, chart, page, options.formats, numbers)
     if lines:
         over = book.add_chart({"type": "line"})
-        add_series(over, chart, page, lines, write, second=True)
+        add_series(over, chart, page, lines, second=True)
         over.set_y2_axis({"num_format": choose_format(page.columns[lines[0]], options.formats), **share_axis(chart)})
         drawn.combine(over)
     drawn.set_size(SIZE)
     drawn.show_blanks_as("gap")
-    if any(page.columns[place].name in options.hidden for place in (*numbers, *lines)):
+    if any(page.columns[place].name in options.hidden for place in (find_names(chart, page), *numbers, *lines)):
         drawn.show_hidden_data()
     if len(numbers) + len(lines) > 1:
         drawn.set_legend({"position": "bottom"})
@@ -58,10 +58,15 @@ def find_numbers(chart: Chart, page: Page) -> list[int]:
     return numbers if page.crosswise else numbers[:1]
 
 
-def add_series(drawn: Any, chart: Chart, page: Page, places: Sequence[int], write: Numbers, *, second: bool) -> None:
+def find_names(chart: Chart, page: Page) -> int:
+    """Give the place of the column that names what is drawn: as named, else the first."""
+    return next(iter(find_places([chart.x], page)), 0)
+
+
+def add_series(drawn: Any, chart: Chart, page: Page, places: Sequence[int], *, second: bool) -> None:
     """Add a series for each column, by the addresses of its cells and with their values as they are now."""
     count = max(1, min(page.rows.length, chart.rows or page.rows.length))
-    names = next(iter(find_places([chart.x], page)), 0)
+    names = find_names(chart, page)
     top, bottom = FIRST_ROW - 1, FIRST_ROW + count - 2
     remembered = page.rows.head(min(count, REMEMBERED))
     for place in places:
@@ -70,17 +75,31 @@ def add_series(drawn: Any, chart: Chart, page: Page, places: Sequence[int], writ
                 "name": [page.name, 0, place],
                 "categories": [page.name, top, names, bottom, names],
                 "values": [page.name, top, place, bottom, place],
-                "categories_data": [write(row[names], page.columns[names]) for row in remembered],
-                "values_data": [write(row[place], page.columns[place]) for row in remembered],
+                "categories_data": [point_value(row[names], page.columns[names]) for row in remembered],
+                "values_data": [point_value(row[place], page.columns[place]) for row in remembered],
                 "y2_axis": second,
             }
         )
 
 
+def point_value(cell: Cell, column: Column) -> Value | None:
+    """Give a cell as it is stored with a chart: XlsxWriter takes a text such as inf for a number, and fails."""
+    value = sheet_value(cell, column)
+    return f"{value} " if isinstance(value, str) and not is_finite(value) else value
+
+
+def is_finite(text: str) -> bool:
+    """Tell whether a text is anything but one that Python reads as infinite, or as no number."""
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return True
+
+
 def title_axes(drawn: Any, chart: Chart, page: Page, formats: Mapping[str, str], numbers: Sequence[int]) -> None:
     """Set the heading, and what stands at the axes; names are never placed by their size, as Excel does with days."""
     drawn.set_title({"name": chart.title} if chart.title else {"none": True})
-    names = page.columns[next(iter(find_places([chart.x], page)), 0)]
+    names = page.columns[find_names(chart, page)]
     lying = chart.type == "bar"
     set_names, set_values = drawn.set_x_axis, drawn.set_y_axis
     if lying:  # XlsxWriter speaks of the axes as they lie

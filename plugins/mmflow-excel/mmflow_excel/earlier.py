@@ -16,12 +16,15 @@ from zoneinfo import ZoneInfo
 from python_calamine import CalamineError, CalamineWorkbook
 
 from mmflow import Cell, Column, GiveUp, Replacement, Table, moment_text
-from mmflow_excel.cellxml import LARGEST_WHOLE, read_number
+from mmflow_excel.filling.book import read_book
 from mmflow_excel.filling.package import open_package
+from mmflow_excel.filling.sheet import SheetXml
+from mmflow_excel.filling.styles import read_styles
 from mmflow_excel.formats import divide_by, fold_of
 from mmflow_excel.names import number_sheet, write_headings
 from mmflow_excel.places import name_column
 from mmflow_excel.rows import Row, Rows, batch_rows
+from mmflow_excel.values import LARGEST_WHOLE, read_number
 
 Raw: TypeAlias = object  # what calamine gives: text, number, boolean, day, time, "" for nothing
 
@@ -118,23 +121,26 @@ class TimeNames:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.sheets: dict[tuple[str, int], list[str]] = {}
+        self.columns: dict[tuple[str, int], dict[int, str]] = {}
 
     def form(self, spot: Spot) -> str:
         """Give the number format of a cell; those of its whole column are read at once, and kept."""
         key = (spot.sheet, spot.column)
-        if key not in self.sheets:
-            from openpyxl import load_workbook
+        if key not in self.columns:
+            self.columns[key] = dict(read_forms(self.path, *key))
+        return self.columns[key].get(spot.row, "")
 
-            book = load_workbook(self.path, read_only=True)
-            try:
-                place = spot.column + 1
-                cells = book[spot.sheet].iter_rows(min_col=place, max_col=place)
-                self.sheets[key] = [getattr(row[0], "number_format", "") if row else "" for row in cells]
-            finally:
-                book.close()
-        forms = self.sheets[key]
-        return forms[spot.row - 1] if spot.row <= len(forms) else ""
+
+def read_forms(path: Path, sheet: str, column: int) -> Iterator[tuple[int, str]]:
+    """Give the number formats of a column, which counts from 0, with the rows that they stand in."""
+    with open_package(path) as package:
+        book = read_book(package)
+        styles = read_styles(book)
+        part = next(one.part for one in book.sheets if one.name == sheet)
+        with package.open(part) as file:
+            for row in SheetXml(file, part).rows():
+                if (cell := row.cell(column + 1)) is not None:
+                    yield row.number, styles.code(cell.style)
 
 
 def read_cell(cell: Raw, column: Column, spot: Spot) -> Cell:
@@ -217,12 +223,10 @@ def read_instant(moment: datetime, column: Column, spot: Spot) -> datetime:
 def merge_earlier(path: Path, sheet: str, table: Table, replacement: Replacement) -> Rows:
     """Give the rows of an earlier workbook that stay, with those of the table among them, in the order of time."""
     earlier = Earlier(path, sheet, table.columns)
-    start = replacement.start
 
     def keep(*, before: bool) -> Iterator[Row]:
         for row in earlier.rows():
-            moment = moment_text(row[replacement.time])
-            if (moment < start) == before and not replacement.covers(site_of(row, replacement), moment):
+            if (moment_of(row, replacement) < replacement.start) == before and not is_replaced(row, replacement):
                 yield row
 
     def read() -> Iterator[Sequence[Row]]:
@@ -230,15 +234,23 @@ def merge_earlier(path: Path, sheet: str, table: Table, replacement: Replacement
         yield from table.batches()
         yield from batch_rows(keep(before=False))
 
-    length = len(table) + sum(1 for before in (True, False) for _ in keep(before=before))
+    length = len(table) + sum(not is_replaced(row, replacement) for row in earlier.rows())
     return Rows(table.columns, length, read)
 
 
-def read_window(path: Path, sheet: str, table: Table, replacement: Replacement) -> Iterator[Row]:
+def replaced_rows(path: Path, sheet: str, table: Table, replacement: Replacement) -> Iterator[Row]:
     """Give the rows of an earlier workbook that a delivery takes the place of."""
-    for row in Earlier(path, sheet, table.columns).rows():
-        if replacement.covers(site_of(row, replacement), moment_text(row[replacement.time])):
-            yield row
+    return (row for row in Earlier(path, sheet, table.columns).rows() if is_replaced(row, replacement))
+
+
+def is_replaced(row: Row, replacement: Replacement) -> bool:
+    """Tell whether a row lies in the window of this run, at one of its sites."""
+    return replacement.covers(site_of(row, replacement), moment_of(row, replacement))
+
+
+def moment_of(row: Row, replacement: Replacement) -> str:
+    """Give the moment of a row as :class:`Replacement` compares it."""
+    return moment_text(row[replacement.time])
 
 
 def site_of(row: Row, replacement: Replacement) -> str:

@@ -10,7 +10,7 @@ from msgspec import structs
 
 from mmflow import Column, GiveUp, Table, find_lights
 from mmflow_excel.colours import Paint, paint_column
-from mmflow_excel.names import number_sheet, write_headings
+from mmflow_excel.names import find_doubles, number_sheet, write_headings
 from mmflow_excel.options import Chart, ExcelOptions, Pivot, Sheet
 from mmflow_excel.pareto import rank_shares
 from mmflow_excel.pivot import Crosswise, lay_out
@@ -60,6 +60,7 @@ def list_pages(table: Table, rows: Rows, options: ExcelOptions) -> list[Page]:
     main = make_page(options.sheet, rows, options, footer=footer, notices=table.notices, charts=options.charts)
     pages = [main, *(further_page(sheet, rows, footer, options) for sheet in options.sheets)]
     pages = [part for page in pages for part in split_page(page, options)]
+    check_names(pages)
     ranked = list(pareto_pages(pages))
     return [*(replace(page, charts=tuple(c for c in page.charts if c.type != "pareto")) for page in pages), *ranked]
 
@@ -92,11 +93,12 @@ def further_page(sheet: Sheet, rows: Rows, footer: tuple[Row, ...], options: Exc
         return pivot_page(sheet, sheet.pivot, rows, options)
     names = [column.name for column in rows.columns]
     shown = [name for name in sheet.columns or names if name in names]
+    if not shown:
+        raise GiveUp(f"sheet {sheet.name!r} shows {', '.join(sheet.columns)}, and the report has {', '.join(names)}")
     under = [pick_cells(row, [names.index(name) for name in shown]) for row in footer] if sheet.limit is None else []
     if under and shown[0] != names[0]:  # the words "Total" stand in a column that is not shown, or elsewhere
         under = []
-    wanted = rows.sort([term for term in sheet.sort if term.removeprefix("-") in names])
-    wanted = wanted.part(0, sheet.limit or wanted.length).pick(shown)
+    wanted = rows.sort(sheet.sort, sheet.limit).pick(shown)
     return make_page(sheet.name, wanted, options, footer=tuple(under), charts=sheet.charts)
 
 
@@ -143,6 +145,14 @@ def split_page(page: Page, options: ExcelOptions) -> Iterator[Page]:
             charts=page.charts if number == 1 else (),
         )
         yield part if page.crosswise else paint_page(part, options)
+
+
+def check_names(pages: Sequence[Page]) -> None:
+    """Raise :class:`GiveUp` when a sheet that others go on in has the name of one that the job asks for."""
+    for place in find_doubles([page.name for page in pages]):
+        raise GiveUp(
+            f"rows go on in a sheet {pages[place].name!r}, which is the name of another; give that another name"
+        )
 
 
 def pareto_pages(pages: Sequence[Page]) -> Iterator[Page]:

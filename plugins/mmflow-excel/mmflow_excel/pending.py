@@ -57,9 +57,9 @@ def list_pending(path: Path) -> list[Path]:
 
 
 def remove_pending(path: Path, run: RunInfo, keep: Path | None = None) -> None:
-    """Remove what waits beside a workbook and is out of date; what cannot be removed harms nobody."""
+    """Remove what waits beside a workbook and is out of date; what somebody has open, or cannot go, harms nobody."""
     for pending in list_pending(path):
-        if pending != keep:
+        if pending != keep and find_lock(pending, run.clock.now()) is None:
             try:
                 pending.unlink()
             except OSError as error:

@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 from zoneinfo import ZoneInfo
 
 from mmflow import Cell, Column, GiveUp, LightRule, show_cell
-from mmflow_excel.colours import Paint, paint_limits
+from mmflow_excel.colours import LARGEST_RATIO, Paint, paint_limits
 from mmflow_excel.formats import divide_by
 from mmflow_excel.options import Pivot
 from mmflow_excel.places import Area
@@ -120,18 +120,18 @@ def find_limits(rule: LightRule, row: Row, columns: Sequence[Column]) -> Limits 
     """Give the limits of one value, in the measure in which it stands in the sheet; None when there are none."""
     by = divide_by(columns[rule.place])
     found = [
-        scale_limit(rule, fixed, place, row, by)
+        measure_limit(rule, fixed, place, row, by)
         for fixed, place in ((rule.red, rule.red_column), (rule.amber, rule.amber_column))
     ]
     return None if found == [None, None] else (found[0], found[1])
 
 
-def scale_limit(rule: LightRule, fixed: float | None, place: int | None, row: Row, by: int) -> float | None:
+def measure_limit(rule: LightRule, fixed: float | None, place: int | None, row: Row, by: int) -> float | None:
     """Give one limit; those of the plant are ratios, or shares of another column."""
     limit = fixed if place is None else row[place]
     if not isinstance(limit, int | float) or not rule.scaled:
         return limit / by if isinstance(limit, int | float) else None
-    if limit > 1.5:
+    if limit > LARGEST_RATIO:
         limit /= 100
     if rule.of is None:
         return limit

@@ -88,8 +88,3 @@ def split_reference(text: str) -> tuple[str, Area] | None:
     if sheet.startswith("'") and sheet.endswith("'") and len(sheet) > 2:
         return sheet[1:-1].replace("''", "'"), area
     return sheet, area
-
-
-def quote_sheet(name: str) -> str:
-    """Write the name of a sheet as formulas have it; quotes are always allowed."""
-    return "'" + name.replace("'", "''") + "'"

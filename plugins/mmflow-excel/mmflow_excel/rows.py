@@ -55,16 +55,19 @@ class Rows:
             return self
         return Rows(columns, self.length, lambda: ([pick_cells(row, kept) for row in batch] for batch in self.read()))
 
-    def sort(self, terms: Sequence[str]) -> Rows:
-        """Give the rows sorted, held in memory; what is not known stands last, equal rows keep their order."""
-        if not terms:
-            return self
+    def sort(self, terms: Sequence[str], limit: int | None = None) -> Rows:
+        """Give the rows sorted, or the first of them, held in memory.
+
+        What is not known stands last, equal rows keep their order. Terms of columns that are not there are passed by.
+        """
+        places = {column.name: place for place, column in enumerate(self.columns)}
+        known = [term for term in terms if term.removeprefix("-") in places]
+        if not known:
+            return self.part(0, self.length if limit is None else limit)
         rows = list(self)
-        names = [column.name for column in self.columns]
-        for term in reversed(terms):
-            place = names.index(term.removeprefix("-"))
-            rows = sort_rows(rows, place, down=term.startswith("-"))
-        return Rows.of_list(self.columns, rows)
+        for term in reversed(known):
+            rows = sort_rows(rows, places[term.removeprefix("-")], down=term.startswith("-"))
+        return Rows.of_list(self.columns, rows[:limit])
 
 
 def pick_cells(row: Row, places: Sequence[int]) -> tuple[Cell, ...]:

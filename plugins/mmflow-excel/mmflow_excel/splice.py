@@ -12,7 +12,7 @@ from itertools import islice
 from typing import BinaryIO, Final
 from zoneinfo import ZoneInfo
 
-from mmflow import Cell
+from mmflow import Cell, GiveUp
 from mmflow_excel.formats import divide_by, fold_of
 from mmflow_excel.pages import FIRST_ROW, Page
 from mmflow_excel.places import Area, name_column
@@ -22,8 +22,6 @@ from mmflow_excel.sheetxml import SheetColumn, cell_rows
 SEEDS: Final = re.compile(rb'<row r="%d"[^>]*>(.*?)</row>' % FIRST_ROW)
 STYLE: Final = re.compile(rb'<c r="[A-Z]+[0-9]+" s="([0-9]+)"/>')
 DIMENSION: Final = re.compile(rb'<dimension ref="[^"]*"/>')
-LARGE: Final = 2**31  # bytes from which a part of a zip file needs longer numbers
-CELL_SIZE: Final = 100  # bytes of XML that a cell takes at most, unless it is a long text
 LONG: Final = 20_000  # rows
 FAST: Final = 2  # level of compression
 MOMENT: Final = (1980, 1, 1, 0, 0, 0)
@@ -45,11 +43,19 @@ def put_rows(plan: BinaryIO, out: BinaryIO, pages: Sequence[Page]) -> None:
 
 
 def put_sheet(target: zipfile.ZipFile, info: zipfile.ZipInfo, content: bytes, page: Page) -> None:
-    """Write the XML of a sheet; long ones are pressed less hard: a third of the time, a fifth more room."""
+    """Write the XML of a sheet; long ones are pressed less hard: a third of the time, a fifth more room.
+
+    :class:`mmflow.GiveUp` for one that no zip file of Excel's holds.
+    """
     info._compresslevel = FAST if page.rows.length > LONG else None  # type: ignore[attr-defined]  # noqa: SLF001
-    with target.open(info, "w", force_zip64=guess_size(page) > LARGE) as part:
-        for piece in sheet_xml(content, page):
-            part.write(piece)
+    try:
+        with target.open(info, "w") as part:
+            for piece in sheet_xml(content, page):
+                part.write(piece)
+    except RuntimeError as error:  # by zipfile: with the longer numbers of zip64 Excel would offer a repair
+        raise GiveUp(
+            f"sheet {page.name!r} would be larger than 2 GB, which Excel does not open; ask for fewer rows or columns"
+        ) from error
 
 
 def stretch_table(xml: bytes, page: Page) -> bytes:
@@ -59,16 +65,11 @@ def stretch_table(xml: bytes, page: Page) -> bytes:
     return xml.replace(one, all_rows)
 
 
-def guess_size(page: Page) -> int:
-    """Give about the largest size of a sheet's XML."""
-    return page.rows.length * len(page.columns) * CELL_SIZE
-
-
 def sheet_xml(xml: bytes, page: Page) -> Iterator[bytes]:
     """Give the XML of a sheet with the rows of its page, in pieces."""
     seeds = SEEDS.search(xml)
     if seeds is None:
-        raise RuntimeError(f"XlsxWriter left out the row of formats of sheet {page.name!r}")
+        raise AssertionError(f"XlsxWriter left out the row of formats of sheet {page.name!r}")
     styles = [int(style) for style in STYLE.findall(seeds[1])]
     area = Area(1, 1, page.last_row + page.below, len(page.columns))
     yield DIMENSION.sub(b'<dimension ref="%s"/>' % str(area).encode(), xml[: seeds.start()], count=1)

@@ -18,7 +18,7 @@ import xlsxwriter
 
 from mmflow import GiveUp, RunInfo, Table
 from mmflow_excel.about import list_facts
-from mmflow_excel.cellxml import LONGEST_TEXT
+from mmflow_excel.cellxml import cut_text
 from mmflow_excel.charts import draw_chart, place_alone, place_beside
 from mmflow_excel.colours import PAINTS
 from mmflow_excel.formats import DAY, TIME, choose_format, fold_names, measure_column, name_time, pick_column
@@ -26,7 +26,7 @@ from mmflow_excel.names import name_table
 from mmflow_excel.options import ExcelOptions
 from mmflow_excel.pages import FIRST_ROW, Page
 from mmflow_excel.splice import put_rows
-from mmflow_excel.values import point_value, sheet_value
+from mmflow_excel.values import sheet_value
 
 BARE: Final = {"valign": "top"}  # no format is Excel's first, which would not be written into cells
 TOTALS: Final = {**BARE, "bold": True, "bg_color": "#F2F2F2"}
@@ -35,6 +35,8 @@ NOTICE: Final = {**BARE, "italic": True, "font_color": "#595959"}
 LABEL: Final = {**BARE, "bold": True}
 WRAPPED: Final = {**BARE, "text_wrap": True}
 PLAIN_TEXT: Final = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
+ABOUT_WIDTHS: Final = (20, 100)
+LONGEST_COMMENT: Final = 2_000  # of a workbook's properties
 SAMPLE: Final = 300  # rows by which columns get their width
 
 
@@ -126,7 +128,8 @@ class Maker:
                 host = hosts.get(low)
                 place = place_beside(counts[low], host) if host else place_alone(counts[low])
                 counts[low] += 1
-                sheets[low].insert_chart(*place, draw_chart(self.book, chart, page, self.options, point_value))
+                drawn = draw_chart(self.book, chart, page, self.options)
+                expect_done(sheets[low].insert_chart(*place, drawn), f"a chart beside the columns of {name!r}")
 
     def add_gallery(self, name: str) -> Any:
         """Add a sheet for charts alone."""
@@ -140,11 +143,11 @@ class Maker:
         """Add the sheet that says what the workbook is about."""
         sheet = self.book.add_worksheet("About")
         sheet.hide_gridlines(2)
-        sheet.set_column(0, 0, 20)
-        sheet.set_column(1, 1, 100)
+        for place, width in enumerate(ABOUT_WIDTHS):
+            expect_done(sheet.set_column(place, place, width), "a column")
         for number, (label, text) in enumerate(list_facts(table, run)):
             put_value(sheet, number, 0, label or None, self.style(**LABEL))
-            put_value(sheet, number, 1, text[:LONGEST_TEXT], self.style(**WRAPPED))
+            put_value(sheet, number, 1, text, self.style(**WRAPPED))
 
 
 def write_workbook(out: BinaryIO, pages: Sequence[Page], table: Table, options: ExcelOptions, run: RunInfo) -> None:
@@ -152,7 +155,7 @@ def write_workbook(out: BinaryIO, pages: Sequence[Page], table: Table, options: 
     plan = BytesIO()
     book = xlsxwriter.Workbook(plan, {"in_memory": True, **PLAIN_TEXT})
     read_at = run.extracted_at.astimezone(UTC).replace(tzinfo=None)
-    book.set_properties({"title": run.job, "comments": run.facts.description[:2000], "created": read_at})
+    book.set_properties({"title": run.job, "comments": run.facts.description[:LONGEST_COMMENT], "created": read_at})
     maker = Maker(book, options, run.slot.year)
     for page in pages:
         maker.add_page(page)
@@ -168,12 +171,12 @@ def put_value(sheet: Any, row: int, place: int, value: object, look: Any) -> Non
     if value is None:
         done = sheet.write_blank(row, place, None, look)
     elif isinstance(value, str):
-        done = sheet.write_string(row, place, value, look)
+        done = sheet.write_string(row, place, cut_text(value), look)
     elif isinstance(value, bool):
         done = sheet.write_boolean(row, place, value, look)
     else:
         done = sheet.write_number(row, place, value, look)
-    expect_done(done, f"a text of more than {LONGEST_TEXT:,} characters under the table")
+    expect_done(done, "a cell")
 
 
 def expect_done(code: int, what: str) -> None:

@@ -1,5 +1,6 @@
 """``window: {cells: Input!B3:D4}``: two moments are read from a workbook, and whatever else stands there is named."""
 
+import os
 from datetime import date, datetime, time
 
 import pytest
@@ -100,6 +101,16 @@ def test_the_template_is_read_as_long_as_there_is_no_workbook(workbook, read):
     assert read(**words) == (FIRST, FIRST)
     workbook((FIRST, LAST))
     assert read(**words) == (FIRST, LAST)
+
+
+@pytest.mark.row("R51")
+def test_while_the_workbook_is_open_what_waits_beside_it_is_read_unless_it_was_saved_since(workbook, read, tmp_path):
+    workbook((FIRST, FIRST))
+    workbook((FIRST, LAST), path="out/input (pending 06.40).xlsx")
+    assert read() == (FIRST, LAST)
+    later = (tmp_path / "out/input (pending 06.40).xlsx").stat().st_mtime_ns + 10**9
+    os.utime(tmp_path / "out/input.xlsx", ns=(later, later))
+    assert read() == (FIRST, FIRST)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """A workbook of the user's own is filled, through the sink; tests/filling has the rules of it."""
 
+import os
+import zipfile
 from datetime import UTC, date, datetime, timedelta
 
 import openpyxl
@@ -78,6 +80,32 @@ def test_without_any_workbook_it_is_refused(tmp_path, table, deliver):
         deliver(table([]), make_run(tmp_path), target="Stops")
     with pytest.raises(GiveUp, match=r"there is no template .*gone\.xlsx"):
         deliver(table([]), make_run(tmp_path), target="Stops", template="gone.xlsx")
+
+
+@pytest.mark.row("R52")
+def test_sheet_larger_than_a_part_may_be_is_refused(tmp_path, table, deliver, template, monkeypatch):
+    monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 20_000)  # in place of 2 GB
+    with pytest.raises(GiveUp, match=r"would have a part xl/worksheets/sheet1\.xml larger than 2 GB, which Excel does"):
+        deliver(table(day_rows(FIRST, 200)), make_run(tmp_path), **FILL)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_what_somebody_added_while_it_was_open_stays(tmp_path, table, deliver, template):
+    run = make_run(tmp_path, clock=FixedClock(datetime.now(UTC)))
+    path, held = tmp_path / "out/stops.xlsx", tmp_path / "out/~$stops.xlsx"
+    deliver(table(day_rows(FIRST, 1, 1.0)), run, **FILL)
+    held.write_bytes(b"")
+    words = {"target": "Stops", "path": "stops.xlsx"}
+    with pytest.raises(Partial) as found:
+        deliver(table(day_rows(FIRST, 1, 2.0)), run, **words)
+    book = openpyxl.load_workbook(path)
+    book["Input"]["A1"] = "Stops that matter"
+    book.save(path)
+    later = (tmp_path / found.value.receipt.path).stat().st_mtime_ns + 10**9
+    os.utime(path, ns=(later, later))
+    held.unlink()
+    deliver(table(day_rows(FIRST, 1, 2.0)), run, **words)
+    assert (filled(tmp_path)[0], numbers(tmp_path)) == ("Stops that matter", [2, 2])
 
 
 @pytest.mark.row("R51")

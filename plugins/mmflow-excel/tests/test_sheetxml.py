@@ -13,10 +13,11 @@ from python_calamine import CalamineWorkbook
 
 from mmflow.errors import GiveUp
 from mmflow.table import Column
-from mmflow_excel.cellxml import day_number, escape_text, read_number, time_number, unescape_text
-from mmflow_excel.filling.package import copy_package
+from mmflow_excel.cellxml import escape_text, unescape_text
+from mmflow_excel.filling.package import copy_parts, open_package
 from mmflow_excel.places import Area
 from mmflow_excel.sheetxml import SheetColumn, cell_rows, widen_dimension
+from mmflow_excel.values import day_number, read_number, time_number
 
 TEXT = Column("note", "Note", "text")
 NUMBER = Column("parts", "Parts", "number")
@@ -61,8 +62,8 @@ def workbook(plan, tmp_path):
             out.write(xml.replace(b"<sheetData/>", f"<sheetData>{data}</sheetData>".encode()))
 
         made = tmp_path / "made.xlsx"
-        with made.open("wb") as out:
-            copy_package(plan, out, {SHEET: fill})
+        with made.open("wb") as out, open_package(plan) as package:
+            copy_parts(package, out, {SHEET: fill})
         return made
 
     return write

@@ -171,6 +171,17 @@ def test_hour_that_comes_twice_bears_the_name_of_its_time(tmp_path, table, deliv
     ]
 
 
+def test_two_columns_of_times_keep_their_own_clocks(tmp_path, table, deliver, call):
+    columns = (HOUR, Column("london", "London", "datetime", zone="Europe/London"))
+    hours = [datetime(2026, 10, 25, hour, tzinfo=UTC) for hour in (0, 1)]
+    made = table([(hour, hour) for hour in hours], columns)
+    deliver(made, make_run(tmp_path))
+    forms = [[cell.number_format for cell in row] for row in open_sheet(tmp_path).iter_rows(min_row=2)]
+    plain = "yyyy-mm-dd hh:mm"
+    assert forms == [[plain, f'{plain}" BST"'], [plain, f'{plain}" GMT"']]
+    assert list(call("read", made, make_run(tmp_path))) == [(hour, hour) for hour in hours]
+
+
 def test_hours_come_twice_in_zones_whose_winter_is_in_spring(tmp_path, table, deliver, call):
     """Casablanca puts its clocks back for the month of Ramadan."""
     hour = Column("hour", "Hour", "datetime", "group", zone="Africa/Casablanca")

@@ -128,6 +128,32 @@ def test_long_tables_take_no_memory(tmp_path, table):
     assert peak < 25_000_000
 
 
+def test_sorted_sheets_and_pivots_hold_little_more_than_their_rows(table):
+    """100,000 rows of twelve columns take about 60 MB, and the first of them nearly nothing afterwards."""
+    columns = (DAY, MACHINE, *(Column(f"m{number}", "", "number") for number in range(10)))
+    count = 10_000
+
+    def read():
+        return (
+            [(FIRST + timedelta(days=row // 100), f"Machine {row % 100}", *(row * 1.37 + at for at in range(10)))]
+            for row in range(count)
+        )
+
+    def measure(sheet):
+        options = convert_values({"sheets": [{"name": "More"} | sheet]}, ExcelOptions)
+        tracemalloc.start()
+        pages = list_pages(made, Rows(columns, count, read), options)
+        held, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert pages[1].name == "More"
+        return held, peak
+
+    made = table([], columns)
+    assert measure({"sort": ["-m1"]})[1] < 60_000_000 * count / 100_000
+    assert measure({"sort": ["-m1"], "limit": 10})[0] < 1_000_000
+    assert measure({"pivot": {"rows": "day", "columns": "machine", "value": "m1"}})[1] < 60_000_000 * count / 100_000
+
+
 @pytest.mark.row("R52")
 def test_more_rows_than_a_sheet_holds_go_on_in_the_next(tmp_path, table):
     column = Column("value", "Value", "number")
@@ -144,13 +170,48 @@ def test_more_rows_than_a_sheet_holds_go_on_in_the_next(tmp_path, table):
 
 
 @pytest.mark.row("R52")
-def test_more_columns_than_a_sheet_holds_are_refused(tmp_path, table, deliver):
+def test_more_columns_than_a_sheet_holds_are_refused(table):
     columns = (MACHINE, Column("number", "Number", "integer"), DOWN)
-    made = table([("m", number, 1.0) for number in range(16_384)], columns)
+    many = Rows.of_list(columns, [("m", number, 1.0) for number in range(16_384)])
     cross = {"name": "Wide", "pivot": {"rows": "machine", "columns": "number", "value": "downtime"}}
     with pytest.raises(GiveUp, match=r"sheet 'Wide' would have 16,385 columns, Excel has 16,384"):
-        deliver(made, make_run(tmp_path), sheets=[cross])
-    assert not (tmp_path / "out").exists()
+        list_pages(table([], columns), many, convert_values({"sheets": [cross]}, ExcelOptions))
+
+
+@pytest.mark.row("R52")
+def test_sheet_larger_than_a_part_may_be_is_refused(tmp_path, table, deliver, monkeypatch):
+    deliver(table(day_rows(FIRST, 1)), make_run(tmp_path))
+    before = (tmp_path / "out/morning-oee.xlsx").read_bytes()
+    monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 20_000)  # in place of 2 GB
+    with pytest.raises(
+        GiveUp, match="sheet 'Data' would be larger than 2 GB, which Excel does not open; ask for fewer"
+    ):
+        deliver(table(day_rows(FIRST, 200)), make_run(tmp_path))
+    assert (tmp_path / "out/morning-oee.xlsx").read_bytes() == before
+
+
+def test_sheet_that_rows_go_on_in_takes_no_name_of_another(table):
+    column = Column("value", "Value", "number")
+    many = Rows((column,), 1_048_580, lambda: iter(()))
+    options = convert_values({"sheets": [{"name": "data (2)", "limit": 1}]}, ExcelOptions)
+    with pytest.raises(GiveUp, match=r"rows go on in a sheet '.ata \(2\)', which is the name of another; give that"):
+        list_pages(table([], (column,)), many, options)
+
+
+def test_columns_that_a_run_left_out_are_passed_by_but_not_all_of_them(tmp_path, table, deliver, cells):
+    rows = [(FIRST, "a", 1.0, 5.0), (FIRST, "b", 2.0, None)]
+    sheets = [{"name": "Some", "columns": ["delta", "machine"], "sort": ["-delta"]}, CROSS | {"sort": ["delta"]}]
+    deliver(table(rows), make_run(tmp_path), sheets=sheets)
+    assert cells("Some") == [["Machine"], ["a"], ["b"]]
+    assert cells("By day") == [["Machine", "2026-11-21"], ["a", 5], ["b", None]]
+    with pytest.raises(GiveUp, match="sheet 'None' shows delta, and the report has day, machine, goodParts, downtime"):
+        deliver(table(rows), make_run(tmp_path), sheets=[{"name": "None", "columns": ["delta"]}])
+
+
+def test_notices_longer_than_a_cell_are_cut_between_characters(tmp_path, table, deliver, cells):
+    deliver(table(day_rows(FIRST, 1), notices=["x" + "🏭" * 20_000]), make_run(tmp_path))
+    (said,) = (row[1] for row in cells("About") if row[0] == "Notes")
+    assert said == cells()[-1][0] == "x" + "🏭" * 16_383
 
 
 @pytest.mark.row("S30")
@@ -297,8 +358,10 @@ def test_charts_hold_their_cells_and_values(tmp_path, table, deliver):
     assert open_book(tmp_path).sheetnames == ["Data", "By day", "Charts", "About"]
 
 
-def test_chart_of_a_hidden_column_is_drawn(tmp_path, table, deliver):
-    deliver(table(day_rows(FIRST, 1)), make_run(tmp_path), hidden=["downtime"], charts=[{"y": ["downtime"]}])
+@pytest.mark.parametrize("hidden", ["downtime", "machine"])
+def test_chart_of_a_hidden_column_is_drawn(tmp_path, table, deliver, hidden):
+    chart = {"x": "machine", "y": ["downtime"]}
+    deliver(table(day_rows(FIRST, 1)), make_run(tmp_path), hidden=[hidden], charts=[chart])
     with zipfile.ZipFile(tmp_path / "out/morning-oee.xlsx") as book:
         assert '<c:plotVisOnly val="1"/>' not in book.read("xl/charts/chart1.xml").decode()
 

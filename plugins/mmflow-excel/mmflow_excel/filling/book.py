@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote
 
-from mmflow import GiveUp
 from mmflow_excel.cellxml import unescape_text
 from mmflow_excel.filling.markup import STRICT, Element, find_elements, named
 from mmflow_excel.filling.package import Package
@@ -81,7 +80,7 @@ class Book:
 
 
 def read_book(package: Package) -> Book:
-    """Read the workbook part; :class:`GiveUp` for kinds of workbooks that are not filled."""
+    """Read the workbook part; :class:`mmflow.GiveUp` for kinds of workbooks that are not filled."""
     if any(name.startswith(SIGNATURES) for name in package.names):
         raise package.refuse("is signed, and no signature stays true when it is filled; remove the signature")
     part = next((one.part for one in read_relations(package, "") if one.kind == "officeDocument"), "")
@@ -130,7 +129,7 @@ def resolve_part(part: str, target: str) -> str:
 
 
 def find_target(book: Book, name: str) -> Target:
-    """Find a table or a named range; :class:`GiveUp` lists those there are."""
+    """Find a table or a named range; :class:`mmflow.GiveUp` lists those there are."""
     tables = list(find_tables(book))
     for table in tables:
         if table.name.casefold() == name.casefold():
@@ -200,7 +199,7 @@ def read_range(book: Book, element: Element) -> Target:
 
 
 def check_shape(book: Book, target: Target) -> Target:
-    """Give the target; :class:`GiveUp` when it has no rows for data, or Excel fills it itself."""
+    """Give the target; :class:`mmflow.GiveUp` when it has no rows for data, or Excel fills it itself."""
     if target.queried:
         raise book.package.refuse(f"has a table {target.name!r} that Excel fills from a query; use a table of your own")
     if target.area.bottom - target.totals_rows < target.area.top + target.header_rows:
@@ -209,8 +208,3 @@ def check_shape(book: Book, target: Target) -> Target:
             return Target(target.name, target.sheet, Area(area.top, area.left, area.bottom + 1, area.right))
         raise book.package.refuse(f"has no row for data in {target.name!r}; add one below its headings")
     return target
-
-
-def unknown_sheet(book: Book, name: str) -> GiveUp:
-    """Give the error for a sheet that there is not."""
-    return book.package.refuse(f"has no sheet {name!r}; it has {', '.join(sheet.name for sheet in book.sheets)}")

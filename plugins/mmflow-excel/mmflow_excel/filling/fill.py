@@ -16,10 +16,10 @@ from mmflow_excel.filling.kept import Kept, Mover, body_rows, find_kept
 from mmflow_excel.filling.layout import plan_columns
 from mmflow_excel.filling.package import copy_parts, open_package
 from mmflow_excel.filling.parts import edit_parts, edit_tail, is_filtered
+from mmflow_excel.filling.reading import cell_of, read_texts, read_value, read_xml
 from mmflow_excel.filling.rewrite import Refill
 from mmflow_excel.filling.sheet import FORMULA, CellXml
 from mmflow_excel.filling.survey import Survey, survey_sheet, within
-from mmflow_excel.filling.values import cell_of, read_texts, read_value, read_xml
 from mmflow_excel.places import LAST_ROW, Area, name_column, read_area
 from mmflow_excel.sheetxml import BATCH, SheetColumn, cell_rows
 

@@ -11,10 +11,10 @@ from xml.sax.saxutils import escape
 from mmflow import Column, GiveUp, Replacement, moment_text
 from mmflow_excel.filling.book import Book, Target
 from mmflow_excel.filling.formulas import names_cells, shift_formula
+from mmflow_excel.filling.reading import cell_of, read_value, read_xml, shared_number
 from mmflow_excel.filling.sheet import FORMULA, CellXml, RowXml, SheetXml, formula_attribute
 from mmflow_excel.filling.strings import read_strings
 from mmflow_excel.filling.survey import within
-from mmflow_excel.filling.values import cell_of, read_value, read_xml, shared_number
 from mmflow_excel.places import name_column
 from mmflow_excel.sheetxml import SheetColumn, add_prefix
 
@@ -61,12 +61,18 @@ def find_kept(
         if "" in moments and not any(cell.filled for cell in within(row, target.area)):
             continue  # the one row that a table has without data
         found = row.cell(site) if site else None
-        name = str(read_value(found, texts)) if found else ""
+        name = read_site(found, texts)
         places_then = {find_place(name, moment, replacement) for moment in moments}
         if len(places_then) > 1:
             raise twice(book, target, row, report[replacement.time])
         kept[places_then.pop()].add(row.number)
     return Kept(frozenset(kept["before"]), frozenset(kept["after"]))
+
+
+def read_site(cell: CellXml | None, texts: dict[int, str]) -> str:
+    """Give the site of a row; a number that somebody typed as its name counts as it was typed."""
+    value = read_value(cell, texts) if cell else None
+    return f"{value:.15g}" if isinstance(value, float) else str(value or "")
 
 
 def find_place(site: str, moment: str, replacement: Replacement) -> str:

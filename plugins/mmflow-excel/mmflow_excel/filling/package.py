@@ -12,10 +12,10 @@ from copy import copy
 from pathlib import Path
 from typing import IO, BinaryIO, Final, TypeAlias, cast
 
-from mmflow import GiveUp
+from mmflow import GiveUp, TryLater
 
-Edit: TypeAlias = bytes | Callable[[BinaryIO, BinaryIO], None] | None
-"""The new content of a part: bytes, or a function that reads the old and writes the new, or None to leave it out."""
+Rewrite: TypeAlias = Callable[[BinaryIO, BinaryIO], None]  # reads the old content of a part and writes the new
+Edit: TypeAlias = bytes | Rewrite | None  # the new content of a part, or None to leave it out
 
 BLOCK: Final = 1 << 20
 MOST_PARTS: Final = 10_000
@@ -24,6 +24,7 @@ SMALL_PART: Final = 32 << 20  # a part that is read as a whole
 LARGEST_RATIO: Final = 300  # unpacked to packed, of a part of more than SMALL_PART; sheets reach about 50
 FAST: Final = 1  # level of compression of a part that is made anew: half the time for a tenth more bytes
 ENCRYPTED: Final = 0x1
+WINDOWS_HELD: Final = (32, 33)  # sharing violation, lock violation
 OLE: Final = bytes.fromhex("D0CF11E0A1B11AE1")
 KINDS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
@@ -76,6 +77,8 @@ def check_kind(path: Path) -> None:
     except IsADirectoryError:
         raise GiveUp(f"{path} is a folder, expected a workbook") from None
     except PermissionError as error:
+        if getattr(error, "winerror", None) in WINDOWS_HELD:
+            raise TryLater(f"{path} cannot be read: it is open in another program; close it there") from error
         raise GiveUp(f"{path} cannot be read by this user; check its permissions") from error
     if start == OLE:
         found = "is protected with a password, or an old .xls file"
@@ -103,17 +106,8 @@ def check_parts(package: Package) -> None:
             raise package.refuse(f"{found} its size, as in an attack; save it anew in Excel")
 
 
-def copy_package(source: Path, out: BinaryIO, edits: Mapping[str, Edit]) -> None:
-    """Copy a workbook with some parts changed; all others keep their bytes, their place and their date.
-
-    :class:`GiveUp` for a file that is no sound workbook, or too large to be one.
-    """
-    with open_package(source) as package:
-        copy_parts(package, out, edits)
-
-
 def copy_parts(package: Package, out: BinaryIO, edits: Mapping[str, Edit]) -> None:
-    """Copy an open workbook with some parts changed."""
+    """Copy an open workbook with some parts changed; all others keep their bytes, their place and their date."""
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as made:
         made.comment = package.archive.comment
         for part in package.archive.infolist():
@@ -122,24 +116,23 @@ def copy_parts(package: Package, out: BinaryIO, edits: Mapping[str, Edit]) -> No
                 copy_part(package, made, part, edit)
 
 
-def copy_part(package: Package, made: zipfile.ZipFile, part: zipfile.ZipInfo, edit: Edit) -> None:
+def copy_part(package: Package, made: zipfile.ZipFile, part: zipfile.ZipInfo, edit: bytes | Rewrite) -> None:
     """Write one part."""
     entry = copy(part)
     entry.extra = b""  # it may hold the sizes of the old entry
     if part.is_dir() or isinstance(edit, bytes):
         made.writestr(entry, edit if isinstance(edit, bytes) else b"")
         return
-    assert edit
     if edit is not copy_bytes:
         entry.file_size = 0  # not known; with zip64 Excel would offer a repair
         entry._compresslevel = FAST  # type: ignore[attr-defined]  # noqa: SLF001  there is no other way before 3.13
-    with package.archive.open(part) as old, made.open(entry, "w") as new:
-        try:
+    try:
+        with package.archive.open(part) as old, made.open(entry, "w") as new:
             edit(cast("BinaryIO", old), cast("BinaryIO", new))
-        except RuntimeError as error:  # by zipfile
-            raise package.refuse(
-                f"would have a sheet of more than 2 GB, which Excel does not open ({error})"
-            ) from error
+    except RuntimeError as error:  # by zipfile, when it closes the part
+        raise package.refuse(
+            f"would have a part {part.filename} larger than 2 GB, which Excel does not open; deliver fewer rows"
+        ) from error
 
 
 def copy_bytes(old: IO[bytes], new: IO[bytes]) -> None:

@@ -68,6 +68,12 @@ class CellXml:
         """Whether it has a value that is not computed."""
         return not self.empty and not FORMULA.search(self.inside)
 
+    @property
+    def style(self) -> int | None:
+        """The number of its format, None when it says none."""
+        said = get_attribute(self.tag, b"s")
+        return int(said) if said and said.isdigit() else None
+
     def numbered(self, row: int) -> bytes:
         """Give its first tag for another row."""
         place = f"{letters_of(self.column)}{row}"

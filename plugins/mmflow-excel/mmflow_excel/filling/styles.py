@@ -40,6 +40,10 @@ class Styles:
         number = self._number(style)
         return number in PERCENT_IDS or "%" in self._code(number)
 
+    def code(self, style: int | None) -> str:
+        """Give a format as it is written, "" for those that every workbook has."""
+        return self.codes.get(self._number(style), "")
+
     def find_days(self, like: int | None) -> int | None:
         """Give a format that shows days and looks like another, None when the workbook has none."""
         look = self._look(like or 0)

@@ -9,8 +9,8 @@ from typing import Final
 
 from mmflow_excel.filling.book import Book, Target
 from mmflow_excel.filling.markup import Element, find_elements, get_attribute
+from mmflow_excel.filling.reading import read_texts, read_value, read_xml
 from mmflow_excel.filling.sheet import FORMULA, CellXml, RowXml, SheetXml, formula_attribute
-from mmflow_excel.filling.values import read_texts, read_value, read_xml
 from mmflow_excel.places import Area, name_column, read_area
 
 COLUMN: Final = re.compile(rb"<(?:[\w.-]+:)?col\s[^>]*>")
@@ -121,7 +121,7 @@ def note_first(survey: Survey, target: Target, head: bytes, first: RowXml | None
         cell = cells.get(column)
         style = next((style for low, high, style in column_styles if low <= column <= high), None)
         style = style if row_style is None else row_style
-        survey.styles.append(read_count(get_attribute(cell.tag, b"s")) or 0 if cell else style)
+        survey.styles.append(cell.style or 0 if cell else style)
         found = FORMULA.search(cell.inside) if cell else None
         survey.formulas.append(
             Formula(read_xml(found[2] or b""), formula_attribute(found[1], b"t") == b"array") if found else None

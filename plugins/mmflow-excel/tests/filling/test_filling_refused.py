@@ -10,7 +10,7 @@ import pytest
 from mmflow.errors import GiveUp
 from mmflow.table import Column
 from mmflow_excel.filling import package as packages
-from mmflow_excel.filling.package import copy_package
+from mmflow_excel.filling.package import copy_parts, open_package
 
 ROWS = [(date(2026, 11, 20), "Haas 1", 12.5, 87.5)]
 SHEET, BOOK, TABLE = "xl/worksheets/sheet1.xml", "xl/workbook.xml", "xl/tables/table1.xml"
@@ -189,7 +189,8 @@ def test_other_encodings_are_refused(template, table, fill):
 
 def copy(path):
     out = io.BytesIO()
-    copy_package(path, out, {})
+    with open_package(path) as package:
+        copy_parts(package, out, {})
     return out.getvalue()
 
 

@@ -132,6 +132,26 @@ def test_rows_of_other_sites_stay(roll, rows_of):
     assert [row[1:3] for row in found] == [["boston", 2], ["austin", 1]]
 
 
+@pytest.mark.parametrize(("typed", "left"), [(100, [["100", 2]]), (None, [[None, 1], ["100", 2]])])
+def test_site_that_somebody_typed_as_a_number_is_known(roll, rows_of, open_book, typed, left):
+    columns = (DAY, Column("site", "Machine", "text", "group"), *REST[1:])
+    path = roll(0, 1, [(FIRST, "100", 1.0, 50.0)], columns, sites=("100",))
+    book = open_book(path)
+    book["Data"]["B4"] = typed
+    book.save(path)
+    found = rows_of(roll(0, 1, [(FIRST, "100", 2.0, 50.0)], columns, sites=("100",)))
+    assert sorted((row[1:3] for row in found), key=str, reverse=True) == left
+
+
+def test_row_that_somebody_began_without_a_day_stays(roll, rows_of, open_book):
+    path = roll(0, 2, days(0, 2, 1.0))
+    book = open_book(path)
+    book["Data"]["A5"] = None
+    book.save(path)
+    found = rows_of(roll(0, 2, days(0, 1, 2.0)))
+    assert [row[:3] for row in found] == [[None, "Mazak & <2>", 1], *[row[:3] for row in shown(days(0, 1, 2.0))]]
+
+
 def test_weeks_are_texts(roll, rows_of):
     columns = (WEEK, *REST)
     roll(0, 7, [("2026-10-26", "Haas 1", 1.0, 50.0), ("2026-11-02", "Haas 1", 1.0, 50.0)], columns, time_column="week")

@@ -10,11 +10,12 @@ from xml.sax.saxutils import unescape
 from zoneinfo import ZoneInfo
 
 from mmflow import Cell, Column
-from mmflow_excel.cellxml import read_number, unescape_text
+from mmflow_excel.cellxml import unescape_text
 from mmflow_excel.filling.book import Book
 from mmflow_excel.filling.markup import get_attribute
 from mmflow_excel.filling.sheet import CellXml
 from mmflow_excel.filling.strings import read_strings
+from mmflow_excel.values import read_number
 
 VALUE: Final = re.compile(rb"<(?:[\w.-]+:)?v(?:\s[^>]*)?>(.*?)</", re.DOTALL)
 TEXT: Final = re.compile(rb"<(?:[\w.-]+:)?t(?:\s[^>]*)?>(.*?)</", re.DOTALL)
