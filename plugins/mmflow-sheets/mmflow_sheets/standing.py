@@ -48,11 +48,9 @@ def read_standing(
     old = target.old
     edges = list(list_edges(old, wanted.join(old), target.grid)) if old and wanted.bottom > old.bottom else []
     found = service.read_cells([target.address(cells) for cells in (*own, *strips, *(edge.cells for edge in edges))])
-    rest = found[len(own) :]
-    foreign = tuple(
-        cell for strip, rows in zip(strips, rest[: len(strips)], strict=True) for cell in list_full(strip, rows)
-    )
-    others = Standing(foreign=foreign, torn=find_first(edges, rest[len(strips) :]))
+    beside, below = found[len(own) : len(found) - len(edges)], found[len(found) - len(edges) :]
+    foreign = tuple(cell for strip, rows in zip(strips, beside, strict=True) for cell in list_full(strip, rows))
+    others = Standing(foreign=foreign, torn=find_first(edges, below))
     if not own:
         return others
     if target.mark is None:

@@ -179,6 +179,7 @@ def test_wait_that_google_asks_for_is_kept_within_reason(wait, after):
         (413, {}, "too large for one request"),
         (418, {}, "refuses the request: words of Google"),
         (401, {}, "does not accept the token of a@b"),
+        (408, {}, "answers 408: it cannot work at the moment"),
     ],
 )
 def test_refusals_of_google_are_put_into_plain_words(status, more, words):
@@ -201,6 +202,45 @@ def test_token_endpoint_that_is_down_is_asked_again_later(desk, server, small, k
     assert caught.value.after == 60
     assert len(server.requests) == 1
     desk.deliver(small)
+
+
+def away(pages):
+    """Give a client that gets these answers, with a token from wherever none is given for it."""
+
+    def answer(request):
+        found = pages.get("token" if "token" in str(request.url) else request.method)
+        return httpx.Response(*found[:1], text=found[1])
+
+    return lambda: httpx.Client(transport=httpx.MockTransport(answer))
+
+
+@pytest.mark.row("R66")
+@pytest.mark.parametrize("status", [408, 425, 429])
+def test_token_endpoint_that_is_busy_is_asked_again_later(desk, small, status):
+    with pytest.raises(TryLater, match=f"cannot get a token: 127.0.0.1 answers {status}"):
+        desk.deliver(small, desk.run(open_http=away({"token": (status, "{}")})))
+
+
+def test_words_of_the_token_endpoint_are_repeated_only_when_short_and_plain(desk, small):
+    for code, shown in (
+        ("unauthorized_client", "unauthorized_client"),
+        ("x" * 41, "RefreshError"),
+        ("a b", "RefreshE"),
+    ):
+        said = {"token": (400, f'{{"error": "{code}", "error_description": "the key is 4711"}}')}
+        with pytest.raises(GiveUp, match=rf"no token \({shown}") as caught:
+            desk.deliver(small, desk.run(open_http=away(said)))
+        assert "4711" not in str(caught.value)
+
+
+def test_page_in_the_place_of_googles_answer_to_a_write_is_looked_into(desk, server, book, small):
+    class Intercepted(httpx.Client):
+        def request(self, method, url, **more):
+            return httpx.Response(200, text="<html>") if url.endswith(WRITE) else super().request(method, url, **more)
+
+    with pytest.raises(TryLater, match=r"something else than Google Sheets answers \(200\).*; nothing was written"):
+        desk.deliver(small, desk.run(open_http=lambda: Intercepted(trust_env=False)))
+    assert book.titles == ["Sheet1"]
 
 
 @pytest.mark.row("R66")

@@ -166,6 +166,15 @@ def test_named_range_with_somebodys_rows_is_not_taken_over(desk, book, table):
         desk.deliver(table(days(0, 1, 1)), mode="append", range="Rows")
 
 
+def test_named_range_that_people_widened_is_asked_about(desk, book, table):
+    book.name_range("Mine", "Sheet1!B2:E2")
+    run = desk.run(first=FIRST)
+    desk.deliver(table(days(0, 1, 1)), run, mode="append", range="Mine")
+    book.tab("Sheet1").insert_columns(3, 1)
+    with pytest.raises(GiveUp, match="has 6 columns, and 5 were written; undo what was inserted"):
+        desk.deliver(table(days(1, 1, 1)), desk.run(key="b"), mode="append", range="Mine")
+
+
 def test_empty_named_range_is_a_target_for_many_runs(desk, book, table):
     book.tab("Sheet1").put("A9", "below")
     book.name_range("Rows", "Sheet1!B3:E5")

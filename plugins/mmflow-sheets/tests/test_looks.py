@@ -30,6 +30,16 @@ def test_check_does_not_mind_protections_elsewhere(desk, book):
         desk.call("check", tab="Sheet1", anchor="G4")
 
 
+def test_check_minds_only_what_is_closed_to_this_account(desk, book):
+    whole = {"sheetId": 0}
+    free = {"sheetId": 0, "startRowIndex": 0, "endRowIndex": 9}
+    for more in ({"warningOnly": True}, {"unprotectedRanges": [free], "editors": {"users": ["owner@example.com"]}}):
+        book.apply({"addProtectedRange": {"protectedRange": {"range": whole, **more}}})
+    desk.call("check", tab="Sheet1")
+    with pytest.raises(GiveUp, match=r"is protected; let .* edit it, or take the protection away"):
+        desk.call("check", tab="Sheet1", anchor="A10")
+
+
 def test_diff_reads_rows_without_header_and_totals(desk, table):
     rows = day_rows(SATURDAY, 2)
     made = table(rows, footer=[FooterRow("total", ("Total", None, 1.0, 1.0))])
@@ -120,6 +130,8 @@ def test_last_day_beside_a_time_means_its_whole_day(window):
         ((46347, 46348, 46349), "hold 3 days, expected two"),
         ((46349, "to", 46347), r"the last \(2026-11-21\) lies before the first \(2026-11-23\)"),
         ((12, "x", True), "hold 0 days"),
+        ((36525, "x", 73051), "hold 0 days"),
+        ((46347.5, "x", 46347.5), "lies before the first"),
         (("2026-11-21T06:00+01:00", "", "2026-13-01"), "hold 0 days"),
     ],
 )

@@ -89,7 +89,7 @@ def validate(outline=None, **written):
 
 
 def test_defaults_have_nothing_wrong():
-    assert validate() == {}
+    assert validate() == validate(tab="x" * 100) == {}
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,9 @@ def test_defaults_have_nothing_wrong():
     [
         ({"spreadsheet": "My sheet"}, "spreadsheet", "copy its address from the browser"),
         ({"tab": " "}, "tab", "is no name of a tab"),
+        ({"tab": "x" * 101}, "tab", "write 1 to 100 characters"),
         ({"range": "A1"}, "range", "is a cell"),
+        ({"range": "xy12"}, "range", "is a cell"),
         ({"range": "My range"}, "range", "cannot name a range"),
         ({"range": "OeeTable", "tab": "X"}, "range", "leave tab and anchor out"),
         ({"mode": "append", "grid": "fit"}, "grid", "leave it out"),

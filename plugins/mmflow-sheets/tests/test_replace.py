@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from mmflow.errors import GiveUp
+from mmflow.sinks import Facts
 from mmflow.table import Column, FooterRow
 from mmflow.testing.deliveries import day_rows
 from mmflow_sheets.cells import Value
@@ -44,6 +45,7 @@ def test_people_see_days_and_numbers_as_the_report_means_them(desk, book, table)
     desk.deliver(table([(SATURDAY, 0.875, 12.5, 34805.0, at, True), (None,) * 6], columns))
     shown = book.tab("Data").formatted()[1:]
     assert shown == [["2026-11-21", "87.5%", "12.5%", "34,805", "2026-11-21 06:30", "TRUE"]]
+    assert book.tab("Data").values("B2:C2") == [[0.875, 12.5]]
 
 
 @pytest.mark.row("R65")
@@ -74,6 +76,61 @@ def test_fewer_columns_leave_nothing_behind(desk, book, table):
     assert book.tab("Data").values() == [["Machine"], ["Haas 1"]]
     desk.deliver(table(day_rows(SATURDAY, 1)), desk.run(generation=3))
     assert book.tab("Data").values() == [HEAD, *ROWS]
+
+
+def test_more_columns_find_room(desk, book, table):
+    narrow = [Column("machine", "Machine", "text", "group")]
+    desk.deliver(table([("Haas 1",), ("Mazak, 2",)], narrow))
+    desk.deliver(table(day_rows(SATURDAY, 1)), desk.run(generation=2))
+    assert book.tab("Data").size == (3, 4)
+    assert book.tab("Data").values() == [HEAD, *ROWS]
+
+
+def test_name_of_a_tab_is_known_whatever_its_capitals(desk, book, table):
+    desk.deliver(table(day_rows(SATURDAY, 1)), tab="SHEET1")
+    assert book.titles == ["Sheet1"]
+
+
+def test_job_that_names_another_tab_leaves_the_old_one(desk, book, table):
+    desk.deliver(table(day_rows(SATURDAY, 1)))
+    desk.deliver(table(day_rows(SATURDAY, 2)), desk.run(generation=2), tab="Other")
+    assert book.titles == ["Sheet1", "Data", "Other"]
+    assert book.tab("Data").values() == [HEAD, *ROWS]
+
+
+def test_name_of_the_cells_may_be_changed_by_people(desk, book, table):
+    for generation in (1, 2):
+        desk.deliver(table(day_rows(SATURDAY, 1)), desk.run(generation=generation))
+    [named] = book.state()["namedRanges"]
+    book.apply({"updateNamedRange": {"namedRange": named | {"name": "Oee"}, "fields": "name"}})
+    desk.deliver(table(day_rows(SATURDAY, 2)), desk.run(generation=3))
+    assert book.named == {"Oee": "Data!A1:D5"}
+
+
+def test_looks_go_with_the_table_to_another_place(desk, book, table):
+    desk.deliver(table(day_rows(SATURDAY, 1)))
+    desk.deliver(table(day_rows(SATURDAY, 1)), desk.run(generation=2), anchor="F3")
+    first = book.tab("Data").cell("A1")
+    assert "note" not in first
+    assert not first.get("userEnteredFormat", {}).get("textFormat", {}).get("bold")
+    assert book.tab("Data").values("F3:I5") == [HEAD, *ROWS]
+
+
+def test_other_limits_are_another_delivery(desk, table):
+    lights = [{"goodParts": {"red": limit}} for limit in (50, 200, 200)]
+    found = [desk.deliver(table(day_rows(SATURDAY, 1)), lights=each).details["written"] for each in lights]
+    assert found == [True, True, False]
+
+
+def test_tab_of_a_newer_version_is_left_alone(desk, book, table):
+    desk.deliver(table(day_rows(SATURDAY, 1)))
+    [note] = book.metadata
+    newer = {"metadataValue": note["metadataValue"].replace('"version":1', '"version":2')}
+    lookup = [{"developerMetadataLookup": {"metadataId": note["metadataId"]}}]
+    change = {"dataFilters": lookup, "developerMetadata": newer, "fields": "metadataValue"}
+    book.apply({"updateDeveloperMetadata": change})
+    with pytest.raises(GiveUp, match="the tab was written by a newer version of mmflow; upgrade mmflow"):
+        desk.deliver(table(day_rows(SATURDAY, 1)), desk.run(generation=2))
 
 
 def test_header_has_the_words_that_were_asked_for(desk, book, table):
@@ -303,6 +360,14 @@ def test_note_on_the_first_cell_says_what_readers_must_know(desk, book, table):
     ]
     desk.deliver(table(day_rows(SATURDAY, 1)), desk.run(generation=2), note="notices")
     assert "note" not in book.tab("Data").cell("A1")
+
+
+def test_note_names_missing_sites_and_stays_short(desk, book, table):
+    facts = Facts(missing=(("reno", "its key was refused"),))
+    desk.deliver(table([]), desk.run(facts=facts))
+    assert book.tab("Data").cell("A1")["note"].splitlines()[-1] == "reno is missing: its key was refused"
+    desk.deliver(table([], notices=["so long " * 1000]), desk.run(generation=2))
+    assert len(book.tab("Data").cell("A1")["note"]) == 5_000
 
 
 def test_lights_colour_cells_and_go_with_their_rows(desk, book, table):

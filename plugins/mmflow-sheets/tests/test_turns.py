@@ -72,8 +72,8 @@ def test_two_processes_leave_what_one_of_them_wrote(server, book, tmp_path):
     credentials = msgspec.json.encode(server.authorized_user()).decode()
     told = [sys.executable, "-c", PROCESS, str(tmp_path), server.url, credentials, book.id]
     sizes = {7: 9, 3: 2}
-    running = [subprocess.Popen([*told, str(parts), str(days)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-               for parts, days in sizes.items()]  # fmt: skip
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    running = [subprocess.Popen([*told, str(parts), str(days)], **pipes) for parts, days in sizes.items()]
     for one in running:
         assert one.stdout.readline() == "ready\n"
     for one in running:

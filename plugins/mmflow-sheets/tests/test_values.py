@@ -1,5 +1,6 @@
 """What a cell holds comes back as it was, or is refused with its row and column before anything is written."""
 
+import gzip
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -7,9 +8,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mmflow.errors import GiveUp
-from mmflow.table import Column
+from mmflow.table import Column, FooterRow, open_database, write_table
 from mmflow.testing.deliveries import DAY, DOWN, MACHINE, PARTS, day_rows
 from mmflow_sheets import batch, layout
+from mmflow_sheets.content import make_content
+from mmflow_sheets.options import SheetsOptions
 
 DAY_ONE = date(2026, 11, 1)
 COLUMNS = (
@@ -107,8 +110,17 @@ def test_any_row_comes_back(quick, table, rows):
 
 
 def test_fifty_thousand_rows_go_in_one_batch_that_is_packed(desk, book, server, table):
-    rows = [(DAY_ONE, f"Machine {number}", float(number), 1.5) for number in range(50_000)]
-    receipt = desk.deliver(table(rows))
+    query = (
+        "SELECT DATE '2026-11-01' AS day, 'Machine ' || i AS machine, i::DOUBLE AS goodParts, 1.5::DOUBLE AS downtime"
+    )
+    with open_database() as connection:  # from a list of rows it would take ten times as long
+        large = write_table(
+            connection,
+            f"{query} FROM range(50_000) n(i)",
+            columns=(DAY, MACHINE, PARTS, DOWN),
+            path=desk.root / "large.parquet",
+        )
+    receipt = desk.deliver(large)
     assert receipt.rows == 50_000
     [sent] = [one for one in server.requests if one.path.endswith(":batchUpdate")]
     assert sent.size < 2_000_000
@@ -120,12 +132,40 @@ def test_fifty_thousand_rows_go_in_one_batch_that_is_packed(desk, book, server, 
     assert len(tab.values()) == 2
 
 
+def test_a_cell_takes_fifty_bytes_and_ten_when_packed(desk, table):
+    columns = [DAY, MACHINE, *(Column(f"n{at}", f"N {at}", "number", unit="ratio", decimals=3) for at in range(10))]
+    rows = [(DAY_ONE, f"Machine {at}", *(at / (3 + more) for more in range(10))) for at in range(300)]
+    content = make_content(table(rows, columns), SheetsOptions(spreadsheet=desk.book.id), desk.run())
+    cells = len(rows) * len(columns)
+    assert len(content.body) < 60 * cells
+    assert len(gzip.compress(content.body, 1)) < 12 * cells
+
+
 @pytest.mark.row("R64")
 def test_spreadsheet_that_would_become_too_large_is_refused_with_figures(desk, book, table, monkeypatch):
     monkeypatch.setattr(layout, "LARGEST_SHEET", 26_100)
     with pytest.raises(GiveUp, match=r"would have 26,404 cells \(101 rows of 4 columns in this tab, 26,000 cells in"):
         desk.deliver(table(day_rows(DAY_ONE, 50)))
     assert book.titles == ["Sheet1"]
+
+
+def test_spreadsheet_may_be_exactly_as_large_as_it_can(desk, book, table, monkeypatch):
+    monkeypatch.setattr(layout, "LARGEST_SHEET", 26_000)
+    desk.deliver(table(day_rows(DAY_ONE, 50)), tab="Sheet1")
+    with pytest.raises(GiveUp, match=r"would have 27,000 cells \(1,000 rows of 27 columns in this tab, 0 cells in"):
+        desk.deliver(table(day_rows(DAY_ONE, 50)), desk.run(generation=2), tab="Sheet1", anchor="X1")
+
+
+def test_table_that_would_reach_beyond_the_last_column_is_refused(desk, table, monkeypatch):
+    monkeypatch.setattr(layout, "MOST_COLUMNS", 4)
+    desk.deliver(table(day_rows(DAY_ONE, 1)))
+    with pytest.raises(GiveUp, match="would reach to column E, the 5th, and a tab has at most 4; leave columns out"):
+        desk.deliver(table(day_rows(DAY_ONE, 1)), desk.run(generation=2), anchor="B1")
+
+
+def test_total_that_no_cell_can_hold_is_named_too(desk, table):
+    with pytest.raises(GiveUp, match=r"row 2, column 'machine' \(A\) holds 50,001 characters"):
+        desk.deliver(table([("M",)], [MACHINE], footer=[FooterRow("total", ("x" * 50_001,))]))
 
 
 def test_request_that_would_become_too_large_is_refused_with_figures(desk, book, table, monkeypatch):
