@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from mmflow import Cell, Column, GiveUp, Receipt, RunInfo, Table, place_file, replace_file
+from mmflow import Cell, Column, GiveUp, Receipt, RunInfo, Table, explain_errors, place_file, replace_file
 from mmflow_files.options import FileOptions
 
 MOST_PARTS = 2_000
@@ -119,9 +119,10 @@ def remove_left(files: Iterable[str], run: RunInfo) -> None:
     """Remove files that the report no longer has; never one outside the output folder."""
     output = Path(os.path.realpath(run.output))
     for path in map(Path, files):
-        if Path(os.path.realpath(path)).is_relative_to(output):
-            path.unlink(missing_ok=True)
-            path.with_name(f"{path.name}.schema.json").unlink(missing_ok=True)
+        if Path(os.path.realpath(path)).is_relative_to(output) and not path.is_dir():
+            with explain_errors(path):  # on Windows somebody may have it open
+                path.unlink(missing_ok=True)
+                path.with_name(f"{path.name}.schema.json").unlink(missing_ok=True)
 
 
 def join_receipts(receipts: Sequence[Receipt]) -> Receipt:

@@ -101,6 +101,16 @@ def test_where_capitals_tell_files_apart_the_old_one_is_left_over(tmp_path):
     assert list(find_left([str(old)], [str(new)])) == [str(old)]
 
 
+def test_what_a_delivery_wrote_before_it_failed_is_left_over_too(tmp_path, table, deliver):
+    options = {"path": "{machine}.csv", "split_by": ["machine"]}
+    (tmp_path / "out" / "D.csv").mkdir(parents=True)
+    with pytest.raises(GiveUp):
+        deliver("csv", table([("C", 1.0), ("D", 2.0)], COLUMNS), make_run(tmp_path), **options)
+    assert set(files(tmp_path)) == {"C.csv"}
+    deliver("csv", table([("A", 1.0)], COLUMNS), make_run(tmp_path), **options)
+    assert set(files(tmp_path)) == {"A.csv"}
+
+
 def test_files_outside_the_output_folder_are_never_removed(tmp_path):
     kept = tmp_path / "elsewhere.csv"
     kept.touch()
