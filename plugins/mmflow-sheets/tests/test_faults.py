@@ -204,33 +204,26 @@ def test_token_endpoint_that_is_down_is_asked_again_later(desk, server, small, k
     desk.deliver(small)
 
 
-def away(pages):
-    """Give a client that gets these answers, with a token from wherever none is given for it."""
-
-    def answer(request):
-        found = pages.get("token" if "token" in str(request.url) else request.method)
-        return httpx.Response(*found[:1], text=found[1])
-
-    return lambda: httpx.Client(transport=httpx.MockTransport(answer))
+def always(status, text):
+    """Give a client that gets one answer to everything, the first time from the token endpoint."""
+    return lambda: httpx.Client(transport=httpx.MockTransport(lambda _: httpx.Response(status, text=text)))
 
 
 @pytest.mark.row("R66")
 @pytest.mark.parametrize("status", [408, 425, 429])
 def test_token_endpoint_that_is_busy_is_asked_again_later(desk, small, status):
     with pytest.raises(TryLater, match=f"cannot get a token: 127.0.0.1 answers {status}"):
-        desk.deliver(small, desk.run(open_http=away({"token": (status, "{}")})))
+        desk.deliver(small, desk.run(open_http=always(status, "{}")))
 
 
-def test_words_of_the_token_endpoint_are_repeated_only_when_short_and_plain(desk, small):
-    for code, shown in (
-        ("unauthorized_client", "unauthorized_client"),
-        ("x" * 41, "RefreshError"),
-        ("a b", "RefreshE"),
-    ):
-        said = {"token": (400, f'{{"error": "{code}", "error_description": "the key is 4711"}}')}
-        with pytest.raises(GiveUp, match=rf"no token \({shown}") as caught:
-            desk.deliver(small, desk.run(open_http=away(said)))
-        assert "4711" not in str(caught.value)
+@pytest.mark.parametrize(
+    ("code", "shown"), [("access_denied", "access_denied"), ("x" * 41, "RefreshError"), ("a b", "RefreshError")]
+)
+def test_words_of_the_token_endpoint_are_repeated_only_when_short_and_plain(desk, small, code, shown):
+    said = f'{{"error": "{code}", "error_description": "the key is 4711"}}'
+    with pytest.raises(GiveUp, match=rf"no token \({shown}\)") as caught:
+        desk.deliver(small, desk.run(open_http=always(400, said)))
+    assert "4711" not in str(caught.value)
 
 
 def test_page_in_the_place_of_googles_answer_to_a_write_is_looked_into(desk, server, book, small):

@@ -266,6 +266,36 @@ def test_lights_follow_rows_that_move(roll, book):
     assert red() == ["red", "red", "green", "green"] + ["-"] * (len(red()) - 4)
 
 
+def is_lit(book, cells):
+    found = book.tab("Data").formats(cells)
+    return [bool(row and (row[0] or {}).get("backgroundColorStyle")) for row in found]
+
+
+def test_lights_that_the_job_no_longer_has_go_from_all_rows(roll, book):
+    roll(0, 1, days(0, 1, 10), lights={"goodParts": {"red": 50}})
+    assert is_lit(book, "C2:C3") == [True] * 2
+    roll(1, 1, days(1, 1, 10))
+    assert not any(is_lit(book, "C2:C5"))
+
+
+def test_rows_that_are_written_elsewhere_keep_their_lights(roll, book):
+    lights = {"goodParts": {"red": 50}}
+    roll(0, 1, days(0, 1, 10), lights=lights)
+    roll(2, 1, days(2, 1, 10), lights=lights)
+    roll(1, 1, days(1, 1, 10), lights=lights, header="none")
+    assert is_lit(book, "C1:C6") == [True] * 6
+
+
+def test_column_of_keys_that_people_look_at_stays_in_view(roll, book):
+    roll(0, 1, days(0, 1, 1), mode="append")
+    tab = book.tab("Data")
+    span = {"sheetId": tab.id, "dimension": "COLUMNS", "startIndex": 4, "endIndex": 5}
+    shown = {"range": span, "properties": {"hiddenByUser": False}, "fields": "hiddenByUser"}
+    book.apply({"updateDimensionProperties": shown})
+    roll(1, 1, days(1, 1, 1), mode="append")
+    assert not tab.dimension(4).get("hiddenByUser")
+
+
 def test_sites_in_the_other_order_are_the_same_window(desk, table, book):
     span = make_span(FIRST, FIRST)
     for generation, sites in enumerate((("a", "b"), ("b", "a")), start=1):

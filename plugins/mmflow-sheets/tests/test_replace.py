@@ -362,6 +362,15 @@ def test_note_on_the_first_cell_says_what_readers_must_know(desk, book, table):
     assert "note" not in book.tab("Data").cell("A1")
 
 
+@pytest.mark.parametrize(("freeze", "rows"), [("new_tab", None), ("always", 2), ("never", None)])
+def test_headings_of_a_tab_that_people_made_are_frozen_only_when_asked(desk, book, table, freeze, rows):
+    desk.deliver(table([]), tab="Sheet1", anchor="A2", freeze_header=freeze)
+    assert book.tab("Sheet1").properties["gridProperties"].get("frozenRowCount") == rows
+    if freeze == "never":
+        desk.deliver(table([]), desk.run(generation=2), tab="New", freeze_header=freeze)
+        assert "frozenRowCount" not in book.tab("New").properties["gridProperties"]
+
+
 def test_note_names_missing_sites_and_stays_short(desk, book, table):
     facts = Facts(missing=(("reno", "its key was refused"),))
     desk.deliver(table([]), desk.run(facts=facts))

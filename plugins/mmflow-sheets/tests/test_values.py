@@ -110,16 +110,10 @@ def test_any_row_comes_back(quick, table, rows):
 
 
 def test_fifty_thousand_rows_go_in_one_batch_that_is_packed(desk, book, server, table):
-    query = (
-        "SELECT DATE '2026-11-01' AS day, 'Machine ' || i AS machine, i::DOUBLE AS goodParts, 1.5::DOUBLE AS downtime"
-    )
+    cells = "DATE '2026-11-01' AS day, 'Machine ' || i AS machine, i::DOUBLE AS goodParts, 1.5::DOUBLE AS downtime"
+    query, columns = f"SELECT {cells} FROM range(50_000) numbers(i)", (DAY, MACHINE, PARTS, DOWN)
     with open_database() as connection:  # from a list of rows it would take ten times as long
-        large = write_table(
-            connection,
-            f"{query} FROM range(50_000) n(i)",
-            columns=(DAY, MACHINE, PARTS, DOWN),
-            path=desk.root / "large.parquet",
-        )
+        large = write_table(connection, query, columns=columns, path=desk.root / "large.parquet")
     receipt = desk.deliver(large)
     assert receipt.rows == 50_000
     [sent] = [one for one in server.requests if one.path.endswith(":batchUpdate")]
