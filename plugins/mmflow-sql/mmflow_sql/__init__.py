@@ -20,6 +20,7 @@ def mmflow_sinks() -> Iterable[SinkType]:
         options=SqlOptions,
         connection=SqlConnection,
         deliver="mmflow_sql.deliver:deliver_sql",
+        validate_connection="mmflow_sql.address:validate_connection",
         validate=validate_sql,
         check="mmflow_sql.preview:check_sql",
         render="mmflow_sql.preview:render_sql",

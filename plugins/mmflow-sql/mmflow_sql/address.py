@@ -7,7 +7,7 @@ sees one. Light: nothing heavy is imported.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
@@ -60,6 +60,14 @@ _DATABASE: Final = re.compile(r"[\w.$ -]{1,128}")  # no sign with which a driver
 _LOOPBACK: Final = ("localhost", "localhost.")
 
 
+class BadConnection(GiveUp):
+    """What is wrong with a connection, in its option ``key``."""
+
+    def __init__(self, problem: str, key: str = "url") -> None:
+        super().__init__(problem)
+        self.key = key
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """A database: a ``file`` of sqlite or duckdb, or a server. ``mariadb`` is of the kind ``mysql``."""
@@ -84,8 +92,16 @@ class Address:
         return f"{self.kind}://{user}{host}{port}/{self.database}"
 
 
+def validate_connection(connection: SqlConnection) -> Iterator[tuple[str, str]]:
+    """Say what is wrong with a connection as it is written; its password may still be a reference."""
+    try:
+        read_address(connection, Path())
+    except BadConnection as bad:
+        yield bad.key, str(bad)
+
+
 def read_address(connection: SqlConnection, root: Path) -> Address:
-    """Give the parts of a connection; :class:`GiveUp` says what in it is not allowed, never repeating a password."""
+    """Give the parts of a connection; :class:`BadConnection` says what is not allowed, never repeating a password."""
     scheme, mark, rest = connection.url.partition("://")
     kind = KINDS.get(scheme)
     if kind is None or not mark:
@@ -102,8 +118,8 @@ def read_address(connection: SqlConnection, root: Path) -> Address:
 
 
 def refuse(problem: str) -> NoReturn:
-    """Raise :class:`GiveUp` with what is wrong with a url."""
-    raise GiveUp(f"the url of the connection {problem}")
+    """Raise :class:`BadConnection` with what is wrong with a url."""
+    raise BadConnection(f"the url of the connection {problem}")
 
 
 def read_words(kind: Kind, query: str) -> dict[str, str]:
@@ -138,8 +154,8 @@ def decode_part(text: str, what: str) -> str:
 
 def read_file(kind: Kind, body: str, connection: SqlConnection, root: Path) -> Path:
     """Give the file of a database; a relative path starts at the root."""
-    if connection.username or connection.password or connection.tls or connection.ca:
-        raise GiveUp(f"a {kind} database is a file; username, password, tls and ca mean nothing to it, leave them out")
+    if needless := [key for key in ("username", "password", "tls", "ca") if getattr(connection, key)]:
+        raise BadConnection(f"a {kind} database is a file and has no {needless[0]}; leave that out", needless[0])
     if not body.startswith("/"):
         refuse(
             f"names a host, expected a file; write {kind}:///file.db, or {kind}:////folder/file.db with four slashes"
@@ -166,13 +182,13 @@ def read_server(kind: Kind, body: str, words: Mapping[str, str], connection: Sql
     if not _DATABASE.fullmatch(name):
         refuse("names a database with a character that is not allowed; letters, digits and . _ - $ are")
     if user and connection.username:
-        raise GiveUp("the connection has a user in its url and a username; leave one of them out")
+        raise BadConnection("the connection has a user in its url and a username; leave one of them out", "username")
     host, port = read_host(server)
     tls = connection.tls or ("off" if is_loopback(host) else "verify")
     if connection.ca and kind == "mssql":
-        raise GiveUp("ca means nothing to mssql, whose driver trusts what this machine trusts; leave it out")
+        raise BadConnection("mssql has no ca, its driver trusts what this machine trusts; leave it out", "ca")
     if connection.ca and tls != "verify":
-        raise GiveUp(f"ca means nothing with tls: {tls}; write tls: verify, or leave ca out")
+        raise BadConnection(f"ca means nothing with tls: {tls}; write tls: verify, or leave ca out", "ca")
     return Address(
         kind,
         host=host,

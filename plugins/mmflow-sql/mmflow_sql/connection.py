@@ -14,10 +14,10 @@ Tls = Literal["verify", "require", "off"]
 class SqlConnection(Options):
     """A database, and who asks there."""
 
+    # No pattern: a url that does not fit one would be shown as it stands, with the password that may be in it.
     url: Annotated[
         str,
         Meta(
-            pattern=r"^(sqlite|duckdb|postgresql|mysql|mariadb|mssql)://",
             description="Where it is: kind://user@host:port/database, or kind:///file for sqlite and duckdb; "
             "a file is looked for below the root unless its path is absolute (four slashes).",
             examples=["postgresql://mmflow@db.plant.example/plant", "sqlite:///data/plant.db"],

@@ -14,7 +14,7 @@ from mmflow_sql.faults import explain_commit, explain_faults
 from mmflow_sql.fence import Stand, find_stand, fingerprint, has_fence, make_fence, refuse_stale, write_stand
 from mmflow_sql.layout import Layout
 from mmflow_sql.load import LOADERS
-from mmflow_sql.locks import lock_name
+from mmflow_sql.locks import lock_table
 from mmflow_sql.names import split_table
 from mmflow_sql.options import SqlOptions
 from mmflow_sql.removal import find_earlier
@@ -75,7 +75,7 @@ def write_delivery(delivery: Delivery) -> Receipt:
 def fill_table(connection: Connection, delivery: Delivery) -> Receipt:
     """Do everything but commit. Changes of tables come first, since MySQL commits with each of them."""
     layout, options, run = delivery.source.layout, delivery.options, delivery.run
-    lock_name(connection, f"{connection.dialect.default_schema_name}/{layout.schema or ''}.{layout.name}")
+    lock_table(connection, layout.schema, layout.name)
     make_fence(connection, layout)
     if stand := find_stand(connection, layout.schema, layout.name, run):
         refuse_stale(stand, run)
@@ -110,7 +110,7 @@ def settle(delivery: Delivery) -> Receipt:
     """Ask the database whether a transaction was committed whose end nobody saw."""
     try:
         stand = ask_stand(delivery.address, delivery.options, delivery.run)
-    except TryLater as error:
+    except (TryLater, GiveUp) as error:
         raise Unknown(f"nobody can tell whether the delivery was committed: {error}") from error
     if stand and is_done(stand, delivery) and stand.fence == delivery.run.fence:
         return make_receipt(delivery, 0, ["the connection was lost after it was committed"])
@@ -118,18 +118,26 @@ def settle(delivery: Delivery) -> Receipt:
 
 
 def ask_stand(address: Address, options: SqlOptions, run: RunInfo) -> Stand | None:
-    """Ask on a connection of its own what stands in the database."""
+    """Ask on a connection of its own what stands in the database, once whoever writes there now has ended.
+
+    That may be an earlier try whose process is gone: its transaction goes on at the server until it is committed, or
+    the server sees that nobody is there any more.
+    """
     schema, name = split_table(options.table)
     if address.file and not address.file.exists():
         return None
     with open_engine(address, run, writes=False) as engine, explain_faults(address), engine.connect() as connection:
+        lock_table(connection, schema, name)
         return find_stand(connection, schema, name, run) if has_fence(connection, schema) else None
 
 
 def probe_sql(options: SqlOptions, run: RunInfo) -> Presence:
-    """Tell whether this delivery, or a newer one of its key, stands in the database."""
+    """Tell whether this delivery, or a newer one of its key, stands in the database.
+
+    What is in the way of asking is in the way of the next try, too, which says so: that one writes nothing twice.
+    """
     try:
         stand = ask_stand(find_address(run), options, run)
-    except TryLater:
+    except (TryLater, GiveUp):
         return "unknown"
     return "present" if stand and stand.generation >= run.generation else "absent"

@@ -50,7 +50,7 @@ def open_engine(address: Address, run: RunInfo, *, writes: bool = True) -> Itera
 
     Every transaction is opened for real (also DDL of SQLite belongs to it), at READ COMMITTED where there is a choice;
     SQLite takes its write lock at the beginning. Waiting for a lock ends after :data:`LOCK_WAIT`. Without ``writes`` a
-    missing file is not made, and a file that is there is not changed.
+    missing file is not made, and nothing in one that is there is changed.
     """
     import_driver(address.kind)
     registry.register("duckdb", "mmflow_sql.duck", "DuckDialect")
@@ -91,13 +91,18 @@ def make_engine(
 
 
 def open_sqlite(address: Address, _run: RunInfo, writes: bool) -> Engine:
-    """Open a file of SQLite, and keep Python from beginning and ending transactions by itself."""
+    """Open a file of SQLite, and keep Python from beginning and ending transactions by itself.
+
+    It is never opened read-only: then nobody could read a file whose last writer was killed, for what that one left
+    has to be undone first.
+    """
     engine = make_engine(address, {}, creator=lambda: connect_sqlite(address, writes))
 
     @event.listens_for(engine, "connect")
     def set_up(raw: Any, _record: object) -> None:
         raw.execute("PRAGMA synchronous = FULL")
         raw.execute("PRAGMA trusted_schema = OFF")
+        raw.execute(f"PRAGMA query_only = {'OFF' if writes else 'ON'}")
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
@@ -109,7 +114,7 @@ def open_sqlite(address: Address, _run: RunInfo, writes: bool) -> Engine:
 def connect_sqlite(address: Address, writes: bool) -> sqlite3.Connection:
     """Connect to a file, which is made only when it is to be written."""
     assert address.file is not None, "an address of SQLite has a file"
-    mode = "rwc" if writes else "ro"
+    mode = "rwc" if writes else "rw"
     uri = f"{address.file.as_uri()}?mode={mode}"
     return sqlite3.connect(uri, uri=True, timeout=LOCK_WAIT, isolation_level=None)
 

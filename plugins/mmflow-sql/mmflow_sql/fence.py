@@ -14,7 +14,7 @@ from sqlalchemy.schema import CreateTable
 
 from mmflow import GiveUp, RunInfo, Table
 from mmflow_sql.layout import Layout, make_type
-from mmflow_sql.locks import lock_name
+from mmflow_sql.locks import lock_table
 from mmflow_sql.options import SqlOptions
 
 NAME: Final = "mmflow_delivery"
@@ -54,7 +54,7 @@ class Stand(NamedTuple):
 def make_fence(connection: Connection, layout: Layout) -> None:
     """Make the table when it is missing, one process at a time."""
     if not has_fence(connection, layout.schema):
-        lock_name(connection, f"{layout.schema or ''}.{NAME}")
+        lock_table(connection, layout.schema, NAME)
         connection.execute(CreateTable(describe_fence(layout.schema), if_not_exists=connection.dialect.name != "mssql"))
 
 

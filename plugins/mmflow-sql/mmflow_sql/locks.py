@@ -16,6 +16,11 @@ from mmflow import TryLater
 WAIT: Final = 30  # seconds
 
 
+def lock_table(connection: Connection, schema: str | None, name: str) -> None:
+    """Hold everybody else off a table, also those who write its schema, or leave it out as the usual one."""
+    lock_name(connection, f"{schema or connection.dialect.default_schema_name}.{name}")
+
+
 def lock_name(connection: Connection, name: str) -> None:
     """Hold everybody else off a name of this database until the transaction, or the connection, ends."""
     lock = LOCKS.get(connection.dialect.name)

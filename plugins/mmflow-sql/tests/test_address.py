@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import logging
+import re
+from datetime import UTC, datetime
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmflow import GiveUp, Secret
+from mmflow.__main__ import run_guarded
+from mmflow.cli import Surroundings
+from mmflow.clock import FixedClock
 from mmflow_sql.address import KINDS, Address, read_address
 from mmflow_sql.connection import SqlConnection
 
@@ -148,11 +153,11 @@ def test_a_url_that_may_reach_further_is_refused_with_the_reason(url: str) -> No
 
 def test_what_means_nothing_is_refused() -> None:
     for more in ({"username": "u"}, {"password": Secret("hush")}, {"tls": "off"}, {"ca": "x"}):
-        with pytest.raises(GiveUp, match="is a file"):
+        with pytest.raises(GiveUp, match="is a file and has no"):
             read("sqlite:///x.db", **more)
     with pytest.raises(GiveUp, match="ca means nothing with tls: off"):
         read("postgresql://127.0.0.1/plant", ca="ca.pem")
-    with pytest.raises(GiveUp, match="ca means nothing to mssql"):
+    with pytest.raises(GiveUp, match="mssql has no ca"):
         read("mssql://db/plant", ca="ca.pem")
     with pytest.raises(GiveUp, match="a user in its url and a username"):
         read("postgresql://u@db/plant", username="u")
@@ -187,8 +192,38 @@ def test_an_address_never_shows_its_password(caplog: pytest.LogCaptureFixture) -
     assert "hush" not in caplog.text
 
 
-def test_the_schema_names_the_kinds_of_databases() -> None:
-    with pytest.raises(msgspec.ValidationError):
-        msgspec.convert({"url": "oracle://db/plant"}, SqlConnection)
-    for scheme in KINDS:
-        assert msgspec.convert({"url": f"{scheme}://db/plant"}, SqlConnection)
+# What stands in mmflow.yaml, each connection on a line of its own, and what is said about it.
+WRITTEN = {
+    'url: "postgresql://u:hush@db/plant"': "url: the url of the connection holds a password",
+    'url: "postgres://u:hush@db/plant"': "url: the url of the connection begins with no kind",
+    'url: "u:hush@db/plant"': "url: the url of the connection begins with no kind",
+    'url: "sqlite:///:memory:"': "url: the url of the connection names no file",
+    'url: "postgresql://a,b/plant"': "url: the url of the connection names no single host",
+    'url: "mysql://db/plant?local_infile=1"': "has a parameter 'local_infile', which is not allowed",
+    'url: "sqlite:///x.db", password: "${env:P}"': "password: a sqlite database is a file and has no password",
+    'url: "postgresql://u@db/plant", username: v': "username: the connection has a user in its url and a username",
+    'url: "mysql://db/plant", ca: x.pem, tls: require': "ca: ca means nothing with tls: require",
+    'url: "postgresql://u@db/plant", password: "${env:P}"': "",
+    'url: "${env:URL}"': "",
+    'url: "postgresql://u@db/plant?sslmode=disable", ca: "${env:CA}"': "",
+}
+
+
+@pytest.mark.row("S36")
+def test_validate_finds_a_bad_connection_with_its_line_and_repeats_no_password(tmp_path: Path) -> None:
+    lines = [
+        "version: 1",
+        'sites: {plant: {environment: standard, timezone: UTC, start_of_day: "06:00", api_key: "${env:KEY}"}}',
+        "connections:",
+    ]
+    lines += [f"  c{number}: {{type: sql, {written}}}" for number, written in enumerate(WRITTEN)]
+    (tmp_path / "mmflow.yaml").write_text("\n".join(lines), encoding="utf-8")
+    out, err = StringIO(), StringIO()
+    clock = FixedClock(datetime(2026, 11, 22, 12, tzinfo=UTC))
+    code = run_guarded(["validate"], Surroundings({}, tmp_path, clock, stdout=out, stderr=err))
+    said = out.getvalue() + err.getvalue()
+    assert (code != 0, "hush" in said) == (True, False)
+    found = dict(re.findall(r"^mmflow\.yaml:(\d+):\d+: (.*)", said, re.MULTILINE))
+    for number, words in enumerate(WRITTEN.values()):
+        assert words in found.pop(str(4 + number), "")
+    assert found == {}

@@ -7,8 +7,11 @@ from datetime import date, timedelta
 
 import pytest
 
-from mmflow.errors import GiveUp, TryLater
+from mmflow.errors import GiveUp, TryLater, Unknown
 from mmflow.testing.deliveries import day_rows, make_run
+from mmflow_sql.deliver import Delivery, settle
+from mmflow_sql.engine import open_engine
+from mmflow_sql.locks import lock_table
 
 FIRST = date(2026, 11, 1)
 ROWS, LATER = day_rows(FIRST, 1, 1), day_rows(FIRST, 1, 2)
@@ -53,6 +56,41 @@ def test_probe_tells_what_stands_there(plant, generation, seen):
     plant.deliver(ROWS, generation=1)
     assert plant.probe(generation=generation) == seen
     assert plant.probe(key="another") == "absent"
+
+
+def test_probe_waits_for_an_earlier_try_that_is_still_being_committed(postgres_database, make_plant):
+    plant, seen = make_plant(postgres_database), []
+    plant.deliver(ROWS)
+    with open_engine(postgres_database.address, make_run(plant.root)) as engine, engine.connect() as earlier:
+        lock_table(earlier, "public", "oee")  # as 'oee' is named by a job that writes the schema, too
+        earlier.exec_driver_sql("UPDATE mmflow_delivery SET generation = 2")
+        asking = threading.Thread(target=lambda: seen.append(plant.probe(generation=2)))
+        asking.start()
+        wait_for_lock(postgres_database)
+        earlier.commit()
+        asking.join(60)
+    assert seen == ["present"]
+
+
+def wait_for_lock(database):
+    """Wait until somebody waits."""
+    asked = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    pause = threading.Event()
+    for _ in range(3000):
+        if database.query(asked):
+            return
+        pause.wait(0.01)
+    pytest.fail("nobody waits for a lock")
+
+
+def test_nobody_can_tell_when_the_database_cannot_be_asked(sqlite_database, make_plant):
+    plant = make_plant(sqlite_database)
+    sqlite_database.address.file.write_bytes(b"no database" * 1000)
+    assert plant.probe() == "unknown"
+    options, run = plant.options(), make_run(plant.root)
+    lost = Delivery(sqlite_database.address, plant.make(ROWS), options, run, source=None, content="")
+    with pytest.raises(Unknown, match="nobody can tell whether the delivery was committed"):
+        settle(lost)
 
 
 def test_one_key_may_stand_in_two_tables(plant):

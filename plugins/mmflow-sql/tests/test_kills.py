@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine, event
 
 from mmflow import GiveUp, MmflowError, TryLater
 from mmflow.table import Table, make_table, open_database, write_table
@@ -75,6 +77,29 @@ def kill_everywhere(database: Database, tmp_path: Path, mode: str) -> None:
         after = seen[f"{step} after commit"]
         assert (after["killed"], after["between"]) == (True, NEW)
         assert after["again"][1] == "it stood there already"
+
+
+@FORKS
+@pytest.mark.row("R7")
+def test_a_file_of_sqlite_whose_writer_was_killed_in_the_midst_is_asked_and_read_as_it_was_before(
+    sqlite_database: Database, tmp_path: Path
+) -> None:
+    """So many rows are on the disk before COMMIT: whoever opens the file first has to take them back."""
+    old, new = (make_many(tmp_path / name, parts, 60_000) for name, parts in (("old", "1"), ("new", "n")))
+    deliver(sqlite_database, old)
+    child = os.fork()
+    if child == 0:
+        event.listen(Engine, "commit", lambda _: os.kill(os.getpid(), signal.SIGKILL))
+        deliver(sqlite_database, new, key="oee/new", generation=2)
+        os._exit(0)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+    file = sqlite_database.address.file
+    assert file is not None
+    assert file.with_name(f"{file.name}-journal").stat().st_size > 0
+    assert probe(sqlite_database, "replace_window") == "absent"
+    assert count(sqlite_database) == (60_000, 60_000, 60_000.0)
+    deliver(sqlite_database, new, key="oee/new", generation=2, fence=2)
+    assert probe(sqlite_database, "replace_window") == "present"
 
 
 ROWS = 200_000

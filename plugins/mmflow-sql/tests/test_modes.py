@@ -50,19 +50,6 @@ def test_rows_that_are_no_longer_there_go(plant):
     assert plant.read() == sorted_rows(days(0, 1, 100), days(2, 1, 100))
 
 
-def test_thirty_runs_of_the_last_seven_days_leave_each_day_once(plant):
-    for end in range(7, 37):
-        plant.deliver(days(end - 7, 7, end), start=end - 7, count=7)
-    expected = [days(day, 1, day + 7 if day < 30 else 36) for day in range(36)]
-    assert plant.read() == sorted_rows(*expected)
-
-
-def test_thirty_runs_of_the_month_to_date_leave_each_day_once(plant):
-    for end in range(1, 31):
-        plant.deliver(days(0, end, end), start=0, count=end)
-    assert plant.read() == days(0, 30, 30)
-
-
 def test_windows_in_any_order_leave_what_the_last_of_each_day_said(plant):
     order = random.Random(7)
     expected = {}
