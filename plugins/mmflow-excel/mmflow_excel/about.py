@@ -11,18 +11,24 @@ from mmflow import RunInfo, Span, Table
 
 Line = tuple[str, str]
 OPEN: Final = "The window was not over when the numbers were read: they will change until it is."
+EARLIER: Final = "Rows of days that are not in this window are from earlier runs, as the numbers were then."
 SETTLED: Final = (
     "Down time may still be given other reasons, and parts may be corrected; a later run then shows other numbers."
 )
 
 
-def list_facts(table: Table, run: RunInfo) -> Iterator[Line]:
-    """Give what the sheet About says, in lines of two cells; a line without a first word goes on the one before."""
+def list_facts(table: Table, run: RunInfo, *, rolling: bool) -> Iterator[Line]:
+    """Give what the sheet About says, in lines of two cells; a line without a first word goes on the one before.
+
+    ``rolling`` tells that rows of other windows stand in the workbook too.
+    """
     yield "Report", run.job
     yield from with_label("Description", [run.facts.description])
     yield from with_label("Owner", [run.facts.owner])
     for site, span in run.spans:
         yield from list_span(site, span)
+    if rolling:
+        yield "Other days", EARLIER
     yield "Read at", show_both(run.extracted_at, zone_of(run))
     yield "Due at", show_both(run.slot, zone_of(run))
     yield from with_label("Missing", [f"{site}: {reason}" for site, reason in run.facts.missing])

@@ -86,6 +86,7 @@ class Seen:
     shown: str
     moment: datetime | None = None
     clock: timedelta | None = None
+    timed: bool = False  # a moment that is written with its time of day, be it midnight
 
 
 def read_moments(book: Book, sheet: Sheet, area: Area) -> Iterator[Seen]:
@@ -121,7 +122,7 @@ def see_cell(book: Book, name: str, value: Value, styles: Styles, style: int | N
     if isinstance(value, bool) or value is None:
         return Seen(name, str(value))
     day = styles.shows_days(style)
-    if (day or styles.shows_times(style)) and 0 <= value <= 1:
+    if styles.shows_clock(style) and 0 <= value <= 1:
         clock = read_clock(value)
         return Seen(name, str(clock), clock=clock)
     if day:
@@ -129,7 +130,8 @@ def see_cell(book: Book, name: str, value: Value, styles: Styles, style: int | N
             moment = read_number(value, base_1904=book.base_1904)
         except (ValueError, OverflowError):
             raise book.package.refuse(f"holds {value!r} in {name}, which is no date") from None
-        return Seen(name, f"{moment:%Y-%m-%d %H:%M}", moment)
+        timed = styles.shows_clock(style) or moment.time() != MIDNIGHT
+        return Seen(name, f"{moment:%Y-%m-%d %H:%M}", moment, timed=timed)
     return Seen(name, f"{value:.15g} (not formatted as a date)")
 
 
@@ -139,7 +141,7 @@ def see_text(name: str, text: str) -> Seen:
     try:
         if found := MOMENT.fullmatch(text):
             midnight = datetime.combine(date.fromisoformat(found[1]), MIDNIGHT)
-            return Seen(name, shown, midnight + parse_clock(found[2] or "0:00"))
+            return Seen(name, shown, midnight + parse_clock(found[2] or "0:00"), timed=bool(found[2]))
         if TIME.fullmatch(text):
             return Seen(name, shown, clock=parse_clock(text))
     except ValueError:
@@ -155,17 +157,14 @@ def parse_clock(text: str) -> timedelta:
 
 def choose_moments(book: Book, where: str, seen: list[Seen]) -> tuple[date, date] | tuple[datetime, datetime]:
     """Give the two moments among what was seen."""
-    moments: list[datetime] = []
-    joined = True  # nothing may be added to a moment twice
+    moments: list[tuple[datetime, bool]] = []  # and whether it has a time of day
     for one in seen:
         if one.moment is not None:
-            moments.append(one.moment)
-            joined = one.moment.time() != MIDNIGHT
+            moments.append((one.moment, one.timed))
         elif one.clock is not None:
-            if joined:
+            if not moments or moments[-1][1]:
                 raise book.package.refuse(f"holds the time {one.shown} in {one.cell} without a date before it")
-            moments[-1] += one.clock
-            joined = True
+            moments[-1] = (moments[-1][0] + one.clock, True)
     if len(moments) != 2:
         listed = ", ".join(f"{one.cell.rpartition('!')[2]} {one.shown}" for one in seen[:20]) or "nothing"
         hint = "write them as dates, or as text like 2026-11-01 or 2026-11-01 06:00"
@@ -174,10 +173,14 @@ def choose_moments(book: Book, where: str, seen: list[Seen]) -> tuple[date, date
 
 
 def order_moments(
-    book: Book, where: str, first: datetime, last: datetime
+    book: Book, where: str, begin: tuple[datetime, bool], end: tuple[datetime, bool]
 ) -> tuple[date, date] | tuple[datetime, datetime]:
-    """Give days, or times when one of both has a time of day; from has to be before to."""
-    days = first.time() == last.time() == MIDNIGHT
+    """Give days, or times when both have a time of day, or the end alone; from has to be before to."""
+    (first, timed), (last, end_timed) = begin, end
+    days = not timed and not end_timed
+    if timed and not end_timed:
+        found = f"{first:%Y-%m-%d %H:%M} and then {last:%Y-%m-%d}"
+        raise book.package.refuse(f"holds {found} in {where}; write the time of day at which the window ends, too")
     if first > last or (first == last and not days):
         found = f"{first:%Y-%m-%d %H:%M} and then {last:%Y-%m-%d %H:%M}"
         raise book.package.refuse(f"holds {found} in {where}; expected the earlier one first")

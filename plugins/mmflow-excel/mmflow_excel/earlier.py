@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
-from functools import cached_property
+from functools import cached_property, lru_cache
 from io import BytesIO
-from itertools import count, islice
+from itertools import compress, count, islice, repeat
 from math import inf, nextafter
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias, cast
 from zoneinfo import ZoneInfo
 
 from python_calamine import CalamineError, CalamineWorkbook
@@ -27,6 +27,9 @@ from mmflow_excel.rows import Row, Rows, batch_rows
 from mmflow_excel.values import LARGEST_WHOLE, read_number
 
 Raw: TypeAlias = object  # what calamine gives: text, number, boolean, day, time, "" for nothing
+AS_IT_IS: Final = {"text": str, "number": float, "boolean": bool}  # what is a cell of such a column already
+BEFORE, REPLACED, AFTER = range(3)  # where a row goes
+REMEMBERED: Final = 20_000  # times whose instants are remembered: hours come again for each machine
 
 
 class Earlier:
@@ -37,6 +40,7 @@ class Earlier:
         self.path = path
         self.sheet = sheet
         self.columns = tuple(columns)
+        self.kinds = [AS_IT_IS.get(column.type) if divide_by(column) == 1 else None for column in columns]
         with open_package(path):  # refuses what would fill the memory
             pass
         try:  # from its bytes: Windows replaces no file that is open, and it is to be replaced
@@ -44,6 +48,7 @@ class Earlier:
         except CalamineError as error:
             raise GiveUp(f"{path} cannot be read as a workbook: {error}; mend it or move it away") from error
         self.parts = list(self._find_parts())
+        self.sheets = {part.sheet: self.book.get_sheet_by_name(part.sheet) for part in self.parts}
 
     def _find_parts(self) -> Iterator[Part]:
         """Find the table on the sheet, and on those that it was split to."""
@@ -69,22 +74,37 @@ class Earlier:
             )
             raise GiveUp(f"{what}; move that file away, or use another path")
 
-    def rows(self) -> Iterator[Row]:
-        """Give its rows as cells of the columns; :class:`GiveUp` names the cell of what they do not hold."""
+    def rows(self, wanted: Iterable[bool] = repeat(True)) -> Iterator[Row]:
+        """Give its rows as cells of the columns; :class:`GiveUp` names the cell of what they do not hold.
+
+        Those for which ``wanted``, with an entry for each row, says no are left out, and cost little.
+        """
+        places = range(len(self.columns))
+        return (self._read_row(raw, part, number, places) for raw, part, number in compress(self._raw_rows(), wanted))
+
+    def pick(self, places: Sequence[int]) -> Iterator[Row]:
+        """Give the cells of some columns of each row."""
+        return (self._read_row(raw, part, number, places) for raw, part, number in self._raw_rows())
+
+    def _raw_rows(self) -> Iterator[tuple[Sequence[Raw], Part, int]]:
         for part in self.parts:
-            sheet = self.book.get_sheet_by_name(part.sheet)
+            sheet = self.sheets[part.sheet]
             offset = (sheet.start or (0, 0))[1]
-            wanted = islice(enumerate(sheet.iter_rows(), 1), part.top, part.bottom + 1)
-            for number, raw in wanted:
+            for number, raw in islice(enumerate(sheet.iter_rows(), 1), part.top, part.bottom + 1):
                 cells = raw[part.left - offset : part.left - offset + len(self.columns)]
                 cells += [""] * (len(self.columns) - len(cells))
                 if any(cell != "" for cell in cells):  # an empty table has one empty row
-                    yield self._read_row(cells, part, number)
+                    yield cells, part, number
 
-    def _read_row(self, cells: Sequence[Raw], part: Part, number: int) -> Row:
+    def _read_row(self, raw: Sequence[Raw], part: Part, number: int, places: Iterable[int]) -> Row:
+        kinds, columns = self.kinds, self.columns
         return tuple(
-            read_cell(cell, column, Spot(self, part.sheet, number, part.left + place))
-            for place, (cell, column) in enumerate(zip(cells, self.columns, strict=True))
+            [
+                cast("Cell", raw[place])
+                if type(raw[place]) is kinds[place] and raw[place] != ""
+                else read_cell(raw[place], columns[place], Spot(self, part.sheet, number, part.left + place))
+                for place in places
+            ]
         )
 
     @cached_property
@@ -205,13 +225,12 @@ def read_moment(cell: Raw) -> datetime | None:
 
 def read_instant(moment: datetime, column: Column, spot: Spot) -> datetime:
     """Give the instant of a time on the wall; one that comes twice is told apart by the format of its cell."""
-    zone = ZoneInfo(column.zone)
-    instant = moment.replace(tzinfo=zone).astimezone(UTC)
-    if fold_of(instant, zone) is None:
+    instant = find_instant(moment, column.zone)
+    if instant is not None:
         return instant
     form = spot.earlier.times.form(spot)
     for fold in (0, 1):
-        local = moment.replace(tzinfo=zone, fold=fold)
+        local = moment.replace(tzinfo=ZoneInfo(column.zone), fold=fold)
         if f" {local.tzname()}" in form.replace("\\", ""):
             return local.astimezone(UTC)
     raise GiveUp(
@@ -220,39 +239,42 @@ def read_instant(moment: datetime, column: Column, spot: Spot) -> datetime:
     )
 
 
-def merge_earlier(path: Path, sheet: str, table: Table, replacement: Replacement) -> Rows:
-    """Give the rows of an earlier workbook that stay, with those of the table among them, in the order of time."""
-    earlier = Earlier(path, sheet, table.columns)
+@lru_cache(REMEMBERED)
+def find_instant(moment: datetime, name: str) -> datetime | None:
+    """Give the instant of a time on the wall, None when it comes twice."""
+    zone = ZoneInfo(name)
+    instant = moment.replace(tzinfo=zone).astimezone(UTC)
+    return instant if fold_of(instant, zone) is None else None
 
-    def keep(*, before: bool) -> Iterator[Row]:
-        for row in earlier.rows():
-            if (moment_of(row, replacement) < replacement.start) == before and not is_replaced(row, replacement):
-                yield row
+
+def merge_earlier(path: Path, sheet: str, table: Table, replacement: Replacement) -> Rows:
+    """Give the rows of an earlier workbook that stay: those of times before the table's, and behind it all others."""
+    earlier = Earlier(path, sheet, table.columns)
+    fates = bytes(find_fates(earlier, replacement))
+
+    def keep(fate: int) -> Iterator[list[Row]]:
+        return batch_rows(earlier.rows(found == fate for found in fates))
 
     def read() -> Iterator[Sequence[Row]]:
-        yield from batch_rows(keep(before=True))
+        yield from keep(BEFORE)
         yield from table.batches()
-        yield from batch_rows(keep(before=False))
+        yield from keep(AFTER)
 
-    length = len(table) + sum(not is_replaced(row, replacement) for row in earlier.rows())
-    return Rows(table.columns, length, read)
+    return Rows(table.columns, len(table) + len(fates) - fates.count(REPLACED), read)
 
 
 def replaced_rows(path: Path, sheet: str, table: Table, replacement: Replacement) -> Iterator[Row]:
     """Give the rows of an earlier workbook that a delivery takes the place of."""
-    return (row for row in Earlier(path, sheet, table.columns).rows() if is_replaced(row, replacement))
+    earlier = Earlier(path, sheet, table.columns)
+    return earlier.rows([fate == REPLACED for fate in find_fates(earlier, replacement)])
 
 
-def is_replaced(row: Row, replacement: Replacement) -> bool:
-    """Tell whether a row lies in the window of this run, at one of its sites."""
-    return replacement.covers(site_of(row, replacement), moment_of(row, replacement))
-
-
-def moment_of(row: Row, replacement: Replacement) -> str:
-    """Give the moment of a row as :class:`Replacement` compares it."""
-    return moment_text(row[replacement.time])
-
-
-def site_of(row: Row, replacement: Replacement) -> str:
-    """Give the site of a row, "" where the table has one site alone."""
-    return "" if replacement.site is None else str(row[replacement.site] or "")
+def find_fates(earlier: Earlier, replacement: Replacement) -> Iterator[int]:
+    """Tell of each row whether it stays before the table, is replaced by it, or stays behind it."""
+    places = [replacement.time] if replacement.site is None else [replacement.time, replacement.site]
+    for cell, *site in earlier.pick(places):
+        moment = moment_text(cell)
+        if replacement.covers("".join(str(name or "") for name in site), moment):
+            yield REPLACED
+        else:
+            yield BEFORE if moment < replacement.start else AFTER

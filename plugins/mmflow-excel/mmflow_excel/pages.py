@@ -108,9 +108,9 @@ def pivot_page(sheet: Sheet, pivot: Pivot, rows: Rows, options: ExcelOptions) ->
     check_width(sheet.name, len(made.rows.columns))
     wanted = made.rows.part(0, sheet.limit or made.rows.length)
     headings = tuple(write_headings(column.label for column in wanted.columns))
-    return Page(
-        sheet.name, wanted, headings, paints=made.paint(FIRST_ROW, wanted.length), charts=sheet.charts, crosswise=True
-    )
+    paints = made.paint(FIRST_ROW, wanted.length)
+    charts = sheet.charts if wanted.length else ()  # without rows there are no columns that could be drawn
+    return Page(sheet.name, wanted, headings, paints=paints, charts=charts, crosswise=True)
 
 
 def check_width(name: str, columns: int) -> None:

@@ -17,7 +17,22 @@ LONGEST_FORMAT: Final = 200
 MOST_PARTS: Final = 4  # of a format: positive, negative, zero, text
 CHANGING: Final = ("{date}", "{first_day}", "{last_day}", "{time}", "{run}")
 SUFFIXES: Final = (".xlsx", ".xlsm")
-NEW_ONLY: Final = ("lights", "formats", "hidden", "charts", "sheets")  # what makes no sense in a workbook that is there
+# What makes no sense in a workbook that is there.
+NEW_ONLY: Final = (
+    "lights",
+    "formats",
+    "hidden",
+    "charts",
+    "sheets",
+    "sheet",
+    "table_style",
+    "footer",
+    "about",
+    "on_overflow",
+)
+USUAL: Final = ExcelOptions()
+# What formats are made of besides quoted text: letters of dates, digits, signs, colours and conditions in brackets.
+FORM: Final = re.compile(r"general|am/pm|a/p|[ymdhsgeb0-9.,#?%/;:@$€£¥+()!^&'~{}<>= -]|\[[^\]]*\]|[_*].", re.IGNORECASE)
 
 
 def validate_excel(options: ExcelOptions, outline: Outline) -> Iterator[Finding]:
@@ -72,7 +87,7 @@ def find_filling(options: ExcelOptions) -> Iterator[Finding]:
     elif options.template and suffix != PurePosixPath(options.path).suffix.lower():
         yield "path", f"has another suffix than the template; write {suffix}"
     for key in NEW_ONLY:
-        if getattr(options, key):
+        if getattr(options, key) != getattr(USUAL, key):
             yield key, "has no effect in a workbook that is filled; make it in the template, with Excel"
 
 
@@ -119,6 +134,8 @@ def find_formats(options: ExcelOptions) -> Iterator[Finding]:
             yield ("formats", name), f"has {len(form)} characters, expected 1 to {LONGEST_FORMAT}"
         elif '"' in plain or plain.count("[") != plain.count("]") or plain.count(";") > MOST_PARTS - 1:
             yield ("formats", name), f"{form!r} is no number format of Excel; close its quotes and brackets"
+        elif odd := FORM.sub("", plain):
+            yield ("formats", name), f"{form!r} is no number format of Excel; put {odd[0]!r} between double quotes"
 
 
 def find_column(place: Place, name: str, columns: tuple[str, ...]) -> Iterator[Finding]:

@@ -19,7 +19,7 @@ import xlsxwriter
 from mmflow import GiveUp, RunInfo, Table
 from mmflow_excel.about import list_facts
 from mmflow_excel.cellxml import cut_text
-from mmflow_excel.charts import draw_chart, place_alone, place_beside
+from mmflow_excel.charts import count_rows_high, draw_chart, place_chart
 from mmflow_excel.colours import PAINTS
 from mmflow_excel.formats import DAY, TIME, choose_format, fold_names, measure_column, name_time, pick_column
 from mmflow_excel.names import name_table
@@ -35,7 +35,8 @@ NOTICE: Final = {**BARE, "italic": True, "font_color": "#595959"}
 LABEL: Final = {**BARE, "bold": True}
 WRAPPED: Final = {**BARE, "text_wrap": True}
 PLAIN_TEXT: Final = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
-ABOUT_WIDTHS: Final = (20, 100)
+ONE_PAGE: Final = 15  # columns that stay legible on one page
+ABOUT_WIDTHS: Final = (20, 80)
 LONGEST_COMMENT: Final = 2_000  # of a workbook's properties
 SAMPLE: Final = 300  # rows by which columns get their width
 
@@ -70,8 +71,11 @@ class Maker:
             expect_done(sheet.conditional_format(str(paint.area), rule), "a traffic light")
         sheet.freeze_panes(1, 1 if page.columns[0].role == "group" else 0)
         sheet.set_landscape()
-        sheet.fit_to_pages(1, 0)
         sheet.repeat_rows(0)
+        if len(page.columns) <= ONE_PAGE:
+            sheet.fit_to_pages(1, 0)
+        else:
+            sheet.repeat_columns(0)
 
     def add_table(self, sheet: Any, page: Page) -> None:
         """Make the cells of a page a table of Excel, of one row: XlsxWriter would look at each of many."""
@@ -118,16 +122,15 @@ class Maker:
         """Draw the charts: beside their numbers, beside those of another sheet, or on sheets of their own."""
         hosts = {page.name.lower(): page for page in pages}
         sheets = {sheet.name.lower(): sheet for sheet in self.book.worksheets()}
-        counts: Counter[str] = Counter()
+        used: Counter[str] = Counter()
         for page in pages:
             for chart in page.charts:
                 name = chart.sheet or page.name
                 low = name.lower()
                 if low not in sheets:
                     sheets[low] = self.add_gallery(name)
-                host = hosts.get(low)
-                place = place_beside(counts[low], host) if host else place_alone(counts[low])
-                counts[low] += 1
+                place = place_chart(used[low], hosts.get(low))
+                used[low] += count_rows_high(chart, page)
                 drawn = draw_chart(self.book, chart, page, self.options)
                 expect_done(sheets[low].insert_chart(*place, drawn), f"a chart beside the columns of {name!r}")
 
@@ -143,9 +146,11 @@ class Maker:
         """Add the sheet that says what the workbook is about."""
         sheet = self.book.add_worksheet("About")
         sheet.hide_gridlines(2)
+        sheet.set_landscape()
+        sheet.fit_to_pages(1, 0)
         for place, width in enumerate(ABOUT_WIDTHS):
             expect_done(sheet.set_column(place, place, width), "a column")
-        for number, (label, text) in enumerate(list_facts(table, run)):
+        for number, (label, text) in enumerate(list_facts(table, run, rolling=self.options.mode == "replace_window")):
             put_value(sheet, number, 0, label or None, self.style(**LABEL))
             put_value(sheet, number, 1, text, self.style(**WRAPPED))
 

@@ -62,6 +62,9 @@ def test_defaults_are_sound(validate):
         ({"template": "a.xls", "target": "T"}, "template", "ends in '.xls'"),
         ({"template": "a.xlsm", "target": "T"}, "path", "has another suffix than the template; write .xlsm"),
         ({"target": "T", "charts": [{"x": "machine"}]}, "charts", "has no effect in a workbook that is filled"),
+        ({"target": "T", "about": False}, "about", "has no effect in a workbook that is filled"),
+        ({"target": "T", "sheet": "Other"}, "sheet", "has no effect in a workbook that is filled"),
+        ({"formats": {"day": "0.0 q"}}, ("formats", "day"), "put 'q' between double quotes"),
     ],
 )
 def test_fault_is_named_with_its_place(validate, written, place, words):
@@ -71,6 +74,9 @@ def test_fault_is_named_with_its_place(validate, written, place, words):
 
 
 def test_usual_formats_are_sound(validate):
+    forms = ["#,##0.00 €", "dd. mmmm yyyy", "[$-409]d mmm;@", "hh:mm AM/PM", "_-* #,##0.00_-", "0.0\\q"]
+    for form in forms:
+        assert validate(formats={"downtime": form}) == {}
     forms = ['0.0" min"', "[h]:mm", '#,##0;[Red]-#,##0;"-"', 'ddd dd\\"', "0%"]
     for form in forms:
         assert validate(formats={"downtime": form}) == {}

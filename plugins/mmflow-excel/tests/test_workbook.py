@@ -1,5 +1,6 @@
 """What a workbook holds: tables, sheets, pivots, colours, and what it says of itself."""
 
+import re
 import tracemalloc
 import zipfile
 from datetime import UTC, date, datetime, timedelta
@@ -374,9 +375,9 @@ def test_charts_may_stand_on_the_sheet_of_another_table_whatever_the_case(tmp_pa
 
 
 def test_pareto_ranks_and_gives_the_share_so_far(tmp_path, table, deliver, cells):
-    rows = [(FIRST, "small", 1.0, 10.0), (FIRST, "none", 1.0, None), (FIRST, "large", 1.0, 30.0)]
+    rows = [(FIRST, name, 1.0, down) for name, down in zip("sml0", (10.0, None, 30.0, 0.0), strict=True)]
     deliver(table(rows), make_run(tmp_path), charts=[{"type": "pareto", "x": "machine", "y": ["downtime"]}])
-    assert cells("Pareto") == [["Machine", "Down (min)", "Share so far"], ["large", 30, 0.75], ["small", 10, 1]]
+    assert cells("Pareto") == [["Machine", "Down (min)", "Share so far"], ["l", 30, 0.75], ["s", 10, 1]]
     with zipfile.ZipFile(tmp_path / "out/morning-oee.xlsx") as book:
         chart = book.read("xl/charts/chart1.xml").decode()
     assert "<c:f>Pareto!$B$2:$B$3</c:f>" in chart
@@ -400,8 +401,78 @@ def test_pareto_of_what_cannot_be_added_is_refused(tmp_path, table, deliver, row
 
 
 def test_chart_without_numbers_is_refused(tmp_path, table, deliver):
-    with pytest.raises(GiveUp, match="the chart 'Empty' of sheet 'Data' has no column of numbers; name one under y"):
+    with pytest.raises(GiveUp, match="chart 'Empty' of sheet 'Data' has no column of numbers; name one under y"):
         deliver(table([("a",)], (MACHINE,)), make_run(tmp_path), charts=[{"title": "Empty"}])
+
+
+def chart_of(tmp_path, number=1):
+    with zipfile.ZipFile(tmp_path / "out/morning-oee.xlsx") as book:
+        drawings = "".join(book.read(name).decode() for name in book.namelist() if "drawings/drawing" in name)
+        return book.read(f"xl/charts/chart{number}.xml").decode(), drawings
+
+
+@pytest.mark.parametrize(
+    ("chart", "downs", "bottom"),
+    [
+        ({"type": "column"}, (90.0, 95.0), '<c:min val="0"/>'),
+        ({"type": "bar"}, (90.0, 95.0), '<c:min val="0"/>'),
+        ({"type": "column", "y_min": 50}, (90.0, 95.0), '<c:min val="50'),
+        ({"type": "column"}, (90.0, -95.0), None),
+        ({"type": "line"}, (90.0, 95.0), None),
+    ],
+)
+def test_bars_begin_at_zero_unless_numbers_lie_below(tmp_path, table, deliver, chart, downs, bottom):
+    rows = [(FIRST, name, 1.0, down) for name, down in zip("ab", downs, strict=True)]
+    deliver(table(rows), make_run(tmp_path), charts=[chart | {"x": "machine", "y": ["downtime"]}])
+    drawn = chart_of(tmp_path)[0]
+    assert bottom in drawn if bottom else "<c:min" not in drawn
+
+
+def test_charts_grow_with_their_names_and_stand_below_each_other(tmp_path, table, deliver):
+    rows = [(FIRST, f"m{number:02}", 1.0, 2.0) for number in range(60)]
+    charts = [{"type": kind, "x": "machine", "y": ["downtime"]} for kind in ("bar", "column")]
+    deliver(table(rows), make_run(tmp_path), charts=charts)
+    found = chart_of(tmp_path)[1]
+    rows_of = [int(row) for row in re.findall(r"<xdr:row>(\d+)</xdr:row>", found)]
+    columns = [int(column) for column in re.findall(r"<xdr:col>(\d+)</xdr:col>", found)]
+    assert (rows_of, columns[0], columns[2]) == ([1, 55, 56, 72], 5, 5)
+    assert columns[1] - columns[0] == 10
+    assert columns[3] - columns[2] > 20
+
+
+def test_pivot_without_rows_has_no_chart(tmp_path, table, deliver, cells):
+    deliver(table([]), make_run(tmp_path), sheets=[CROSS | {"charts": [{"type": "line"}]}])
+    assert cells("By day")[0] == ["Machine"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "chart", "words"),
+    [
+        (
+            [("a", 0.5), ("b", 0.5)],
+            (MACHINE, OEE),
+            {"type": "stacked"},
+            "the stacked chart .* in ratio cannot be added",
+        ),
+        ([("a", 1.0), ("a", 2.0)], (MACHINE, DOWN), {"type": "line"}, "more than one row for 'a'; .* or draw a pivot"),
+    ],
+)
+def test_charts_that_would_mislead_are_refused(tmp_path, table, deliver, rows, columns, chart, words):
+    with pytest.raises(GiveUp, match=words):
+        deliver(table(rows, columns), make_run(tmp_path), charts=[chart])
+
+
+def test_chart_of_more_columns_than_excel_draws_is_refused(tmp_path, table, deliver):
+    rows = [(FIRST, f"m{number}", 1.0, 2.0) for number in range(256)]
+    cross = {"pivot": {"rows": "day", "columns": "machine", "value": "downtime"}, "charts": [{"type": "line"}]}
+    with pytest.raises(GiveUp, match=r"of sheet 'Wide' would draw 256 columns, Excel draws 255; name some under y"):
+        deliver(table(rows), make_run(tmp_path), sheets=[cross | {"name": "Wide"}])
+
+
+def test_about_of_a_workbook_that_is_kept_speaks_of_other_days(tmp_path, table, deliver, cells):
+    deliver(table(day_rows(FIRST, 1)), make_run(tmp_path), mode="replace_window")
+    (said,) = (row[1] for row in cells("About") if row[0] == "Other days")
+    assert said == "Rows of days that are not in this window are from earlier runs, as the numbers were then."
 
 
 def test_pareto_of_a_ratio_is_refused(tmp_path, table, deliver):

@@ -11,6 +11,7 @@ from mmflow_excel.filling.markup import Element, find_elements, named
 
 # Formats that every workbook has without writing them down.
 DATE_IDS: Final = frozenset({*range(14, 18), 22, *range(27, 32), 36, *range(50, 59)})
+DATE_AND_TIME: Final = 22
 TIME_IDS: Final = frozenset({*range(18, 22), *range(32, 36), *range(45, 48)})
 PERCENT_IDS: Final = frozenset({9, 10})
 LOOKS: Final = ("fontId", "fillId", "borderId")
@@ -34,6 +35,11 @@ class Styles:
         number = self._number(style)
         code = self._code(number)
         return number in TIME_IDS or (bool(re.search("[hs]|\\[m", code)) and not re.search("[dy]", code))
+
+    def shows_clock(self, style: int | None) -> bool:
+        """Tell whether a format shows the time of day, with or without the day."""
+        number = self._number(style)
+        return number == DATE_AND_TIME or self.shows_times(style) or bool(re.search("[hs]", self._code(number)))
 
     def shows_percent(self, style: int | None) -> bool:
         """Tell whether a format shows 1 as 100%."""
