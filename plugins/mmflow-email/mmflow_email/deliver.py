@@ -167,7 +167,7 @@ def give_up(
         delivery.outbox.forget(entry)
         return TryLater("the bytes of the mail were lost or changed before anybody got it; it is written anew")
     if entry.among("sent") and not isinstance(failure, Overtaken):
-        return Partial(receipt, why=f"not delivered to {', '.join(left)}: {failure}")
+        return Partial(receipt, why=f"not delivered to {', '.join(left)}: {failure}{add_refused(entry)}")
     if not entry.reached and not isinstance(failure, Overtaken):
         delivery.outbox.forget(entry)
     return failure
@@ -178,14 +178,14 @@ def postpone(entry: Entry, receipt: Receipt, left: Sequence[str], failure: TryLa
     why = f"{', '.join(left)}: {failure}" if failure else say_states(entry, left)
     after = failure.after if failure else GREYLISTED if entry.among("later") else None
     if entry.among("sent"):
-        return Partial(receipt, retry=tuple(left), why=f"not delivered yet to {why}", after=after)
-    return TryLater(str(failure or why), after=after)
+        return Partial(receipt, retry=tuple(left), why=f"not delivered yet to {why}{add_refused(entry)}", after=after)
+    return TryLater(f"{failure or why}{add_refused(entry)}", after=after)
 
 
 def hold(entry: Entry, delivery: Delivery) -> Unknown:
     """Give the error for a mail that somebody has to decide about, and note that they are told."""
     note_result(msgspec.structs.replace(entry, held=True), delivery)
-    said = say_states(entry, entry.among("unknown"))
+    said = say_states(entry, entry.among("unknown")) + add_refused(entry)
     return Unknown(f"{said}; ask them, and send it again with mmflow resend if it is missing ({entry.message_id})")
 
 
@@ -200,18 +200,28 @@ def close(entry: Entry, receipt: Receipt, failed: Sequence[str]) -> Partial | Gi
 
 
 def make_receipt(entry: Entry) -> Receipt:
-    """Give what is proven about a mail."""
-    sent = entry.among("sent")
+    """Give what is proven about a mail; lists that are empty are left out."""
+    sent, refused = entry.among("sent"), entry.among("refused")
     details: dict[str, str | int | float | bool | None] = {
         "message_id": entry.message_id,
         "bytes": entry.size,
         "recipients": len(entry.recipients),
         "sent": len(sent),
-        "refused": len(entry.among("refused")),
+        "refused": len(refused),
+    }
+    lists = {
         "sent_to": ", ".join(sent),
+        "refused_to": ", ".join(f"{address} ({entry.recipients[address].reply})" for address in refused),
         "attached": ", ".join(entry.attached),
     }
+    details |= {name: listed for name, listed in lists.items() if listed}
     return Receipt(rows=entry.rows, sha256=entry.sha256, details=details)
+
+
+def add_refused(entry: Entry) -> str:
+    """Give the end of a sentence about the others: who will never get this mail, "" for nobody."""
+    refused = entry.among("refused")
+    return f"; refused for good: {say_states(entry, refused)}" if refused else ""
 
 
 def say_states(entry: Entry, addresses: Sequence[str]) -> str:

@@ -32,6 +32,7 @@ def test_everybody_gets_one_mail_in_one_session(table, options, run, server):
     assert receipt.sha256 == sha256(mail.content).hexdigest()
     assert receipt.details["message_id"] == mail.message["Message-ID"]
     assert (receipt.details["sent"], receipt.details["refused"]) == (2, 0)
+    assert not {"attached", "refused_to"} & receipt.details.keys()  # a word with nothing behind it says nothing
     assert server.seen.count("CONNECT") == 1
 
 
@@ -176,6 +177,23 @@ def test_refused_and_greylisted_recipients_are_told_apart(table, options, run, s
     with pytest.raises(Partial, match=r"not delivered to bob@example.com: 550 never") as part:
         deliver_email(table(), options(), run(fence=2))
     assert part.value.receipt.details["sent_to"] == ANN
+
+
+def test_who_is_refused_is_named_while_another_is_still_waited_for(table, options, run, server):
+    server.answer("RCPT cid@example.com", "451 later")
+    server.answer(f"RCPT {BOB}", "550 never")
+    said = r"not delivered yet to cid@example.com: 451 later; refused for good: bob@example.com: 550 never"
+    with pytest.raises(Partial, match=said) as part:
+        deliver_email(table(), options(cc="cid@example.com"), run())
+    assert part.value.retry == ("cid@example.com",)
+    assert part.value.receipt.details["refused_to"] == "bob@example.com (550 never)"
+
+
+def test_who_is_refused_is_named_while_everybody_else_waits(table, options, run, server):
+    server.answer(f"RCPT {ANN}", "451 later")
+    server.answer(f"RCPT {BOB}", "550 never")
+    with pytest.raises(TryLater, match=r"ann@example.com: 451 later; refused for good: bob@example.com: 550 never"):
+        deliver_email(table(), options(), run())
 
 
 def test_too_many_recipients_for_one_session_are_named_in_the_next(table, options, run, server):
