@@ -87,6 +87,16 @@ class LightRule:
             return "red"
         return "amber" if amber is not None and self._worse(value, amber) else "green"
 
+    def excess(self, row: Sequence[Cell]) -> float:
+        """Tell how far this column's cell lies beyond its limit of red, as a share of that limit; 0 when it does not.
+
+        Shares of different columns can be compared. What lies beyond a limit of 0 is taken as it is.
+        """
+        value, red = self._value(row), self._limit(self.red, self.red_column, row)
+        if value is None or red is None or not self._worse(value, red):
+            return 0.0
+        return abs(value - red) / (abs(red) or 1.0)
+
     def _worse(self, value: float, limit: float) -> bool:
         return value < limit if self.better == "up" else value > limit
 

@@ -32,6 +32,28 @@ def test_a_value_at_a_limit_is_not_beyond_it():
 
 
 @pytest.mark.parametrize(
+    ("light", "column", "cell", "share"),
+    [
+        (Light(red=0.5), OEE, 0.4, 0.2),
+        (Light(red=0.5), OEE, 0.5, 0.0),
+        (Light(red=0.5), OEE, 0.9, 0.0),
+        (Light(red=0.5), OEE, None, 0.0),
+        (Light(amber=0.5), OEE, 0.1, 0.0),
+        (Light(red=60.0), DOWN, 90.0, 0.5),
+        (Light(red=0.0), DOWN, 3.0, 3.0),
+    ],
+)
+def test_how_far_a_value_lies_beyond_its_limit_of_red_is_a_share_of_it(light, column, cell, share):
+    (rule,) = find_lights({column.name: light}, (column,))
+    assert rule.excess((cell,)) == pytest.approx(share)
+
+
+def test_how_far_a_value_lies_beyond_a_limit_of_the_plant_is_measured_in_ratios():
+    (rule,) = find_lights("plant", (PERCENT, WARNING, FAILURE))
+    assert rule.excess((40.0, 65.0, 50.0)) == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(
     ("light", "column", "low", "high"),
     [
         (Light(amber=30.0, red=60.0), PLAIN, "green", "red"),
@@ -145,3 +167,18 @@ def test_a_report_without_the_plants_limits_is_told_which_to_add(columns):
         "the report has no limits of the plant; add the metrics oee and oeeWarningThreshold and oeeFailureThreshold; "
         "goodParts and partsGoalWarningThreshold and partsGoalFailureThreshold and partsGoal"
     )
+
+
+@pytest.mark.parametrize(("unit", "paths"), [("", ["sinks[0].lights.oee.amber"]), (", unit: '%'", [])])
+def test_a_limit_in_percent_of_a_ratio_is_found_before_any_run(desk, unit, paths):
+    desk.job(
+        f"""
+        job: daily
+        report: {{metrics: [{{metric: oee{unit}}}]}}
+        window: yesterday
+        sinks: [{{type: excel, lights: {{oee: {{amber: 65, red: 0.5}}}}}}]
+        """
+    )
+    problems = desk.mmflow("validate", "--json").data["problems"]
+    assert [problem["path"] for problem in problems] == paths
+    assert all(one["message"].startswith("is 65, and oee is 0 to 1 here; write 0.65") for one in problems)
