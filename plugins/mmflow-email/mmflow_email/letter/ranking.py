@@ -19,12 +19,12 @@ SEVERITY: Final = ("red", "amber", "green")
 
 @dataclass(slots=True)
 class Watch:
-    """Counts rows by their worst light, and keeps the first that are red."""
+    """Counts rows by their worst light, and keeps the red ones that lie farthest beyond their limit."""
 
     rules: Sequence[LightRule]
     columns: Sequence[Column]
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SEVERITY, 0))
-    reds: list[dict[str, Any]] = field(default_factory=list)
+    kept: list[tuple[float, int, dict[str, Any]]] = field(default_factory=list)
 
     def add(self, row: Sequence[Cell]) -> dict[int, str]:
         """Take a row and give the colours of its cells, by place."""
@@ -32,9 +32,22 @@ class Watch:
         worst = next((colour for colour in SEVERITY if colour in colours.values()), None)
         if worst:
             self.counts[worst] += 1
-        if worst == "red" and len(self.reds) < MOST_RED:
-            self.reds.append({"name": name_row(row, self.columns), "parts": list(self._red_parts(row, colours))})
+        if worst == "red":
+            self._keep(row, colours)
         return colours
+
+    @property
+    def reds(self) -> list[dict[str, Any]]:
+        """The red rows that are named, the worst first; of equal ones the first in the table."""
+        return [described for *_, described in sorted(self.kept, reverse=True)]
+
+    def _keep(self, row: Sequence[Cell], colours: Mapping[int, str]) -> None:
+        rank = (max(rule.excess(row) for rule in self.rules), -self.counts["red"])
+        full = len(self.kept) == MOST_RED
+        if full and rank < self.kept[0][:2]:
+            return
+        entry = (*rank, {"name": name_row(row, self.columns), "parts": list(self._red_parts(row, colours))})
+        (heapq.heapreplace if full else heapq.heappush)(self.kept, entry)
 
     def _red_parts(self, row: Sequence[Cell], colours: Mapping[int, str]) -> list[dict[str, str]]:
         return [

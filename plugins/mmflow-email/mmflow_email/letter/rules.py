@@ -25,7 +25,9 @@ def check_letter(options: LetterOptions, outline: Outline) -> Iterator[tuple[Key
         for place, name in enumerate(options.columns or ())
         if name not in outline.columns
     )
-    yield from ((("lights", *path), said) for path, said in check_lights(options.lights, outline.columns, outline.units))
+    yield from (
+        (("lights", *path), said) for path, said in check_lights(options.lights, outline.columns, outline.units)
+    )
     yield from check_charts(options, outline)
     if isinstance(options.top, TopLosses) and options.top.by not in outline.columns:
         yield ("top", "by"), missing_column(options.top.by, outline)

@@ -85,6 +85,15 @@ def test_many_red_rows_are_counted(write, plant):
     assert "and 4 more with a red light" in read(letter)
 
 
+def test_of_many_red_rows_those_farthest_beyond_their_limit_are_named_the_worst_first(write, plant):
+    rows = [(f"Mill {i}", 0.49 - i / 100, 1.0, 1.0) for i in range(9)]
+    rows += [("Mill 9", 0.45, 1.0, 90.0), ("Mill 10", 0.41, 1.0, 1.0)]
+    letter = write(plant(rows), lights={"oee": {"red": 0.5}, "downtime": {"red": 60.0, "better": "down"}})
+    named = [line.partition(":")[0] for line in letter.text.splitlines() if line.startswith("* Mill")]
+    assert named == ["* Mill 9", "* Mill 8", "* Mill 10", "* Mill 7", "* Mill 6", "* Mill 5"]
+    assert "* and 5 more with a red light" in letter.text
+
+
 def test_a_change_is_told_beside_its_number_and_is_good_or_bad_by_the_better_direction(write, plant):
     letter = write(plant(compared=True))
     assert "a week before" in read(letter)
