@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Annotated, Final, Literal, NamedTuple
 
 from msgspec import Meta
@@ -164,9 +165,14 @@ def guess_better(amber: float | None, red: float | None) -> Better | None:
 
 
 def check_lights(
-    lights: Literal["plant"] | Mapping[str, Light] | None, columns: Collection[str]
+    lights: Literal["plant"] | Mapping[str, Light] | None,
+    columns: Collection[str],
+    units: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Say what is wrong with lights beside the columns of a report: ``(path below the option, sentence)``."""
+    """Say what is wrong with lights beside the columns of a report and their units, as far as these are known.
+
+    Gives ``(path below the option, sentence)``.
+    """
     if lights == "plant":
         if not any(name in columns and set(limits) - {""} <= {*columns} for name, limits in PLANT.items()):
             wanted = "; ".join(" and ".join([name, *filter(None, limits)]) for name, limits in PLANT.items())
@@ -178,5 +184,7 @@ def check_lights(
         if light.amber is None and light.red is None:
             yield (name,), "has no limit; write amber, red or both"
         for key, limit in (("amber", light.amber), ("red", light.red)):
+            if isinstance(limit, float | int) and units.get(name) == "ratio" and limit > LARGEST_RATIO:
+                yield (name, key), f"is {limit:g}, and {name} is 0 to 1 here; write {limit / 100:g}, or unit: '%' there"
             if isinstance(limit, str) and limit not in columns:
                 yield (name, key), f"the report has no column {limit!r}; {hint_names(limit, columns)}"

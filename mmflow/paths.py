@@ -45,6 +45,8 @@ def check_template(template: str, more: Collection[str] = ()) -> str | None:
     A template is a path relative to the output folder with ``/`` between folders and words of :data:`PATH_WORDS`, or
     of ``more``, in braces.
     """
+    if not template.strip():
+        return "is empty; write a name such as '{job}.csv'"
     try:
         pieces = list(Formatter().parse(template))
     except ValueError:

@@ -260,7 +260,7 @@ def resend_run(
         done = {delivery.sink for delivery in ledger.deliveries(run) if is_settled(delivery)}
         uses = [use for use in choose_sinks(checked.sinks, sinks) if not (failed and use.name in done)]
         if not uses:
-            raise UserError(f"nothing of run {run} is left to send: every delivery is done")
+            raise UserError(f"nothing of run {run} is left to send: all is done, or a later run has taken its place")
         deliveries = list_deliveries(uses, known.job, known.slot, known.spans)
         for sink, _, key in deliveries:
             if (standing := ledger.standing_run(key)) not in ("", run):

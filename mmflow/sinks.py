@@ -63,6 +63,7 @@ class Outline:
     groups: tuple[str, ...]
     time_column: str = ""
     totals: bool = False
+    units: Mapping[str, str] = field(default_factory=dict)  # of the columns whose unit is known before
     connection: Options | None = None  # as written, references unresolved; None when it cannot be read like that
 
 

@@ -75,7 +75,7 @@ class Everywhere:
 
     def sql(self):
         columns = ", ".join(f'"{name}"' for name in NAMES)
-        return self.query(f"SELECT {columns} FROM oee_daily ORDER BY downtime DESC")
+        return self.query(f"SELECT {columns} FROM oee_everywhere ORDER BY downtime DESC")
 
     def letter(self):
         (mail,) = self.mail.mails

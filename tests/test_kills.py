@@ -32,7 +32,7 @@ JOB = """
       - {name: book, type: excel, path: "all.xlsx", mode: replace_window}
 """
 AT = ("--at", "2026-11-22T06:40")
-# An effect is one of more than a hundred steps. Every eighth is tried; MMFLOW_EVERY_KILL=1 in the environment tries all.
+# An effect is one of more than a hundred steps. Every eighth is tried; MMFLOW_EVERY_KILL=1 in the environment: all.
 STRIDE = 1 if os.environ.get("MMFLOW_EVERY_KILL") else 8
 KILLED = (-getattr(signal, "SIGKILL", signal.SIGTERM), signal.SIGTERM)  # on POSIX, on Windows
 PARTS = 3  # so that several workers share the kills

@@ -141,3 +141,25 @@ def test_resend_mails_everybody_once_more_with_the_files_of_then(acme):
     (acme.root / "out" / "book.json").write_text("of another run")
     acme.mmflow("resend", run, "--sink", "post")
     assert [line.partition("files")[2] for line in sent(acme)] == ['": {"book": ["book.json"]}}'] * 2 + ['": {}}']
+
+
+@pytest.mark.parametrize(("typed", "copies"), [("y\n", 2), ("n\n", 1)])
+def test_resend_says_who_gets_mail_and_asks_on_a_terminal(acme, typed, copies):
+    run = acme.mmflow("run", "daily", "--json").data["run"]
+    code, told = answer(acme, typed, "resend", run)
+    assert (code, len(sent(acme))) == (0, copies)
+    assert "messages go to ann@example.com, bob@example.com\nsend them? [y/N]" in told
+
+
+def test_resend_of_what_failed_asks_nobody_about_messages_that_are_out(acme):
+    (acme.root / "out" / "daily.csv").mkdir(parents=True)
+    run = acme.mmflow("run", "daily", "--json").data["run"]
+    (acme.root / "out" / "daily.csv").rmdir()
+    code, told = answer(acme, "", "resend", run, "--failed")
+    assert (code, len(sent(acme)), "messages go to" in told) == (0, 1, False)
+
+
+def test_resend_can_leave_messages_out(acme):
+    run = acme.mmflow("run", "daily", "--json").data["run"]
+    done = acme.mmflow("resend", run, "--no-send", "--json")
+    assert (done.code, len(sent(acme)), states(done.data)["csv"]) == (0, 1, "done")

@@ -12,7 +12,8 @@ from mmflow.paths import LONGEST_NAME, PATH_WORDS, check_path, check_template, p
 from mmflow.testing.deliveries import make_run
 
 BAD_TEMPLATES = [
-    ("", "has '' where a name was expected; write it relative to the output folder"),
+    ("", "is empty; write a name such as '{job}.csv'"),
+    (" ", "is empty"),
     ("/etc/report.csv", "is absolute; write it relative to the output folder"),
     ("../report.csv", "has '..' where a name was expected; write it relative to the output folder"),
     ("a/../../report.csv", "has '..' where a name was expected; write it relative to the output folder"),

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from dataclasses import replace
 
-from mmflow.check.uses import SinkUse
 from mmflow.cli.arguments import add_dates, add_job, add_sinks, named_sinks, read_order
+from mmflow.cli.messages import add_sending, may_send
 from mmflow.cli.output import quiet_stdout
-from mmflow.cli.session import Session, open_engine, open_session
+from mmflow.cli.session import open_engine, open_session
 from mmflow.cli.show import end_run
 from mmflow.errors import UserError
 
@@ -30,8 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_job(parser)
     add_dates(parser, addresses=True)
     add_sinks(parser)
-    parser.add_argument("--no-send", action="store_true", help="send no messages (e-mail); other sinks are delivered")
-    parser.add_argument("--yes", "-y", action="store_true", help="send messages without asking on a terminal")
+    add_sending(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -46,29 +44,10 @@ def run(args: argparse.Namespace) -> int:
     checked = session.resolve_job(session.read_job(args.job))
     chosen = choose_messages(checked.sinks, named_sinks(args)) if args.mail_to else named_sinks(args)
     uses = choose_sinks(checked.sinks, chosen)
-    send = not args.no_send and may_send(session, uses, args.mail_to, sure=args.yes)
+    send = may_send(session, args, uses, args.mail_to)
     with open_engine(session, checked.job.sites) as engine:
         order = read_order(args, checked.job, calendars_of(engine, checked.job), engine.clock.now())
         order = replace(order, sinks=chosen, messages=Messages(to=args.mail_to, send=send))
         with quiet_stdout(session.out):
             result = run_job(engine, checked, order)
     return end_run(session.out, result)
-
-
-def may_send(session: Session, uses: Sequence[SinkUse], to: Sequence[str], *, sure: bool) -> bool:
-    """Say who will get messages, and on a terminal ask whether they shall, unless somebody is ``sure``.
-
-    Without a terminal nobody can answer, and a run by cron or a script is meant as it is.
-    """
-    from mmflow.deliver.chosen import list_recipients
-
-    people = list(dict.fromkeys(to or list_recipients(uses)))
-    if not people or not any(use.type.semantics == "message" for use in uses):
-        return True
-    session.out.note(f"messages go to {', '.join(people)}")
-    around = session.around
-    if sure or to or not (around.stdin.isatty() and around.stderr.isatty()):
-        return True
-    around.stderr.write("send them? [y/N] ")
-    around.stderr.flush()
-    return around.stdin.readline().strip().lower() in ("y", "yes")

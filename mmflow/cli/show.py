@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
 from mmflow.cli.output import Output
@@ -14,6 +14,9 @@ from mmflow.windows import Span
 
 if TYPE_CHECKING:
     from mmflow.run import Result
+    from mmflow.sinks import Receipt
+
+UNSHOWN: Final = ("bytes", "files")  # of a receipt: what nobody reads, or what is said otherwise
 
 
 def run_document(run: Run, deliveries: Sequence[Delivery]) -> dict[str, object]:
@@ -84,10 +87,17 @@ def show_run(out: Output, run: Run, deliveries: Sequence[Delivery], *, say_why: 
         out.line(f"  {delivery.sink}: {describe_delivery(delivery)}")
     for notice in run.notices:
         out.line(f"  note: {notice}")
-    if run.error and say_why:
-        out.line(f"  {run.error}")
+    if say_why and (error := leave_out_said(run.error, deliveries)):
+        out.line(f"  {error}")
     if run.state == "held":
         out.line(f"  'mmflow resend {run.id}' delivers it all the same")
+
+
+def leave_out_said(error: str, deliveries: Sequence[Delivery]) -> str:
+    """Give of a run's error what its deliveries have not said themselves."""
+    for delivery in deliveries:
+        error = error.replace(f"{delivery.sink}: {delivery.error}", "") if delivery.error else error
+    return "; ".join(part for part in error.split("; ") if part)
 
 
 def describe_span(span: Span) -> str:
@@ -102,8 +112,13 @@ def describe_delivery(delivery: Delivery) -> str:
     facts: list[str] = [delivery.state]
     if proof:
         rows = f"{proof.rows} row{'s' * (proof.rows != 1)}"
-        facts += [f"{path} ({rows})" for path in (proof.path, *proof.more) if path] or [rows]
-        facts += [f"{name.replace('_', ' ')} {value}" for name, value in proof.details.items() if name != "bytes"]
+        facts.append(f"{proof.path} ({rows}{count_more(proof)})" if proof.path else rows)
+        facts += [f"{name.replace('_', ' ')} {value}" for name, value in proof.details.items() if name not in UNSHOWN]
     if delivery.error:
         facts.append(delivery.error)
     return ", ".join(facts)
+
+
+def count_more(proof: Receipt) -> str:
+    """Say how many files there are beside the first; ``--json`` names them all."""
+    return f", and {len(proof.more)} more file{'s' * (len(proof.more) != 1)}" if proof.more else ""

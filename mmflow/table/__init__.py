@@ -164,6 +164,17 @@ class Table:
                 query = f"SELECT * EXCLUDE (file_row_number) FROM {source} WHERE {wanted}"
                 yield row, write_table(connection, query, columns=self.columns, path=path, notices=self.notices)
 
+    def sort(self, name: str, path: Path) -> Table:
+        """Give the table with its rows in the order of one column, null first, at ``path``; ties stay as they are.
+
+        It has the same columns and notices and no footer; the file is the caller's to remove.
+        """
+        source = f"read_parquet({quote_text(escape_path(self.path))}, file_row_number = true)"
+        order = f"ORDER BY {quote_name(name)} NULLS FIRST, file_row_number"
+        query = f"SELECT * EXCLUDE (file_row_number) FROM (SELECT * FROM {source} {order})"
+        with read_snapshot(self.path, path.parent / "spill") as connection:
+            return write_table(connection, query, columns=self.columns, path=path, notices=self.notices)
+
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         """Give the rows to any library that reads Arrow streams, in batches of up to a million rows."""
         with read_snapshot(self.path) as connection:
@@ -198,14 +209,16 @@ def open_database(spill: Path | None = None) -> Iterator[DuckDBPyConnection]:
 
 
 @contextmanager
-def read_snapshot(path: Path) -> Iterator[DuckDBPyConnection]:
+def read_snapshot(path: Path, spill: Path | None = None) -> Iterator[DuckDBPyConnection]:
     """Open a database to read a snapshot with; what it cannot read becomes a :class:`StateError`.
+
+    It spills into the folder ``spill``, or never without one.
 
     A snapshot that needs more memory than there is becomes a :class:`GiveUp`.
     """
     import duckdb
 
-    with open_database() as connection:
+    with open_database(spill) as connection:
         try:
             yield connection
         except (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException):

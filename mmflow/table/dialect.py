@@ -73,8 +73,8 @@ def check_format(option: str, text: str, known: frozenset[str]) -> None:
     for part in FORMAT_PART.findall(text):
         if part.startswith("%") and part not in known:
             raise UserError(f"{option} has no directive {part!r}; there are: {' '.join(sorted(known))}")
-    if not text or "\0" in text:
-        raise UserError(f"{option} must be a text of directives such as {' '.join(sorted(known)[-3:])}")
+    if not known & set(FORMAT_PART.findall(text)) or "\0" in text:
+        raise UserError(f"{option} holds no directive, so every cell would be the same; write one such as %d.%m.%Y")
 
 
 def check_unquoted(dialect: CsvDialect) -> None:

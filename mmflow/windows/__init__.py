@@ -188,7 +188,7 @@ def read_range(spec: WindowSpec) -> Words:
         raise UserError(f"from {spec.from_} does not lie before to {spec.to}; the end is excluded")
     if first > last:
         raise UserError(f"from {first} lies after to {last}; exchange them")
-    return RangeWords(f"the {'times' if timed else 'days'} written in the job", first, last)
+    return RangeWords(f"the {'times' if timed else 'days'} given", first, last)
 
 
 def read_cells(spec: WindowSpec) -> Words:

@@ -92,7 +92,16 @@ class Facts:
             groups=tuple(groups),
             time_column=find_time_group(groups),
             totals=any(get(self.values, ("shape", key)) is True for key in ("totals", "rest")),
+            units=self.units,
         )
+
+    @cached_property
+    def units(self) -> Mapping[str, str]:
+        """Give the unit in which each known metric of the report is shown."""
+        shown = dict(self.texts("report", "metrics", EACH, "unit"))
+        return {
+            name: shown.get((*path[:3], "unit"), METRICS[name].unit) for path, name in self.metrics if name in METRICS
+        }
 
     @cached_property
     def names(self) -> tuple[str, ...]:

@@ -6,10 +6,12 @@ import codecs
 import gzip
 import shutil
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from itertools import chain
 from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -62,7 +64,20 @@ def deliver_files(table: Table, options: FileOptions, run: RunInfo, write: Write
 
     if options.split_by:
         return deliver_parts(table, options, run, write_both)
-    return write_both(table, place_file(options.path, run))
+    with order_rows(table, options, run) as ordered:
+        return write_both(ordered, place_file(options.path, run))
+
+
+@contextmanager
+def order_rows(table: Table, options: FileOptions, run: RunInfo) -> Iterator[Table]:
+    """Give the table in the order of time for a file that keeps other rows, so that the whole file is in that order."""
+    names = [column.name for column in table.columns]
+    if options.mode == "replace" or run.time_column not in names:
+        yield table
+        return
+    run.store.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with TemporaryDirectory(dir=run.store, prefix=".sorted-") as folder:
+        yield table.sort(run.time_column, Path(folder) / "sorted.parquet")
 
 
 def write_csv(table: Table, path: Path, *, options: CsvOptions, run: RunInfo) -> Receipt:

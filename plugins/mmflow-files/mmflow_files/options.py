@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from pathlib import PurePosixPath
+from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta
 from msgspec.structs import replace
@@ -21,12 +22,14 @@ SAMPLE = datetime(2026, 11, 8, 17, 30, tzinfo=UTC)
 FREE = ("delimiter", "empty", "date_format", "datetime_format")  # options that may be any text
 # The key of an option, or a path in it, and what is wrong with it.
 Fault = tuple[str | tuple[str | int, ...], str]
+FOREIGN = frozenset({".xlsx", ".xlsm", ".xls", ".ods", ".zip", ".pdf", ".html", ".db", ".bz2", ".xz", ".zst"})
 CHANGING = ("{date}", "{first_day}", "{last_day}", "{time}", "{run}")
 
 
 class FileOptions(Options):
     """What all files have in common."""
 
+    kind: ClassVar[str] = "rows"
     path: str
     mode: Mode = "replace"
     split_by: Annotated[
@@ -45,6 +48,7 @@ class FileOptions(Options):
 class CsvOptions(FileOptions):
     """Options of the csv sink; the defaults open well in Excel."""
 
+    kind = "CSV"
     path: Annotated[str, Meta(description=PATH, examples=["morning/{date}.csv"])] = "{job}/{date}.csv"
     header: Annotated[
         Literal["labels", "names", "none"], Meta(description="First line: headings for people, API names, or none.")
@@ -138,18 +142,20 @@ class CsvOptions(FileOptions):
 class JsonlOptions(FileOptions):
     """Options of the jsonl sink."""
 
+    kind = "JSON lines"
     path: Annotated[str, Meta(description=PATH, examples=["oee/{month}.jsonl"])] = "{job}/{date}.jsonl"
 
 
 class ParquetOptions(FileOptions):
     """Options of the parquet sink."""
 
+    kind = "Parquet"
     path: Annotated[str, Meta(description=PATH, examples=["oee/{month}.parquet"])] = "{job}/{date}.parquet"
 
 
 def validate_file(options: FileOptions, outline: Outline) -> Iterator[Fault]:
     """Find what is wrong with the path, and with ``replace_window`` where it cannot work."""
-    if problem := check_template(options.path, options.split_by):
+    if problem := check_template(options.path, options.split_by) or check_suffix(options.path, options.kind):
         yield "path", problem
     yield from validate_split(options, outline)
     if options.mode == "replace":
@@ -180,6 +186,14 @@ def validate_parquet(options: ParquetOptions, outline: Outline) -> Iterator[Faul
     yield from validate_file(options, outline)
     if is_packed(options.path):
         yield "path", f"{options.path!r} ends in .gz, and Parquet is compressed already; leave .gz out"
+
+
+def check_suffix(path: str, kind: str) -> str | None:
+    """Say what is wrong with a name that promises another kind of file, or give None."""
+    suffix = PurePosixPath(path.lower().removesuffix(".gz")).suffix
+    if suffix in FOREIGN:
+        return f"{path!r} ends in {suffix}, and holds {kind}; programs would refuse to open it"
+    return None
 
 
 def is_packed(path: str) -> bool:

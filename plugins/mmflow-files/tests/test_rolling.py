@@ -281,3 +281,16 @@ def test_machine_that_looks_like_a_site_is_none(roll):
     columns = (DAY, MACHINE, PARTS)
     roll("csv", 0, 1, [(FIRST, "reno", 1)], columns)
     assert roll("csv", 0, 1, [(FIRST, "reno", 2)], columns) == texts([(FIRST, "reno", 2)])
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_a_rolling_file_is_in_the_order_of_time_whatever_the_order_of_the_report(kind, tmp_path, table, deliver, stand):
+    days = [date(2026, 11, 19), date(2026, 11, 20), date(2026, 11, 21)]
+    options = {"path": f"rolling.{kind}", "mode": "replace_window"}
+    for last in (20, 21):
+        shown = [day for day in days if day.day in (last - 1, last)]
+        rows = [(day, machine, 1.0, None) for machine in ("B", "A") for day in shown]
+        deliver(kind, table(rows), make_run(tmp_path, first=shown[0], last=shown[-1]), **options)
+    whole = make_run(tmp_path, first=days[0], last=days[-1])
+    found = [(day.day, machine) for day, machine, *_ in stand(kind, table(rows), whole, **options)]
+    assert found == [(19, "B"), (19, "A"), (20, "B"), (20, "A"), (21, "B"), (21, "A")]
