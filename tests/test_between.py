@@ -110,17 +110,22 @@ def test_names_between_sinks_are_checked_with_their_lines(acme):
           - {type: jsonl, fallback: nobody}
         """
     )
-    itself = "a sink cannot stand in for itself; name another sink, or remove this key"
+    remove = "name another sink, or remove this key"
+    itself = f"a sink cannot stand in for itself; {remove}"
+    book, csv = (
+        f"{one} would stand in for {two}, and {two} for {one}; {remove}"
+        for one, two in (("csv", "book"), ("book", "csv"))
+    )
     assert acme.mmflow("validate", "daily").out.splitlines() == [
         "jobs/daily.yaml:3:38: window.sink: 'csv' is no sink whose cells can be read; there are: book",
         "jobs/daily.yaml:5:27: sinks[0].attach[0]: the job has no sink 'bok'; did you mean 'book'?",
         "jobs/daily.yaml:5:37: sinks[0].attach[2]: 'csv' is attached already; remove it",
         "jobs/daily.yaml:5:42: sinks[0].attach[3]: the sink 'post' writes no file; there are: book, csv, jsonl",
         f"jobs/daily.yaml:5:59: sinks[0].fallback: {itself}",
-        f"jobs/daily.yaml:6:28: sinks[1].fallback: {itself}",
+        f"jobs/daily.yaml:6:28: sinks[1].fallback: {book}",
         "jobs/daily.yaml:6:48: sinks[1].when.column: the report has no column 'goodPart'; did you mean 'goodParts'?",
         "jobs/daily.yaml:6:65: sinks[1].when.above: the report has no column 'oee'; there are: goodParts, machine",
-        f"jobs/daily.yaml:7:27: sinks[2].fallback: {itself}",
+        f"jobs/daily.yaml:7:27: sinks[2].fallback: {csv}",
         "jobs/daily.yaml:7:39: sinks[2].when: the condition has no limit; add above or below",
         "jobs/daily.yaml:8:29: sinks[3].fallback: the job has no sink 'nobody'; there are: book, csv, post",
         "11 problems in 1 file",
@@ -255,3 +260,15 @@ def test_a_day_cannot_be_looked_for_where_dates_stand_in_cells(acme, command):
     done = acme.mmflow(command, "daily", "--for", "2026-11-03")
     message = "the dates of daily stand in cells, which --for cannot change; give --from and --to instead\n"
     assert (done.code, done.err.endswith(message)) == (2, True), done.err
+
+
+def test_a_folder_that_cannot_be_written_is_said_of_save(acme):
+    acme.write("file", "in the way")
+    done = acme.mmflow("preview", "daily", "--sink", "book", "--save", "file")
+    assert (done.code, done.err) == (2, f"cannot write {acme.root / 'file' / 'daily-book.book'}: file exists\n")
+
+
+def test_a_typo_in_a_block_that_may_be_a_word_too_is_named(acme):
+    acme.job(JOB + "      - {type: excel, lights: {goodParts: {amber: 65, rad: 50}}}\n")
+    (problem,) = acme.mmflow("validate", "--json").data["problems"]
+    assert (problem["path"], problem["hint"]) == ("sinks[3].lights.goodParts.rad", "did you mean 'red'?")

@@ -7,7 +7,7 @@ door, lists what is wrong; both give the same verdict. jsonschema's own messages
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 import msgspec
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Refused: TypeAlias = Any  # jsonschema's error, whose attributes have no types
 T = TypeVar("T", bound=Options)
+WORDS: Final = ("enum", "const")
 
 
 def fit_model(
@@ -118,11 +119,13 @@ def _group_branches(error: Refused) -> list[list[Refused]]:
 
 
 def _is_other_kind(error: Refused) -> bool:
-    return error.validator == "type" and not error.relative_path
+    if error.relative_path:
+        return False
+    return error.validator == "type" or (error.validator in WORDS and isinstance(error.instance, dict | list))
 
 
 def _list_kinds(error: Refused) -> list[str]:
-    wanted = error.validator_value
+    wanted = "string" if error.validator in WORDS else error.validator_value
     return [wanted] if isinstance(wanted, str) else list(wanted)
 
 

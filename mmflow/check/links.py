@@ -34,7 +34,16 @@ def check_fallback(path: Path, use: SinkUse, named: Named) -> Iterator[Finding]:
     if wanted not in named:
         yield Finding(here, f"the job has no sink {wanted!r}", hint_names(wanted, set(named) - {use.name}))
     elif use.name in follow_fallbacks(wanted, named):
-        yield Finding(here, "a sink cannot stand in for itself", "name another sink, or remove this key")
+        message = explain_circle(use.name, follow_fallbacks(wanted, named))
+        yield Finding(here, message, "name another sink, or remove this key")
+
+
+def explain_circle(name: str, chain: Sequence[str]) -> str:
+    """Say that a sink would stand in for itself, and by which others."""
+    if name == chain[0]:
+        return "a sink cannot stand in for itself"
+    others = chain[: chain.index(name)]
+    return f"{', '.join(others)} would stand in for {name}, and {name} for {others[-1]}"
 
 
 def follow_fallbacks(name: str, named: Named) -> list[str]:

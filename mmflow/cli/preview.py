@@ -28,6 +28,7 @@ mmflow preview morning-oee
 mmflow preview morning-oee --plan               the requests, without asking
 mmflow preview morning-oee --sink csv           what that sink would write
 mmflow preview morning-oee --sink excel --open  the same, opened in its program
+mmflow preview morning-oee --sink email --save seen   its file, put into the folder "seen"
 mmflow preview morning-oee --sink sql --diff    what would change at its destination
 mmflow preview morning-oee --for 2026-11-03 --json
 """
@@ -88,9 +89,12 @@ def keep_file(session: Session, args: argparse.Namespace, name: str, shown: Rend
     if not args.save and not args.open:
         return
     folder = session.around.cwd / args.save if args.save else Path(tempfile.mkdtemp(prefix="mmflow-"))
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}{shown.suffix}"
-    path.write_bytes(shown.content)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(shown.content)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {(error.strerror or 'unknown failure').lower()}") from error
     session.out.note(f"wrote {path}")
     if args.open:
         webbrowser.open(path.absolute().as_uri())
