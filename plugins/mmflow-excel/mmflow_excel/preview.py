@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from io import BytesIO
 from itertools import chain, islice
+from pathlib import Path
 from typing import Final
 
 from mmflow import Cell, GiveUp, Rendering, Replacement, RunInfo, Table, align_texts, place_file, show_cell
 from mmflow_excel.deliver import prepare
 from mmflow_excel.earlier import Earlier, replaced_rows
-from mmflow_excel.filling import check_target, read_target
+from mmflow_excel.filling import check_book, check_target, plan_target, read_target
 from mmflow_excel.options import ExcelOptions
 from mmflow_excel.pages import Page
+from mmflow_excel.sheetxml import SheetColumn
 from mmflow_excel.sources import find_source
 
 SHOWN_ROWS: Final = 20
@@ -31,7 +34,27 @@ def check_excel(options: ExcelOptions, run: RunInfo) -> None:
     if path.exists() and not os.access(path, os.W_OK):
         raise GiveUp(f"{path} is write-protected; check its permissions")
     if options.target:
-        check_target(find_source(path, options, run), options.target)
+        check_filling(path, options, run)
+
+
+def check_filling(path: Path, options: ExcelOptions, run: RunInfo) -> None:
+    """Raise what is wrong with the workbook that is filled, after the option that names it."""
+    with after_option("template" if options.template else "path"):
+        source = find_source(path, options, run)
+    example = Path(os.path.realpath(run.job_folder / options.template))
+    with after_option("template" if source == example else "path"):
+        check_book(source)
+    with after_option("target"):
+        check_target(source, options.target)
+
+
+@contextmanager
+def after_option(option: str) -> Iterator[None]:
+    """Begin the message of :class:`mmflow.GiveUp` with the option that is to be mended."""
+    try:
+        yield
+    except GiveUp as error:
+        raise GiveUp(f"{option}: {error}") from error
 
 
 def read_excel(table: Table, options: ExcelOptions, run: RunInfo) -> Iterator[tuple[Cell, ...]]:
@@ -53,21 +76,33 @@ def render_excel(table: Table, options: ExcelOptions, run: RunInfo) -> Rendering
     path = place_file(options.path, run)
     plan, content = prepare(path, table, options, run), BytesIO()
     plan.write(content)
-    text = describe_pages(path.name, plan.pages, options)
-    if not plan.pages:
-        text = f"{path.name}: {count_rows(len(table))} in {options.target}\n"
+    if options.target:
+        text = describe_filled(path.name, find_source(path, options, run), table, options)
+    else:
+        text = describe_pages(path.name, plan.pages, options)
     return Rendering(text, content.getvalue(), path.suffix)
 
 
 def describe_pages(name: str, pages: Sequence[Page], options: ExcelOptions) -> str:
     """List the sheets of a workbook, then the first rows of the first."""
-    lines = [f"{name}:"]
+    lines, charts = [f"{name}:"], count_charts(pages)
     for page in pages:
-        charts = f", charts: {len(page.charts)}" if page.charts else ""
-        lines.append(f"  {page.name}: {count_rows(page.rows.length)}, columns: {len(page.columns)}{charts}")
+        drawn = f", charts: {count}" if (count := charts.pop(page.name.lower(), ("", 0))[1]) else ""
+        lines.append(f"  {page.name}: {count_rows(page.rows.length)}, columns: {len(page.columns)}{drawn}")
+    lines += [f"  {sheet}: charts: {count}" for sheet, count in charts.values()]
     lines += ["  About"] * options.about
     shown = chain.from_iterable(map(show_rows, pages[:1]))
     return "\n".join([*lines, "", *shown]) + "\n"
+
+
+def count_charts(pages: Sequence[Page]) -> dict[str, tuple[str, int]]:
+    """Give the sheets on which charts stand, by their names in small letters, with how many."""
+    found: dict[str, tuple[str, int]] = {}
+    for page in pages:
+        for chart in page.charts:
+            name, count = found.get((chart.sheet or page.name).lower(), (chart.sheet or page.name, 0))
+            found[name.lower()] = (name, count + 1)
+    return found
 
 
 def show_rows(page: Page) -> Iterator[str]:
@@ -79,6 +114,25 @@ def show_rows(page: Page) -> Iterator[str]:
     if (hidden := page.rows.length - SHOWN_ROWS) > 0:
         yield f"and {hidden} more"
     yield from page.notices
+
+
+def describe_filled(name: str, source: Path, table: Table, options: ExcelOptions) -> str:
+    """Say how many rows a target gets, then list the first of them under its own headings."""
+    headings, columns = plan_target(source, options.target, table.columns)
+    texts = [[show_place(row, column) for column in columns] for row in islice(table.rows(), SHOWN_ROWS)]
+    numbers = [column.column is not None and column.column.type in ("number", "integer") for column in columns]
+    lines = [f"{name}: {count_rows(len(table))} in {options.target}", ""]
+    lines += align_texts(headings, texts, numbers, widest=WIDEST_CELL)
+    if (hidden := len(table) - SHOWN_ROWS) > 0:
+        lines.append(f"and {hidden} more")
+    return "\n".join(lines) + "\n"
+
+
+def show_place(row: Sequence[Cell], column: SheetColumn) -> str:
+    """Write what a column of a target gets; what Excel computes has no value yet."""
+    if column.column is not None:
+        return show_cell(row[column.place], column.column)
+    return "=" if column.formula else ""
 
 
 def count_rows(count: int) -> str:

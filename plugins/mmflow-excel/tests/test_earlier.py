@@ -162,7 +162,7 @@ def test_workbook_without_the_sheet_is_refused(tmp_path, table, deliver):
 def damage(path):
     """Leave a zip file whose sheet is no XML."""
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("xl/workbook.xml", "<workbook")
+        archive.writestr("xl/workbook.xml", "<workbook><")
 
 
 def blow_up(path):

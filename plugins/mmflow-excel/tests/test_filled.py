@@ -123,7 +123,8 @@ def test_open_workbook_that_is_filled_gets_a_file_beside_it(tmp_path, table, del
 def test_preview_check_and_comparison(tmp_path, table, call, excel, template):
     made = table(day_rows(FIRST, 1))
     shown = call("render", made, make_run(tmp_path), **FILL)
-    assert (shown.text, shown.suffix) == ("stops.xlsx: 2 rows in Stops\n", ".xlsx")
+    assert shown.text.startswith("stops.xlsx: 2 rows in Stops\n\nMachine ")
+    assert shown.suffix == ".xlsx"
     assert not (tmp_path / "out").exists()
     assert list(call("read", made, make_run(tmp_path), **FILL)) == []
     call("deliver", made, make_run(tmp_path), **FILL)

@@ -9,6 +9,6 @@
 
 from __future__ import annotations
 
-from mmflow_excel.filling.fill import FillOptions, check_target, fill_template, read_target
+from mmflow_excel.filling.fill import FillOptions, check_book, check_target, fill_template, plan_target, read_target
 
-__all__ = ["FillOptions", "check_target", "fill_template", "read_target"]
+__all__ = ["FillOptions", "check_book", "check_target", "fill_template", "plan_target", "read_target"]

@@ -14,6 +14,7 @@ from mmflow_excel.places import LAST_ROW, Area, read_area, split_reference
 
 TRUE: Final = ("1", "true")
 SIGNATURES: Final = "_xmlsignatures/"
+CONTENT_TYPES: Final = "[Content_Types].xml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,7 @@ def read_book(package: Package) -> Book:
     """Read the workbook part; :class:`mmflow.GiveUp` for kinds of workbooks that are not filled."""
     if any(name.startswith(SIGNATURES) for name in package.names):
         raise package.refuse("is signed, and no signature stays true when it is filled; remove the signature")
+    package.read(CONTENT_TYPES)  # without it Excel opens nothing
     part = next((one.part for one in read_relations(package, "") if one.kind == "officeDocument"), "")
     if not part.endswith(".xml"):
         raise package.refuse("is no workbook of Excel's newer kinds; save it as .xlsx or .xlsm")
@@ -129,16 +131,19 @@ def resolve_part(part: str, target: str) -> str:
 
 
 def find_target(book: Book, name: str) -> Target:
-    """Find a table or a named range; :class:`mmflow.GiveUp` lists those there are."""
-    tables = list(find_tables(book))
-    for table in tables:
-        if table.name.casefold() == name.casefold():
-            return check_shape(book, table)
+    """Find a table or a named range; :class:`mmflow.GiveUp` lists those there are, or says that several match.
+
+    A name for the whole workbook goes before those of single sheets.
+    """
+    tables = find_tables(book)
+    same = [table for table in tables if table.name.casefold() == name.casefold()]
     ranges = [element for element in book.names() if element.get("name").casefold() == name.casefold()]
-    if not ranges:
+    everywhere = [element for element in ranges if not element.get("localSheetId")] or ranges
+    if not same and not ranges:
         raise book.package.refuse(f"has no table and no name {name!r}; {list_targets(book, tables)}")
-    found = next((element for element in ranges if not element.get("localSheetId")), ranges[0])
-    return check_shape(book, read_range(book, found))
+    if len(same) + len(everywhere) > 1:
+        raise book.package.refuse(f"has several tables or names {name!r}; give the one that is meant a name of its own")
+    return check_shape(book, same[0] if same else read_range(book, everywhere[0]))
 
 
 def list_targets(book: Book, tables: list[Target]) -> str:

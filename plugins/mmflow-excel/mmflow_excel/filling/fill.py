@@ -178,6 +178,12 @@ def check_strays(book: Book, target: Target, columns: Sequence[SheetColumn], kep
                 )
 
 
+def check_book(template: Path) -> None:
+    """Raise :class:`mmflow.GiveUp` for a workbook that cannot be filled, whatever the target."""
+    with open_package(template) as package:
+        read_book(package)
+
+
 def check_target(template: Path, target: str) -> tuple[str, ...]:
     """Give the headings of a target; :class:`mmflow.GiveUp` when the workbook, or the target in it, cannot be filled.
 
@@ -189,6 +195,14 @@ def check_target(template: Path, target: str) -> tuple[str, ...]:
         survey = survey_sheet(book, found)
         check_room(book, found, survey, found.area)
         return found.headings or survey.headings
+
+
+def plan_target(path: Path, target: str, columns: Sequence[Column]) -> tuple[tuple[str, ...], list[SheetColumn]]:
+    """Give the headings of a target, and what a delivery of these columns writes under each; for ``render``."""
+    with open_package(path) as package:
+        book = read_book(package)
+        filling = Filling(book, find_target(book, target), columns)
+        return filling.target.headings or filling.survey.headings, filling.columns
 
 
 def read_target(path: Path, target: str, columns: Sequence[Column]) -> Iterator[tuple[Cell, ...]]:

@@ -16,6 +16,7 @@ ATTRIBUTE: Final = re.compile(rb"""(\s+)([^\s=]+)\s*=\s*("[^"]*"|'[^']*')""")
 UTF_8: Final = frozenset({None, "utf-8", "us-ascii"})
 STRICT: Final = "http://purl.oclc.org/ooxml/"
 DEEPEST: Final = 256
+MOST_DIGITS: Final = 18  # of a whole number that means anything in a workbook
 
 
 class Refused(ValueError):  # noqa: N818  what happened to a part, not a kind of failure
@@ -46,7 +47,7 @@ class Element:
     def count(self, name: str, absent: int = 0) -> int:
         """Give an attribute that is a whole number; ``absent`` when it is not there, -1 when it is none."""
         said = self.get(name)
-        return int(said) if said.isdecimal() else -1 if said else absent
+        return int(said) if said.isdecimal() and len(said) <= MOST_DIGITS else -1 if said else absent
 
     def get(self, name: str) -> str:
         """Give an attribute by its local name, "" when it is absent."""

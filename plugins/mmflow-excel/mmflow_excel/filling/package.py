@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import zipfile
 import zlib
@@ -11,8 +12,10 @@ from contextlib import contextmanager
 from copy import copy
 from pathlib import Path
 from typing import IO, BinaryIO, Final, TypeAlias, cast
+from xml.parsers import expat
 
 from mmflow import GiveUp, TryLater
+from mmflow_excel.filling.markup import Refused, new_parser, unsound
 
 Rewrite: TypeAlias = Callable[[BinaryIO, BinaryIO], None]  # reads the old content of a part and writes the new
 Edit: TypeAlias = bytes | Rewrite | None  # the new content of a part, or None to leave it out
@@ -21,7 +24,12 @@ BLOCK: Final = 1 << 20
 MOST_PARTS: Final = 10_000
 MOST_BYTES: Final = 2 << 30  # of all parts, unpacked
 SMALL_PART: Final = 32 << 20  # a part that is read as a whole
-LARGEST_RATIO: Final = 300  # unpacked to packed, of a part of more than SMALL_PART; sheets reach about 50
+LARGEST_RATIO: Final = 300  # unpacked to packed, of a part or a workbook of more than SMALL_PART; sheets reach 50
+HEAD: Final = 4096  # bytes of a part that are read at a time until its first element
+# What would lead out of a folder that a workbook is unpacked to: a root, a drive, ".."; and what no part is called.
+ODD_NAME: Final = re.compile(r"[\\\x00-\x1f]|^[A-Za-z]:|(?:^|/)\.{0,2}(?:/|$)")
+BEFORE_XML: Final = b" \t\r\n\0\xef\xbb\xbf\xff\xfe"  # spaces and marks of encodings, in UTF-8 or UTF-16
+PICTURES: Final = ".svg"  # drawing programs give them document types
 FAST: Final = 1  # level of compression of a part that is made anew: half the time for a tenth more bytes
 ENCRYPTED: Final = 0x1
 WINDOWS_HELD: Final = (32, 33)  # sharing violation, lock violation
@@ -62,6 +70,7 @@ def open_package(path: Path) -> Iterator[Package]:
         with zipfile.ZipFile(path) as archive:
             package = Package(path, archive)
             check_parts(package)
+            check_heads(package)
             yield package
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise GiveUp(f"{path} is damaged or no workbook ({error}); save it anew in Excel as .xlsx or .xlsm") from error
@@ -96,7 +105,11 @@ def check_parts(package: Package) -> None:
         raise package.refuse(f"has two parts {doubled[0]!r}, so nobody can tell which is meant; save it anew in Excel")
     if (total := sum(part.file_size for part in listed)) > MOST_BYTES:
         raise package.refuse(f"holds {total >> 20:,} MB when unpacked, and at most {MOST_BYTES >> 20:,} MB are read")
+    if total > SMALL_PART and total > LARGEST_RATIO * (packed := package.path.stat().st_size):
+        raise package.refuse(f"unpacks to {total // packed:,} times its size, as in an attack; save it anew in Excel")
     for part in listed:
+        if any(ODD_NAME.search(name.removesuffix("/")) for name in (part.orig_filename, part.filename)):
+            raise package.refuse(f"has a part named {part.orig_filename!r}, as no workbook has; save it anew in Excel")
         if part.flag_bits & ENCRYPTED:
             raise package.refuse("is protected with a password; save it without one")
         if part.compress_type not in KINDS:
@@ -104,6 +117,34 @@ def check_parts(package: Package) -> None:
         if part.file_size > SMALL_PART and part.file_size > LARGEST_RATIO * part.compress_size:
             found = f"has a part {part.filename} that unpacks to {part.file_size // max(part.compress_size, 1):,} times"
             raise package.refuse(f"{found} its size, as in an attack; save it anew in Excel")
+
+
+def check_heads(package: Package) -> None:
+    """Refuse a document type in any part, also one that is only copied: others will open the workbook."""
+    for part in package.archive.infolist():
+        if not part.is_dir() and not part.filename.lower().endswith(PICTURES):
+            with package.archive.open(part) as file:
+                check_head(package, file, part.filename)
+
+
+def check_head(package: Package, file: IO[bytes], name: str) -> None:
+    """Read a part up to its first element, before which a document type stands; in any encoding."""
+    block = file.read(HEAD)
+    if block.startswith(b"\0\0") or block.lstrip(BEFORE_XML)[:1] not in (b"", b"<"):
+        return  # no XML: a picture, a macro
+    begun: list[str] = []
+    parser = new_parser()
+    parser.XmlDeclHandler = None
+    parser.StartElementHandler = lambda element, _: begun.append(element)
+    while block and not begun:
+        try:
+            parser.Parse(block, False)
+            block = file.read(HEAD)
+            parser.Parse(b"", not block)
+        except (expat.ExpatError, Refused, ValueError, LookupError) as error:
+            if not begun:  # what is wrong behind its beginning is not looked at here
+                raise GiveUp(f"{package.path}: {unsound(name, error)}") from error
+            return
 
 
 def copy_parts(package: Package, out: BinaryIO, edits: Mapping[str, Edit]) -> None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from mmflow_excel.filling.book import Book, Target, relations_part
+from mmflow_excel.filling.book import CONTENT_TYPES, Book, Target, relations_part
 from mmflow_excel.filling.markup import Change, Element, apply_changes, find_elements, named, remove, set_attributes
 from mmflow_excel.filling.package import Edit
 from mmflow_excel.places import Area, read_area, split_reference
 
-CONTENT_TYPES: Final = "[Content_Types].xml"
 # What stands before the settings of calculation in a workbook.
 BEFORE_CALCULATION: Final = ("sheets", "functionGroups", "externalReferences", "definedNames")
 SORTING: Final = ("sortState", "sortCondition")

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from mmflow import Cell, Column
 from mmflow_excel.cellxml import unescape_text
 from mmflow_excel.filling.book import Book
-from mmflow_excel.filling.markup import get_attribute
+from mmflow_excel.filling.markup import MOST_DIGITS, get_attribute
 from mmflow_excel.filling.sheet import CellXml
 from mmflow_excel.filling.strings import read_strings
 from mmflow_excel.values import read_number
@@ -28,7 +28,7 @@ Value = str | float | bool | None
 def shared_number(cell: CellXml) -> int | None:
     """Give the number of the shared text that a cell shows, None when it is another kind of cell."""
     found = VALUE.search(cell.inside) if get_attribute(cell.tag, b"t") == b"s" else None
-    return int(found[1]) if found and found[1].isdigit() else None
+    return int(found[1]) if found and found[1].isdigit() and len(found[1]) <= MOST_DIGITS else None
 
 
 def read_value(cell: CellXml, texts: Mapping[int, str]) -> Value:
@@ -39,7 +39,7 @@ def read_value(cell: CellXml, texts: Mapping[int, str]) -> Value:
     found = VALUE.search(cell.inside)
     text = read_xml(found[1]) if found else ""
     if not text or kind == b"s":
-        return texts.get(int(text)) if text.isdecimal() else None
+        return texts.get(int(text)) if text.isdecimal() and len(text) <= MOST_DIGITS else None
     if kind == b"b":
         return text.strip() in ("1", "true")
     return read_float(text) if kind == b"n" else unescape_text(text)

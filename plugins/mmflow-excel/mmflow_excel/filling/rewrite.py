@@ -10,7 +10,7 @@ from typing import BinaryIO, Final
 from mmflow_excel.filling.book import Target
 from mmflow_excel.filling.markup import get_attribute, set_attribute
 from mmflow_excel.filling.sheet import FORMULA, RowXml, SheetXml
-from mmflow_excel.filling.survey import Survey
+from mmflow_excel.filling.survey import Survey, read_count
 from mmflow_excel.places import Area
 from mmflow_excel.sheetxml import widen_dimension
 
@@ -101,7 +101,8 @@ class Refill:
         """Give the first tag of a row, without a hint of its columns that is no longer true."""
         tag = row.tag.removesuffix(b"/>").rstrip() + b">" if row.tag.endswith(b"/>") else row.tag
         low, _, high = (get_attribute(tag, b"spans") or b"").partition(b":") if b"spans" in tag else (b"", b"", b"")
-        if high.isdigit() and low.isdigit() and (int(low) > self.area.left or int(high) < self.area.right):
+        first, last = read_count(low), read_count(high)
+        if first is not None and last is not None and (first > self.area.left or last < self.area.right):
             tag = set_attribute(tag, "spans", None)
         if self.unhide and row.number <= self.last_row:
             tag = set_attribute(tag, "hidden", None)

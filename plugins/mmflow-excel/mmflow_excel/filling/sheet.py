@@ -9,8 +9,8 @@ from functools import lru_cache
 from typing import BinaryIO, Final
 from xml.parsers import expat
 
-from mmflow_excel.filling.markup import Refused, get_attribute, new_parser, set_attribute, unsound
-from mmflow_excel.places import LAST_COLUMN, Area, count_column, name_column
+from mmflow_excel.filling.markup import MOST_DIGITS, Refused, get_attribute, new_parser, set_attribute, unsound
+from mmflow_excel.places import LAST_COLUMN, LAST_ROW, Area, count_column, name_column
 
 BLOCK: Final = 1 << 20
 LONGEST: Final = 64 << 20  # bytes before and after the rows, and of one row
@@ -72,7 +72,7 @@ class CellXml:
     def style(self) -> int | None:
         """The number of its format, None when it says none."""
         said = get_attribute(self.tag, b"s")
-        return int(said) if said and said.isdigit() else None
+        return int(said) if said and said.isdigit() and len(said) <= MOST_DIGITS else None
 
     def numbered(self, row: int) -> bytes:
         """Give its first tag for another row."""
@@ -170,11 +170,16 @@ class SheetXml:
                 self._more()
                 continue
             inside_end, end = (ending.start(), ending.end()) if isinstance(ending, re.Match) else (found.end(),) * 2
-            said = found[2] or get_attribute(found[1], b"r")
-            number = int(said) if said and said.isdigit() else number + 1
+            number = self._number_row(found[2] or get_attribute(found[1], b"r"), number)
             yield RowXml(self._buffer[at:end], number, found[1], self._buffer[found.end() : inside_end], self.words)
             at = end
         self._read_tail(at)
+
+    def _number_row(self, said: bytes | None, before: int) -> int:
+        number = int(said[-MOST_DIGITS:]) if said and said.isdigit() else before + 1
+        if not 1 <= number <= LAST_ROW or (said and len(said) > MOST_DIGITS):
+            raise unsound(self.part, Refused(f"has a row beyond those of Excel, 1 to {LAST_ROW:,}"))
+        return number
 
     def _read_head(self) -> tuple[bytes, Words, bool]:
         words = None

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from mmflow_excel.filling.book import Book, Target
-from mmflow_excel.filling.markup import Element, find_elements, get_attribute
+from mmflow_excel.filling.markup import MOST_DIGITS, Element, find_elements, get_attribute
 from mmflow_excel.filling.reading import read_texts, read_value, read_xml
 from mmflow_excel.filling.sheet import FORMULA, CellXml, RowXml, SheetXml, formula_attribute
 from mmflow_excel.places import Area, name_column, read_area
@@ -140,7 +140,7 @@ def read_columns(head: bytes) -> Iterator[tuple[int, int, int]]:
 
 def read_count(text: bytes | None) -> int | None:
     """Read a whole number."""
-    return int(text) if text and text.isdigit() else None
+    return int(text) if text and text.isdigit() and len(text) <= MOST_DIGITS else None
 
 
 def read_tail(survey: Survey, sheet: SheetXml, part: str) -> None:

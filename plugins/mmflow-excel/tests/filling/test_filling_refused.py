@@ -1,6 +1,7 @@
 """A workbook that cannot be filled is refused before anything is written, in words that say what to do."""
 
 import io
+import os
 import re
 import zipfile
 from datetime import date
@@ -14,6 +15,7 @@ from mmflow_excel.filling.package import copy_parts, open_package
 
 ROWS = [(date(2026, 11, 20), "Haas 1", 12.5, 87.5)]
 SHEET, BOOK, TABLE = "xl/worksheets/sheet1.xml", "xl/workbook.xml", "xl/tables/table1.xml"
+TYPES, RELATIONS = "[Content_Types].xml", "xl/worksheets/_rels/sheet1.xml.rels"
 
 
 def replace(part, old, new):
@@ -136,14 +138,52 @@ def test_totals_that_name_cells_are_refused_only_when_they_would_move(template, 
         (replace(SHEET, rb'<c r="E4"><f>', b'<c r="E4"><f t="array" ref="E4:E9">'), "in Data!E4 that reaches over"),
         (replace(SHEET, rb'<c r="E4"><f>.*?</f>', b'<c r="E4"><f t="shared" si="0"/>'), "shares the formula of column"),
         (lambda parts: {name: parts[name] for name in parts if name != TABLE}, "has no part xl/tables/table1.xml"),
-        (replace(BOOK, b'name="Elsewhere">.*?</', b'name="Downtimes">OFFSET(A1,0,0)</'), None),
+        (replace(BOOK, b'name="Elsewhere">.*?</', b'name="Downtimes">OFFSET(A1,0,0)</'), "several tables or names"),
+        (replace(SHEET, b'<row r="5"', b'<row r="99999999999"'), "has a row beyond those of Excel, 1 to 1,048,576"),
+        (replace(SHEET, b'<row r="5"', b'<row r="1048577"'), "has a row beyond those of Excel"),
+        (replace(SHEET, b'<row r="5"', b'<row r="%s"' % (b"9" * 5000)), "has a row beyond those of Excel"),
+        (replace(TABLE, b'totalsRowCount="1"', b'totalsRowCount="%s"' % (b"9" * 5000)), "has a damaged table"),
     ],
 )
 def test_other_workbooks_that_cannot_be_filled(template, table, fill, change, expected):
-    if expected is None:  # a table goes before a name
-        fill(template(change=change), table(ROWS))
-    else:
-        refused(template, table, fill, expected, change=change)
+    refused(template, table, fill, expected, change=change)
+
+
+def test_a_workbook_without_its_kinds_of_parts_is_refused(template, table, fill):
+    def leave_out(parts):
+        return {name: content for name, content in parts.items() if name != TYPES}
+
+    refused(template, table, fill, r"has no part \[Content_Types\]\.xml", change=leave_out, full=False)
+
+
+def second_table(parts):
+    """Add a table of the same name, in the way an add-in may leave it behind."""
+    table = replace(TABLE, b'ref="A3:E6"', b'ref="I3:M6"')(parts)[TABLE].replace(b' id="1"', b' id="9"')
+    relation = b'<Relationship Id="rId77" Type="x/table" Target="../tables/table9.xml"/></Relationships>'
+    return replace(RELATIONS, b"</Relationships>", relation)(parts) | {"xl/tables/table9.xml": table}
+
+
+def test_two_tables_of_one_name_are_refused(template, table, fill):
+    refused(template, table, fill, "has several tables or names 'Downtimes'; give the one", change=second_table)
+
+
+def name_twice(first, second):
+    names = b'<definedName name="Elsewhere"%s>Charts!$A$1:$A$2</definedName>'
+    old = rb'<definedName name="Elsewhere">.*?</definedName>'
+    return replace(BOOK, old, names % first + names % second)
+
+
+def test_names_of_two_sheets_are_refused_and_one_for_all_goes_before_them(template, table, fill):
+    local, other = b' localSheetId="0"', b' localSheetId="1"'
+    words = {"rows": [("Haas 1",)], "columns": [Column("machine", "4", "text")], "target": "Elsewhere"}
+    refused(template, table, fill, "has several tables or names", change=name_twice(local, other), **words)
+    fill(template(change=name_twice(local, b"")), table(words["rows"], words["columns"]), target="Elsewhere")
+
+
+def test_numbers_of_thousands_of_digits_do_not_matter(template, table, fill):
+    digits = b"9" * 5000
+    for old, new in ((b'<c r="A4" s="[0-9]+"', b'<c r="A4" s="%s"'), (b'spans="[^"]*"', b'spans="%s:7"')):
+        fill(template(change=replace(SHEET, old, new % digits)), table(ROWS))
 
 
 def test_a_name_that_is_no_range_is_refused(template, table, fill):
@@ -174,11 +214,63 @@ OUTSIDE = b'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/pas
         "xl/sharedStrings.xml",
         "[Content_Types].xml",
         "xl/pivotCache/pivotCacheDefinition1.xml",
+        "xl/theme/theme1.xml",
+        "customXml/item1.xml",
     ],
 )
-def test_document_types_and_entities_are_refused_in_every_part_that_is_read(template, table, fill, part, head):
-    change = replace(part, rb"^<\?xml[^>]*>", lambda _: head)
+def test_document_types_and_entities_are_refused_in_every_part(template, table, fill, part, head):
+    change = replace(part, rb"^(<\?xml[^>]*>)?", lambda _: head)
     refused(template, table, fill, f"the part {re.escape(part)} of the workbook has a document type", change=change)
+
+
+LATE = b"<?xml version='1.0'?><!--%s--><!DOCTYPE x><x/>" % (b"-x" * 4_000)
+WIDE = '<?xml version="1.0" encoding="utf-16"?><!DOCTYPE x><x/>'.encode("utf-16")
+
+
+@pytest.mark.row("S32")
+@pytest.mark.parametrize("content", [LATE, WIDE, WIDE[2:], b" " * 9_000 + b"<!DOCTYPE x><x/>"])
+def test_document_types_are_found_wherever_they_hide(tmp_path, content):
+    path = zip_of(tmp_path / "book.xlsx", [("xl/odd.dat", content)])
+    with pytest.raises(GiveUp, match=r"book.xlsx: the part xl/odd.dat of the workbook has a document type"):
+        copy(path)
+
+
+@pytest.mark.row("S32")
+def test_a_part_in_an_encoding_that_nobody_knows_is_refused(tmp_path):
+    path = zip_of(tmp_path / "book.xlsx", [("xl/a.xml", b"<?xml version='1.0' encoding='shift_jis'?><!DOCTYPE x><x/>")])
+    with pytest.raises(GiveUp, match=r"the part xl/a.xml of the workbook is no sound XML"):
+        copy(path)
+
+
+def test_parts_as_programs_leave_them_are_copied(tmp_path, parts):
+    contents = {
+        "customXml/item1.xml": '<?xml version="1.0" encoding="utf-16"?><DataMashup/>'.encode("utf-16"),
+        "xl/drawings/vmlDrawing1.vml": b"<xml><br></xml>",
+        "xl/media/image1.svg": b"<!DOCTYPE svg><svg/>",
+        "xl/printerSettings/printerSettings1.bin": b"\0" * 5_000,
+        "docProps/empty.xml": b"",
+        "xl/embeddings/": b"",
+    }
+    made = tmp_path / "copy.xlsx"
+    made.write_bytes(copy(zip_of(tmp_path / "book.xlsx", contents.items())))
+    assert parts(made) == contents
+
+
+@pytest.mark.row("S32")
+@pytest.mark.parametrize(
+    "name", ["/etc/cron.d/x", "../../evil", "xl/../../evil", "..\\evil", "C:/evil", "xl//a", "./a"]
+)
+def test_names_that_lead_elsewhere_are_refused(tmp_path, name):
+    path = zip_of(tmp_path / "book.xlsx", [("xl/a.xml", b"<a/>"), (name, b"x")])
+    with pytest.raises(GiveUp, match=r"has a part named .*, as no workbook has"):
+        copy(path)
+
+
+@pytest.mark.row("S32")
+def test_many_parts_that_unpack_to_far_more_than_the_workbook_are_refused(tmp_path):
+    path = zip_of(tmp_path / "bomb.xlsx", [(f"xl/{number}.bin", b"0" * (20 << 20)) for number in range(3)])
+    with pytest.raises(GiveUp, match=r"bomb.xlsx unpacks to [\d,]+ times its size, as in an attack"):
+        copy(path)
 
 
 @pytest.mark.row("S32")
@@ -203,7 +295,7 @@ def zip_of(path, parts):
 
 @pytest.mark.row("S32")
 def test_a_part_that_unpacks_to_far_more_than_its_size_is_refused(tmp_path):
-    path = zip_of(tmp_path / "bomb.xlsx", [("xl/a.xml", b"0" * (40 << 20))])
+    path = zip_of(tmp_path / "bomb.xlsx", [("xl/a.xml", b"0" * (40 << 20)), ("xl/b.bin", os.urandom(1 << 20))])
     with pytest.raises(GiveUp, match=r"bomb.xlsx has a part xl/a.xml that unpacks to [\d,]+ times its size"):
         copy(path)
 
