@@ -10,11 +10,12 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
+from os.path import normpath
 from pathlib import Path
 from typing import Final, Literal, NoReturn
 from urllib.parse import unquote
 
-from mmflow import GiveUp, Secret
+from mmflow import GiveUp, Secret, suggest_name
 from mmflow_sql.connection import SqlConnection, Tls
 
 Kind = Literal["sqlite", "duckdb", "postgresql", "mysql", "mssql"]
@@ -27,7 +28,10 @@ KINDS: Final[Mapping[str, Kind]] = {
     "mariadb": "mysql",
     "mssql": "mssql",
 }
-FORMS: Final = {True: "kind:///file.db", False: "kind://user@host/database"}  # by whether the kind is one of files
+# What others call them.
+ALIASES: Final = {"postgres": "postgresql", "pgsql": "postgresql", "sqlserver": "mssql", "sqlite3": "sqlite"}
+
+OWN_FOLDERS: Final = {".mmflow": "mmflow keeps its own files", "jobs": "mmflow looks for jobs"}
 
 # Words that may stand behind the ?, by kind, and what they may say.
 WORDS: Final[Mapping[Kind, Mapping[str, re.Pattern[str]]]] = {
@@ -57,6 +61,7 @@ HINTS: Final[Mapping[str, str]] = {
 
 _HOST: Final = re.compile(r"[a-z0-9_]([a-z0-9._-]{0,251}[a-z0-9_])?\.?", re.IGNORECASE)
 _DATABASE: Final = re.compile(r"[\w.$ -]{1,128}")  # no sign with which a driver would begin something else
+_DRIVE: Final = re.compile(r"[A-Za-z]:(?=[/\\])")
 _LOOPBACK: Final = ("localhost", "localhost.")
 
 
@@ -105,7 +110,9 @@ def read_address(connection: SqlConnection, root: Path) -> Address:
     scheme, mark, rest = connection.url.partition("://")
     kind = KINDS.get(scheme)
     if kind is None or not mark:
-        refuse(f"begins with no kind of database that is known; there are: {', '.join(KINDS)}")
+        near = ALIASES.get(scheme.lower()) or suggest_name(scheme, KINDS)
+        hint = f"did you mean {near}://?" if near and mark else f"there are: {', '.join(KINDS)}"
+        refuse(f"begins with no kind of database that is known; {hint}")
     if connection.url != connection.url.strip() or not connection.url.isprintable():
         refuse("holds a blank at an end or a character that cannot be seen; write it anew")
     body, _, query = rest.partition("?")
@@ -163,11 +170,22 @@ def read_file(kind: Kind, body: str, connection: SqlConnection, root: Path) -> P
     written = decode_part(body[1:], "a file")
     if not written or written.endswith("/") or written == ":memory:" or written.startswith("file:"):
         refuse(f"names no file, expected one that stays; write {kind}:///file.db")
-    file = (root / written).resolve()
-    own = (root / ".mmflow").resolve()
-    if str(own).casefold() in (str(place).casefold() for place in file.parents):  # not every disk knows .MMFLOW from it
-        refuse("leads into .mmflow, where mmflow keeps its own files; choose another folder")
+    if ":" in (written[2:] if _DRIVE.match(written) else written):
+        refuse(f"names a file with ':', which begins something else in many places; write {kind}:///file.db")
+    plain = normpath(written)  # before links are followed: a folder may be one to elsewhere, but ".." leads nowhere
+    if Path(plain).parts[:1] == ("..",):
+        refuse(f"leads out of the root; write the whole path with four slashes, {kind}:////folder/file.db")
+    file = (root / plain).resolve()
+    check_place(file, root)
     return file
+
+
+def check_place(file: Path, root: Path) -> None:
+    """Refuse a file among those that are read by mmflow itself; not every disk knows JOBS from jobs."""
+    folders = {str(folder).casefold() for folder in file.parents}
+    for name, what in OWN_FOLDERS.items():
+        if str((root / name).resolve()).casefold() in folders:
+            refuse(f"leads into {name}, where {what}; choose another folder")
 
 
 def read_server(kind: Kind, body: str, words: Mapping[str, str], connection: SqlConnection, root: Path) -> Address:

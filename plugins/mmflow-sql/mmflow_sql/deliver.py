@@ -11,7 +11,16 @@ from mmflow_sql.address import Address, read_address
 from mmflow_sql.connection import SqlConnection
 from mmflow_sql.engine import open_engine
 from mmflow_sql.faults import explain_commit, explain_faults
-from mmflow_sql.fence import Stand, find_stand, fingerprint, has_fence, make_fence, refuse_stale, write_stand
+from mmflow_sql.fence import (
+    Stand,
+    describe_fence,
+    find_stand,
+    fingerprint,
+    has_fence,
+    make_own,
+    refuse_stale,
+    write_stand,
+)
 from mmflow_sql.layout import Layout
 from mmflow_sql.load import LOADERS
 from mmflow_sql.locks import lock_table
@@ -20,6 +29,7 @@ from mmflow_sql.options import SqlOptions
 from mmflow_sql.removal import find_earlier
 from mmflow_sql.source import Source, open_source
 from mmflow_sql.tables import change_tables, find_columns
+from mmflow_sql.units import describe_units, write_units
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +42,7 @@ class Delivery:
     run: RunInfo
     source: Source
     content: str  # equal for two tries that write the same
+    fresh: bool = False  # the file of the database is not there yet
 
 
 def deliver_sql(table: Table, options: SqlOptions, run: RunInfo) -> Receipt:
@@ -48,7 +59,8 @@ def deliver_sql(table: Table, options: SqlOptions, run: RunInfo) -> Receipt:
             from mmflow_sql.preview import rehearse
 
             raise Skip(rehearse(address, layout, options, run))
-        delivery = Delivery(address, table, options, run, source, fingerprint(table, options, run))
+        fresh = bool(address.file and not address.file.exists())
+        delivery = Delivery(address, table, options, run, source, fingerprint(table, options, run), fresh)
         try:
             return write_delivery(delivery)
         except Unknown:
@@ -76,12 +88,15 @@ def fill_table(connection: Connection, delivery: Delivery) -> Receipt:
     """Do everything but commit. Changes of tables come first, since MySQL commits with each of them."""
     layout, options, run = delivery.source.layout, delivery.options, delivery.run
     lock_table(connection, layout.schema, layout.name)
-    make_fence(connection, layout)
+    for own in (describe_fence(layout.schema), describe_units(layout.schema)):
+        make_own(connection, own)
     if stand := find_stand(connection, layout.schema, layout.name, run):
         refuse_stale(stand, run)
         if is_done(stand, delivery) and find_columns(connection, layout.schema, layout.name):
             return make_receipt(delivery, 0, ["it stood there already"])
-    changes = change_tables(connection, layout, options)
+    changes = [f"{delivery.address.file.name} made"] if delivery.fresh and delivery.address.file else []
+    changes += change_tables(connection, layout, options)
+    write_units(connection, layout)
     removed = connection.execute(
         layout.table.delete().where(find_earlier(layout, delivery.table, options, run))
     ).rowcount

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import sqlite3
 import ssl
 from collections.abc import Callable, Iterator, Mapping
@@ -55,6 +56,7 @@ def open_engine(address: Address, run: RunInfo, *, writes: bool = True) -> Itera
     import_driver(address.kind)
     registry.register("duckdb", "mmflow_sql.duck", "DuckDialect")
     if address.file and writes:
+        check_parent(address.file, run)
         with explain_errors(address.file):
             address.file.parent.mkdir(parents=True, exist_ok=True)
     engine = OPENERS[address.kind](address, run, writes)
@@ -62,6 +64,12 @@ def open_engine(address: Address, run: RunInfo, *, writes: bool = True) -> Itera
         yield engine
     finally:
         engine.dispose()
+
+
+def check_parent(file: Path, run: RunInfo) -> None:
+    """Raise :class:`GiveUp` for a file in a folder that is missing and not below the root: a misspelt one, perhaps."""
+    if not file.parent.exists() and not file.is_relative_to(run.root.resolve()):
+        raise GiveUp(f"there is no folder {file.parent}; make it, or mend the url of the connection")
 
 
 def import_driver(kind: Kind) -> Any:
@@ -126,6 +134,8 @@ def open_duckdb(address: Address, _run: RunInfo, writes: bool) -> Engine:
 
 def open_postgresql(address: Address, run: RunInfo, _writes: bool) -> Engine:
     """Open a server of PostgreSQL."""
+    # Of a connection that breaks during COPY the driver warns on the terminal, beside the error that is raised anyway.
+    logging.getLogger("psycopg").setLevel(logging.ERROR)
     arguments = {
         "connect_timeout": int(address.words.get("connect_timeout", CONNECT)),
         "application_name": address.words.get("application_name", f"mmflow {run.job}"[:63]),

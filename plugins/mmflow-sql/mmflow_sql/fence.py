@@ -51,11 +51,11 @@ class Stand(NamedTuple):
     content: str
 
 
-def make_fence(connection: Connection, layout: Layout) -> None:
-    """Make the table when it is missing, one process at a time."""
-    if not has_fence(connection, layout.schema):
-        lock_table(connection, layout.schema, NAME)
-        connection.execute(CreateTable(describe_fence(layout.schema), if_not_exists=connection.dialect.name != "mssql"))
+def make_own(connection: Connection, own: SqlTable) -> None:
+    """Make a table of ours when it is missing, one process at a time."""
+    if not inspect(connection).has_table(own.name, own.schema):
+        lock_table(connection, own.schema, own.name)
+        connection.execute(CreateTable(own, if_not_exists=connection.dialect.name != "mssql"))
 
 
 def has_fence(connection: Connection, schema: str | None) -> bool:

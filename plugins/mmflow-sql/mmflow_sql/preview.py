@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import Final
 
 from sqlalchemy import Column as SqlColumn
@@ -16,7 +17,7 @@ from sqlalchemy.sql.visitors import iterate
 from mmflow import Cell, GiveUp, RunInfo, Table, align_texts, show_cell
 from mmflow_sql.address import Address
 from mmflow_sql.deliver import find_address
-from mmflow_sql.engine import open_engine
+from mmflow_sql.engine import check_parent, open_engine
 from mmflow_sql.faults import explain_faults
 from mmflow_sql.fence import NAME
 from mmflow_sql.layout import SITE, Layout
@@ -25,6 +26,8 @@ from mmflow_sql.names import check_table, split_table
 from mmflow_sql.options import SqlOptions
 from mmflow_sql.removal import find_earlier
 from mmflow_sql.tables import Change, find_columns, list_beginnings, list_changes
+from mmflow_sql.units import NAME as UNITS
+from mmflow_sql.units import refuse_units
 
 SHOWN: Final = 10  # rows
 WIDEST: Final = 40  # places of a terminal
@@ -108,6 +111,7 @@ def read_sql(table: Table, options: SqlOptions, run: RunInfo) -> Iterator[tuple[
         found = find_columns(connection, layout.schema, layout.name)
         if found is None:
             return
+        refuse_units(connection, layout)
         for condition in list_conditions(table, layout, options, run):
             if {one.name for one in iterate(condition) if isinstance(one, SqlColumn)} <= {*found}:
                 yield from read_rows(connection, layout, condition, found)
@@ -149,7 +153,7 @@ def check_sql(options: SqlOptions, run: RunInfo) -> None:
     if problem := check_table(options.table):
         raise GiveUp(problem)
     if address.file and not address.file.exists():
-        check_folder(address)
+        check_folder(address.file, run)
         return
     if address.file and not os.access(address.file, os.W_OK):
         raise GiveUp(f"{address.file} cannot be written to; check its permissions")
@@ -157,30 +161,32 @@ def check_sql(options: SqlOptions, run: RunInfo) -> None:
         schema, name = split_table(options.table)
         find_columns(connection, schema, name)
         if address.kind == "postgresql":
-            check_rights(connection, schema, (name, NAME))
+            check_rights(connection, schema, (name, NAME, UNITS))
 
 
-def check_folder(address: Address) -> None:
+def check_folder(file: Path, run: RunInfo) -> None:
     """Raise :class:`GiveUp` when a file that is not there yet could not be made."""
-    assert address.file is not None
-    folder = next(parent for parent in address.file.parents if parent.exists())
+    check_parent(file, run)
+    folder = next(parent for parent in file.parents if parent.exists())
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-        raise GiveUp(f"{address.file} cannot be made; check the permissions of {folder}")
+        raise GiveUp(f"{file} cannot be made; check the permissions of {folder}")
 
 
 def check_rights(connection: Connection, schema: str | None, tables: Sequence[str]) -> None:
     """Raise :class:`GiveUp` when a user of PostgreSQL may not write to a table, or not make one that is missing."""
-    place = schema or connection.dialect.default_schema_name
-    for table in tables:
-        if find_columns(connection, schema, table) is None:
-            allowed = connection.execute(CREATE_RIGHT, {"schema": place}).scalar()
-            missing = [] if allowed else [f"make the table {table} in the schema {place}"]
-        else:
-            asked = {"schema": place, "name": table}
-            missing = [
-                f"{right} in the table {table}"
-                for right in RIGHTS
-                if not connection.execute(TABLE_RIGHT, asked | {"right": right}).scalar()
-            ]
-        if missing:
-            raise GiveUp(f"the user may not {', '.join(missing)}; grant it")
+    place = schema or connection.dialect.default_schema_name or ""
+    missing = [right for table in tables for right in list_missing(connection, place, table)]
+    if missing:
+        own = f"{NAME} and {UNITS} are tables of mmflow itself, beside yours"
+        raise GiveUp(f"the user may not {', '.join(missing)} ({own}); grant it")
+
+
+def list_missing(connection: Connection, schema: str, table: str) -> Iterator[str]:
+    """Give what a user may not do with a table, or that it may not be made."""
+    if find_columns(connection, schema, table) is None:
+        if not connection.execute(CREATE_RIGHT, {"schema": schema}).scalar():
+            yield f"make the table {table} in the schema {schema}"
+        return
+    for right in RIGHTS:
+        if not connection.execute(TABLE_RIGHT, {"schema": schema, "name": table, "right": right}).scalar():
+            yield f"{right} in the table {table}"

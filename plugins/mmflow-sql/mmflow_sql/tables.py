@@ -16,8 +16,9 @@ from sqlalchemy.schema import CreateIndex, CreateTable, CreateView, DropView, Ex
 from mmflow import GiveUp
 from mmflow_sql.layout import END, JOB, RUN, SITE, START, Layout, make_type
 from mmflow_sql.options import SqlOptions
+from mmflow_sql.units import refuse_units
 
-HIDDEN: Final = (JOB, RUN, START, END)  # what a view leaves out
+HIDDEN: Final = (RUN, START, END)  # what a view leaves out
 
 # What a column may be in the database to take the values of a column of the report.
 ACCEPTED: Final[Mapping[str, tuple[type[types.TypeEngine[Any]], ...]]] = {
@@ -76,6 +77,7 @@ def list_changes(connection: Connection, layout: Layout, options: SqlOptions) ->
     else:
         missing = find_missing(layout, found, connection.dialect.name)
         refuse_growth(layout, missing, options)
+        refuse_units(connection, layout)
         yield from grow_table(connection, layout, missing)
         columns = [*found, *missing]
     yield from list_view(connection, layout, options, columns)

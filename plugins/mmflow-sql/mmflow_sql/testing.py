@@ -9,13 +9,14 @@ import os
 import shutil
 import socket
 import sqlite3
+import subprocess
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Final
 
 from mmflow_sql.address import Address, read_address
 from mmflow_sql.connection import SqlConnection
@@ -97,9 +98,34 @@ def run_postgres(programs: Path | None = None, **settings: str) -> Iterator[Post
         server.create()
         server.start()
         try:
-            yield server
+            with watched(Path(folder)):
+                yield server
         finally:
             server.stop("immediate")
+
+
+# Reads until the process that holds the other end is gone, however it ended.
+WATCH: Final = 'cat; kill -QUIT "$(head -n 1 "$1/data/postmaster.pid")" && sleep 1; rm -rf "$1"'
+
+
+@contextmanager
+def watched(folder: Path) -> Iterator[None]:
+    """See to it that the server does not outlive this process, should that be killed."""
+    if os.name != "posix":
+        yield
+        return
+    watch = subprocess.Popen(  # noqa: S603  a script of ours and a folder of ours
+        ["/bin/sh", "-c", WATCH, "watch", str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # out of reach of what ends a whole group
+    )
+    try:
+        yield
+    finally:
+        watch.kill()
+        watch.communicate()
 
 
 def find_port() -> int:

@@ -90,7 +90,7 @@ class Plant:
         self.query = database.query
         self._numbers = count()
         if database.address.file:
-            database.address.file.parent.mkdir(exist_ok=True)
+            database.address.file.parent.mkdir(parents=True, exist_ok=True)
 
     def make(self, rows: Sequence[Sequence[Cell]], columns: Sequence[Column] = COLUMNS) -> Table:
         """Make a table of a report."""

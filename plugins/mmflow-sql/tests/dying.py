@@ -137,7 +137,7 @@ for first in (True, False):
     label = "first" if first else "next"
     report(f"{label} before commit", f"{label}_before", first, before_commit)
     report(f"{label} after commit", f"{label}_after", first, after_commit)
-    for number in range(1, MOST):
+    for number in range(1, MOST, GIVEN["stride"]):
         if not report(f"{label} {number}", f"{label}_{number}", first, at_statement(number)):
             break
     else:

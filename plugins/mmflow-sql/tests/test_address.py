@@ -57,6 +57,17 @@ def test_this_machine_is_asked_in_plain_text_and_every_other_has_to_prove_its_na
     assert read("postgresql://db/plant", tls="off").tls == "off"
 
 
+def test_a_folder_may_be_a_link_to_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir()
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "root" / "data").symlink_to(tmp_path / "disk")
+    connection = SqlConnection(url="sqlite:///data/../data/plant.db")
+    assert read_address(connection, tmp_path / "root").file == tmp_path / "disk" / "plant.db"
+    (tmp_path / "root" / ".mmflow").symlink_to(tmp_path / "disk")
+    with pytest.raises(GiveUp, match=r"leads into \.mmflow"):
+        read_address(connection, tmp_path / "root")
+
+
 def test_an_authority_starts_at_the_root() -> None:
     assert read("postgresql://db/plant", ca="ca.pem").ca == ROOT / "ca.pem"
     assert read("postgresql://db/plant", ca="/etc/ca.pem").ca == Path("/etc/ca.pem")
@@ -70,7 +81,8 @@ def test_harmless_words_are_taken() -> None:
 
 REFUSED = {
     "oracle://db/plant": "no kind of database",
-    "postgres://db/plant": "no kind of database",
+    "postgres://db/plant": "no kind of database that is known; did you mean postgresql://?",
+    "sqllite:///x.db": "did you mean sqlite://?",
     "file:///etc/passwd": "no kind of database",
     "postgresql+psycopg://db/plant": "no kind of database",
     "SQLITE:///x.db": "no kind of database",
@@ -93,6 +105,11 @@ REFUSED = {
     "sqlite:///data/../.mmflow/ledger.sqlite": ".mmflow",
     "sqlite:////plant/.mmflow/ledger.sqlite": ".mmflow",
     "sqlite:///.MMFLOW/runs/x.db": ".mmflow",
+    "sqlite:///../outside.db": "leads out of the root",
+    "sqlite:///data/../../outside.db": "leads out of the root",
+    "sqlite:///jobs/x.db": "leads into jobs",
+    "duckdb:////plant/JOBS/deep/x.duckdb": "leads into jobs",
+    "duckdb:///md:plant": "with ':'",
     "duckdb:///:memory:": "names no file",
     "duckdb:///md:plant?motherduck_token=x": "'motherduck_token'",
     "duckdb:///x.duckdb?access_mode=read_only": "'access_mode'",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -55,16 +56,20 @@ def test_an_upsert_killed_at_any_statement_and_run_again_equals_once(
     kill_everywhere(postgres_database, tmp_path, "upsert")
 
 
+# A delivery runs about twenty statements that do more than look; MMFLOW_EVERY_KILL=1 tries all.
+STRIDE = 1 if os.environ.get("MMFLOW_EVERY_KILL") else 4
+
+
 def kill_everywhere(database: Database, tmp_path: Path, mode: str) -> None:
     for name, rows in (("old", OLD), ("new", NEW)):
         make_rows(tmp_path / name, rows)
-    given = {"url": database.connection.url, "root": str(database.root), "mode": mode}
+    given = {"url": database.connection.url, "root": str(database.root), "mode": mode, "stride": STRIDE}
     given |= {name: str(tmp_path / name) for name in ("old", "new")}
     script = [sys.executable, "-W", "ignore", str(Path(__file__).with_name("dying.py"))]
     done = subprocess.run(script, input=json.dumps(given), capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 0, done.stderr
     seen = {line["step"]: line for line in map(json.loads, done.stdout.splitlines())}
-    assert sum(line["killed"] for line in seen.values()) > 8
+    assert sum(line["killed"] for line in seen.values()) > 24 // STRIDE
     for line in seen.values():
         old = OLD if line["step"].startswith("next") else []
         between = line["between"] if isinstance(line["between"], list) else []  # there is no table yet
@@ -217,7 +222,11 @@ def deliver_aside(database: Database, table: Table, mode: str) -> tuple[threadin
 @pytest.mark.row("R53")
 @pytest.mark.parametrize("mode", ["replace_window", "upsert"])
 def test_a_backend_ended_in_the_midst_of_copy_leaves_the_old_rows_and_the_next_try_succeeds(
-    postgres: PostgresServer, postgres_database: Database, tmp_path: Path, mode: str
+    postgres: PostgresServer,
+    postgres_database: Database,
+    tmp_path: Path,
+    mode: str,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     old, new = make_many(tmp_path / "old", "1"), make_many(tmp_path / "new", "n")
     deliver(postgres_database, old, mode)
@@ -226,6 +235,7 @@ def test_a_backend_ended_in_the_midst_of_copy_leaves_the_old_rows_and_the_next_t
         postgres.execute(f"SELECT pg_terminate_backend({wait()}, 5000)")
         thread.join(60)
     assert [type(error) for error in failed] == [TryLater]
+    assert "psycopg" not in {record.name for record in caplog.records}, "it is said once"
     assert count(postgres_database) == SMALL
     assert probe(postgres_database, mode) == "absent"
     postgres_database.query(LET_GO["postgresql"])
@@ -279,6 +289,28 @@ def test_a_connection_of_mariadb_ended_in_the_midst_of_inserts_leaves_the_old_ro
     mariadb_database.query(LET_GO["mysql"])
     deliver(mariadb_database, new, key="oee/new", generation=2, fence=2)
     assert count(mariadb_database) == (rows, rows, 10.0 * sum(range(rows)))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there is no sh to watch")
+@pytest.mark.usefixtures("postgres")  # which skips where there is no server
+def test_a_server_of_a_test_run_that_is_killed_ends_with_it() -> None:
+    script = (
+        "import sys; from mmflow_sql.testing import run_postgres\n"
+        "with run_postgres() as s: print(s.port, s.folder.parent, flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-W", "ignore", "-c", script]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as run:
+        assert run.stdout is not None
+        port, folder = run.stdout.readline().split()
+        run.kill()
+    pause = threading.Event()
+    for _ in range(1000):
+        if not Path(folder).exists():
+            break
+        pause.wait(0.02)
+    assert not Path(folder).exists()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", int(port)), timeout=5)
 
 
 @pytest.mark.row("R53")

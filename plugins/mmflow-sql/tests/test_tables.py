@@ -13,8 +13,10 @@ from mmflow.errors import GiveUp, RunError
 from mmflow.sinks import Skip
 from mmflow.table import Column
 from mmflow.testing.deliveries import DAY, DOWN, HOUR, MACHINE, PARTS, SITE, day_rows
+from mmflow_sql.connection import SqlConnection
 from mmflow_sql.duck import DuckDialect
 from mmflow_sql.layout import make_type
+from mmflow_sql.testing import Database
 
 FIRST = date(2026, 11, 1)
 ROWS = day_rows(FIRST, 1)
@@ -38,6 +40,27 @@ def test_a_column_that_the_report_lost_stays_and_is_null_in_new_rows(plant):
     assert plant.read(MORE) == [(FIRST, "Haas 1", 2.0, None, None)]
 
 
+def test_a_receipt_names_a_file_that_was_made(sqlite_database, make_plant):
+    plant = make_plant(sqlite_database)
+    assert plant.deliver(ROWS).details["notes"] == "plant.db made; table oee made"
+    assert "notes" not in plant.deliver(ROWS, generation=2).details
+
+
+@pytest.mark.row("S36")
+def test_a_folder_is_made_below_the_root_alone(tmp_path, make_plant):
+    root = tmp_path / "root"
+    root.mkdir()
+    far = make_plant(Database(SqlConnection(url=f"sqlite:///{tmp_path}/misspelt/plant.db"), root))
+    (tmp_path / "misspelt").rmdir()
+    for call in (far.check, lambda: far.deliver(ROWS)):
+        with pytest.raises(GiveUp, match=r"there is no folder .*misspelt; make it, or mend the url"):
+            call()
+    near = make_plant(Database(SqlConnection(url="sqlite:///deep/deeper/plant.db"), root))
+    (root / "deep" / "deeper").rmdir()
+    near.check()
+    assert near.deliver(ROWS).rows == 2
+
+
 @pytest.mark.row("R55")
 def test_freeze_refuses_new_columns_by_name_and_writes_nothing(plant):
     plant.deliver(ROWS)
@@ -53,6 +76,27 @@ def test_a_column_that_changed_its_type_is_refused_by_name(plant):
     with pytest.raises(GiveUp, match=r"has a column 'goodParts' of type DOUBLE.*, expected one for text"):
         plant.deliver([(FIRST, "Haas 1", "many", 1.0)], changed, generation=2)
     assert plant.read() == ROWS
+
+
+@pytest.mark.row("R55")
+def test_a_column_whose_unit_changed_is_refused_by_name_and_keeps_the_rows(plant):
+    plant.deliver(ROWS)
+    hours = (DAY, MACHINE, PARTS, Column("downtime", "Down (h)", "number", unit="h"))
+    words = "holds 'downtime' in min, and the report gives h; write unit: min in the job, or deliver to another table"
+    for call in (plant.deliver, lambda *given, **more: list(plant.standing(*given, **more))):
+        with pytest.raises(GiveUp, match=words):
+            call(ROWS, hours, generation=2)
+    with pytest.raises(GiveUp, match=words):
+        plant.deliver(ROWS, hours, generation=2, dry_run=True)
+    assert plant.read() == ROWS
+    plant.deliver(ROWS, hours, table="hours")
+    plant.query('DROP TABLE "oee"')
+    plant.deliver(ROWS, hours, generation=3)  # a new table has the units of its first delivery
+    with pytest.raises(GiveUp, match="holds 'downtime' in h"):
+        plant.deliver(ROWS, generation=4)
+    percent = (DAY, MACHINE, Column("goodParts", "", "number", unit="%"))
+    with pytest.raises(GiveUp, match="'goodParts' in no unit, and the report gives %; leave its unit out, or"):
+        plant.deliver([row[:3] for row in ROWS], percent, generation=4)
 
 
 @pytest.mark.row("R55")
@@ -117,7 +161,7 @@ def test_totals_are_left_out(plant):
 
 def test_the_view_shows_the_report_and_grows_with_the_table(plant):
     plant.deliver(ROWS, view="daily")
-    shown = ["day", "machine", "goodParts", "downtime", "mmflow_site", "mmflow_extracted_at"]
+    shown = ["day", "machine", "goodParts", "downtime", "mmflow_job", "mmflow_site", "mmflow_extracted_at"]
     assert plant.columns("daily") == shown
     plant.deliver(with_more(3), MORE, view="daily", generation=2)
     assert plant.columns("daily") == [*shown, "oee"]
