@@ -1,7 +1,7 @@
 """``window: {cells: Input!B3:D4}``: two moments are read from a workbook, and whatever else stands there is named."""
 
 import os
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 
 import pytest
 import xlsxwriter
@@ -12,7 +12,7 @@ from mmflow.plugins import load
 from mmflow.sinks import find_function
 from mmflow.testing.deliveries import make_run
 
-FORMATS = {date: "dd.mm.yyyy", datetime: "dd.mm.yyyy hh:mm", time: "hh:mm"}
+FORMATS = {date: "dd.mm.yyyy", datetime: "dd.mm.yyyy hh:mm", time: "hh:mm", timedelta: "[h]:mm"}
 
 
 def write_cell(sheet, book, row, column, value):
@@ -74,6 +74,7 @@ BEGIN, END = datetime(2026, 11, 1, 6), datetime(2026, 11, 2, 14, 30)
         ([(FIRST,), (date(2026, 11, 2), time(14, 30))], (datetime(2026, 11, 1), END)),
         ([(datetime(2026, 11, 1), datetime(2026, 11, 8))], (datetime(2026, 11, 1), datetime(2026, 11, 8))),
         ([(FIRST, time(0)), (LAST, time(0))], (datetime(2026, 11, 1), datetime(2026, 11, 8))),
+        ([(FIRST, time(6)), (FIRST, timedelta(hours=24))], (BEGIN, datetime(2026, 11, 2))),
         ([("2026-11-01 00:00", "2026-11-02 00:00")], (datetime(2026, 11, 1), datetime(2026, 11, 2))),
         ([(7, "from 1 November", True), (FIRST, LAST)], (FIRST, LAST)),
     ],

@@ -169,10 +169,11 @@ def test_a_formula_that_only_the_table_knows_is_written(template, table, fill, c
     assert {row[0] for row in cells(filled, "Data", "E4:E6")} == {"=Downtimes[[#This Row],[Down (min)]]/60"}
 
 
-def test_an_array_formula_stays_one_in_each_row(template, table, fill, parts):
-    array = change(SHEET, (rb'(<c r="E4"[^>]*>)<f>.*?</f>', rb'\1<f t="array" ref="E4">SUM(C4:C4)</f>'))
+@pytest.mark.parametrize(("first", "third"), [("SUM(C4:C4)", "SUM(C6:C6)"), ("SUM(Downtimes[OEE])",) * 2])
+def test_an_array_formula_stays_one_in_each_row(template, table, fill, parts, first, third):
+    array = change(SHEET, (rb'(<c r="E4"[^>]*>)<f>.*?</f>', rf'\1<f t="array" ref="E4">{first}</f>'.encode()))
     sheet = parts(fill(template(change=array), table(ROWS)))[SHEET]
-    assert b'<f t="array" ref="E6">SUM(C6:C6)</f>' in sheet
+    assert f'<f t="array" ref="E6">{third}</f>'.encode() in sheet
 
 
 def test_a_chain_of_calculation_that_stays_true_stays(template, table, fill, parts):
