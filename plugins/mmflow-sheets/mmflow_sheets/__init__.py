@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mmflow import SinkType, hookimpl
-from mmflow_sheets.options import SheetsConnection, SheetsOptions, validate_sheets
+from mmflow_sheets.options import SheetsConnection, SheetsOptions, validate_connection, validate_sheets
 
 mmflow_api = 1
 
@@ -18,6 +18,7 @@ def mmflow_sinks() -> Iterable[SinkType]:
         summary="A table in a Google spreadsheet, written in one step.",
         options=SheetsOptions,
         connection=SheetsConnection,
+        validate_connection=validate_connection,
         deliver="mmflow_sheets.deliver:deliver_sheets",
         validate=validate_sheets,
         check="mmflow_sheets.look:check_sheets",

@@ -11,13 +11,14 @@ import httpx
 import msgspec
 
 from mmflow import GiveUp, Secret, TryLater
+from mmflow_sheets.complaints import name_trouble
+from mmflow_sheets.options import find_fault
 
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials
 
 SCOPES: Final = ("https://www.googleapis.com/auth/spreadsheets",)
 KINDS: Final = ("service_account", "authorized_user")
-LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 TOKEN_URI: Final = "https://oauth2.googleapis.com/token"  # noqa: S105  an address
 AWAY: Final = 60.0  # seconds until a token endpoint that fails is asked again
 BUSY: Final = (408, 425, 429)
@@ -63,7 +64,7 @@ class Transport:
                 method, url, content=body, headers=dict(headers or {}), timeout=timeout or httpx.USE_CLIENT_DEFAULT
             )
         except httpx.RequestError as error:
-            raise TryLater(f"cannot get a token: {host} does not answer ({type(error).__name__})", after=AWAY) from None
+            raise TryLater(f"cannot get a token: {host} does not answer ({name_trouble(error)})", after=AWAY) from None
         if answer.status_code >= 500 or answer.status_code in BUSY:
             raise TryLater(f"cannot get a token: {host} answers {answer.status_code}", after=AWAY)
         return Answer(answer.status_code, answer.headers, answer.content)
@@ -135,14 +136,8 @@ def make_tokens(info: Mapping[str, Any]) -> Tokens:
 
 def check_address(url: str, what: str) -> None:
     """Raise :class:`GiveUp` for what is no address, or one over which everybody could read along."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        raise GiveUp(f"{what} is no address, expected https:// and a host; mend it") from None
-    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
-        raise GiveUp(f"{what} does not begin with https://; mend it")
-    if not parts.hostname:
-        raise GiveUp(f"{what} is no address, expected https:// and a host; mend it")
+    if fault := find_fault(url):
+        raise GiveUp(f"{what} {fault}")
 
 
 def find_reason(error: Exception) -> tuple[str, str]:

@@ -200,6 +200,7 @@ class Batch:
             tab=self.options.tab,
             anchor=self.options.anchor,
             columns=tuple(column.name for column in content.columns),
+            units=tuple(column.unit for column in content.columns),
             header=bool(content.header),
             footer=content.footers,
             lit=self.lit,

@@ -86,7 +86,17 @@ def read_wait(headers: Mapping[str, str]) -> float:
 
 def quote_words(fault: Fault) -> str:
     """Give Google's own words, as one short line."""
-    return _UNSEEN.sub(" ", fault.message)[:SHOWN].strip()
+    return shorten_words(fault.message)
+
+
+def name_trouble(error: httpx.RequestError) -> str:
+    """Say what kept a request from being answered, as one short line."""
+    return shorten_words(str(error)) or type(error).__name__
+
+
+def shorten_words(text: str) -> str:
+    """Give words of others as one short line."""
+    return _UNSEEN.sub(" ", text)[:SHOWN].strip()
 
 
 def explain_request(fault: Fault, asked: Asked) -> MmflowError:
@@ -123,14 +133,14 @@ def explain_forbidden(fault: Fault, asked: Asked) -> MmflowError:
         return GiveUp("the credentials were not made for Google Sheets; make them with the scope spreadsheets")
     if "protected" in words.lower():
         return explain_request(fault, asked)
-    what = f"{asked.address} may not open or change the spreadsheet {asked.spreadsheet}"
+    what = f"spreadsheet: {asked.address} may not open or change {asked.spreadsheet}"
     return GiveUp(f"{what}; share the sheet with {asked.address} as editor")
 
 
 def explain_missing(_fault: Fault, asked: Asked) -> MmflowError:
     """Explain 404."""
     return GiveUp(
-        f"there is no spreadsheet {asked.spreadsheet}; check the option spreadsheet, and that it was not deleted"
+        f"spreadsheet: there is none with the id {asked.spreadsheet}; check the address, and that it was not deleted"
     )
 
 

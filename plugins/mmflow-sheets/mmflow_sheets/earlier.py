@@ -43,6 +43,10 @@ class Earlier:
         if list(self.mark.columns) != names:
             what = f"{self.title}!{self.old} holds the columns {', '.join(self.mark.columns)}"
             raise GiveUp(f"{what}, expected {', '.join(names)}; use another tab, or delete that one")
+        for column, unit in zip(expected, self.mark.units, strict=True):
+            if unit != column.unit:
+                what = f"{self.title}!{self.old} holds {column.name} in {unit or 'no unit'}"
+                raise GiveUp(f"{what}, the report gives {column.unit or 'none'}; keep that unit, or use another tab")
 
     def sort_rows(self, table: Table, options: SheetsOptions, run: RunInfo) -> list[Side]:
         """Say of each row what becomes of it."""

@@ -74,7 +74,7 @@ def stays(target: Target, standing: Standing, header: int) -> bool:
     mark, old = target.mark, target.old
     aligned = mark is not None and old is not None and mark.header == bool(header) and old.corner == target.corner
     last = standing.rows[len(standing.rows) - len(standing.after) :]
-    return aligned and standing.first == len(standing.before) and last == standing.after
+    return aligned and last == standing.after
 
 
 def plan_push(target: Target, new: Rect, standing: Standing) -> tuple[int, int]:

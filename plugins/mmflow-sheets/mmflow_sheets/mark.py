@@ -28,10 +28,10 @@ class Delivered(msgspec.Struct, frozen=True):
 
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True):
-    """What is noted. ``columns`` are the names of the table, ``lit`` the places of those with traffic lights.
+    """What is noted. ``columns`` are the names of the table, ``units`` what they are in.
 
-    ``tab`` and ``anchor`` are what the job said, ``keyed`` tells of a hidden column with the key of each row's
-    delivery, ``range_id`` is "" until it has been read once.
+    ``lit`` holds the places of those with traffic lights. ``tab`` and ``anchor`` are what the job said, ``keyed`` tells
+    of a hidden column with the key of each row's delivery, ``range_id`` is "" until it has been read once.
     """
 
     version: int = VERSION
@@ -39,6 +39,7 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True):
     tab: str
     anchor: str
     columns: tuple[str, ...]
+    units: tuple[str, ...]
     header: bool
     footer: int = 0
     lit: tuple[int, ...] = ()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
 
 from msgspec import Meta
 
 from mmflow import Lights, Options, Outline, Secret, check_lights, suggest_name
+from mmflow_sheets.grid import LARGEST_SHEET, read_cell
 
 Finding = tuple[str | tuple[str, ...], str]
 SERVICE: Final = "https://sheets.googleapis.com"
@@ -17,6 +19,9 @@ _ID: Final = re.compile(r"[A-Za-z0-9_-]{6,}")
 _CELL: Final = re.compile(r"[A-Z]{1,3}[1-9]\d{0,6}")
 _RANGE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,249}")
 LONGEST_TAB: Final = 100
+LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+_TEXTS: Final = re.compile(r'"[^"]*"|\\.|\[(?:h+|m+|s+)\]|am/pm|a/p', re.IGNORECASE)
+_WRONG: Final = re.compile(r'["\\\[\]]|[a-z](?<![ymdhs])', re.IGNORECASE | re.ASCII)
 
 
 class SheetsConnection(Options):
@@ -131,6 +136,23 @@ class SheetsOptions(Options):
         return find_id(self.spreadsheet)
 
 
+def validate_connection(connection: SheetsConnection) -> Iterator[Finding]:
+    """Find an address to which no token may go."""
+    if fault := find_fault(connection.base_url):
+        yield "base_url", fault
+
+
+def find_fault(url: str) -> str:
+    """Say what is wrong with an address: it is none, or everybody could read along; "" for nothing."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "is no address, expected https:// and a host; mend it"
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
+        return "does not begin with https:// (http:// is for this machine alone); mend it"
+    return "" if parts.hostname else "is no address, expected https:// and a host; mend it"
+
+
 def find_id(spreadsheet: str) -> str:
     """Give the id in an address of a spreadsheet, or the id that it is itself; "" for anything else."""
     if address := _URL.fullmatch(spreadsheet):
@@ -147,7 +169,8 @@ def validate_sheets(options: SheetsOptions, outline: Outline) -> Iterator[Findin
         yield "mode", "replace_window needs a time group in the report, such as day; add one, or use replace"
     if options.mode != "replace" and options.grid == "fit":
         yield "grid", f"fit cuts off rows below a smaller table, and {options.mode} keeps them; leave it out"
-    for path, message in check_lights(options.lights, outline.columns):
+    yield from validate_formats(options)
+    for path, message in check_lights(options.lights, outline.columns, outline.units):
         yield ("lights", *path), message
     if options.chart:
         yield from validate_chart(options.chart, outline)
@@ -157,6 +180,8 @@ def validate_target(options: SheetsOptions) -> Iterator[Finding]:
     """Find a target that cannot be, or two."""
     if not options.tab.strip() or len(options.tab) > LONGEST_TAB:
         yield "tab", f"is no name of a tab; write 1 to {LONGEST_TAB} characters"
+    if far := find_far(options.anchor):
+        yield "anchor", far
     if options.range and not _RANGE_NAME.fullmatch(options.range):
         yield "range", f"{options.range!r} cannot name a range; write letters, digits and _, a letter first"
     if options.range and _CELL.fullmatch(options.range.upper()):
@@ -165,10 +190,34 @@ def validate_target(options: SheetsOptions) -> Iterator[Finding]:
         yield "range", "a named range says by itself where the table goes; leave tab and anchor out"
 
 
+def find_far(cell: str) -> str:
+    """Say so when a tab with this cell would be larger than a spreadsheet can be; "" otherwise."""
+    row, column = read_cell(cell)
+    cells = (row + 1) * (column + 1)
+    if cells <= LARGEST_SHEET:
+        return ""
+    return f"a tab that reaches to {cell} has {cells:,} cells, and at most {LARGEST_SHEET:,} are possible; begin nearer"
+
+
+def validate_formats(options: SheetsOptions) -> Iterator[Finding]:
+    """Find patterns that Google Sheets does not know."""
+    for key, pattern in (("date_format", options.date_format), ("datetime_format", options.datetime_format)):
+        if wrong := find_wrong(pattern):
+            yield key, f"{wrong!r} is no part of a pattern, expected letters of y m d h s; put words into quotes"
+
+
+def find_wrong(pattern: str) -> str:
+    """Give the first sign that a pattern of days and times cannot have, "" when there is none."""
+    found = _WRONG.search(_TEXTS.sub("", pattern))
+    return found[0] if found else ""
+
+
 def validate_chart(chart: ChartSpec, outline: Outline) -> Iterator[Finding]:
     """Find columns of a chart that the report has not, and a kind that cannot be as asked."""
     if chart.stacked != "no" and chart.kind in ("line", "scatter"):
         yield ("chart", "stacked"), f"a {chart.kind} chart cannot be stacked; choose column, bar or area"
+    if chart.at and (far := find_far(chart.at)):
+        yield ("chart", "at"), far
     for key, names in (("x", (chart.x,)), ("y", chart.y)):
         for name in names:
             if name not in outline.columns:

@@ -6,6 +6,7 @@ import gzip
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final, TypeVar
+from urllib.parse import urlsplit
 
 import httpx
 import msgspec
@@ -13,7 +14,7 @@ import msgspec
 from mmflow import GiveUp, MmflowError, RunInfo, TryLater
 from mmflow_sheets.access import Access, check_address
 from mmflow_sheets.cells import Value
-from mmflow_sheets.complaints import Asked, explain_answer
+from mmflow_sheets.complaints import Asked, explain_answer, name_trouble
 from mmflow_sheets.options import SheetsConnection
 
 T = TypeVar("T")
@@ -155,6 +156,7 @@ class Service:
         check_address(connection.base_url, "base_url of the connection")
         self._client = client
         self._access = Access(connection.credentials, client)
+        self._host = urlsplit(connection.base_url).hostname
         self._url = f"{connection.base_url.rstrip('/')}/v4/spreadsheets/{spreadsheet}"
         self.asked = Asked(spreadsheet, self._access.address)
         self.calls = 0
@@ -181,9 +183,9 @@ class Service:
         try:
             answer = self._send("POST", ":batchUpdate", packing, content=content)
         except NOT_SENT as error:
-            raise TryLater(f"cannot reach Google Sheets ({type(error).__name__})") from error
+            raise TryLater(f"cannot reach {self._host} ({name_trouble(error)})") from error
         except httpx.RequestError as error:
-            raise Unanswered(TryLater(f"the connection to Google Sheets broke ({type(error).__name__})")) from error
+            raise Unanswered(TryLater(f"the connection to {self._host} broke ({name_trouble(error)})")) from error
         if answer.status_code == 200 and is_json(answer):
             return
         refusal = explain_answer(answer, self.asked)
@@ -195,7 +197,7 @@ class Service:
         try:
             answer = self._send("GET", "", {}, params={**params, "prettyPrint": "false"})
         except httpx.RequestError as error:
-            raise TryLater(f"cannot reach Google Sheets ({type(error).__name__})") from error
+            raise TryLater(f"cannot reach {self._host} ({name_trouble(error)})") from error
         if answer.status_code != 200:
             raise explain_answer(answer, self.asked)
         try:

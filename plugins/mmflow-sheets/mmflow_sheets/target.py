@@ -91,11 +91,11 @@ def find_named(book: Spreadsheet, options: SheetsOptions, run: RunInfo) -> Targe
     if named is None:
         near = suggest_name(options.range, [one.name for one in book.named_ranges])
         hint = f"did you mean {near!r}?" if near else "name the cells (Data, Named ranges), or use tab"
-        raise GiveUp(f"the spreadsheet has no named range {options.range!r}; {hint}")
+        raise GiveUp(f"range: the spreadsheet has no named range {options.range!r}; {hint}")
     cells = named.range
     sheet = next((one for one in book.sheets if cells and one.properties.sheet_id == cells.sheet_id), None)
     if cells is None or sheet is None:
-        raise GiveUp(f"the cells of the named range {options.range!r} were deleted; name others so, or use tab")
+        raise GiveUp(f"range: the cells of the named range {options.range!r} were deleted; name others so, or use tab")
     check_grid(sheet)
     old = read_range(cells, sheet)
     note, mark = find_mark(sheet, run)
@@ -129,13 +129,13 @@ def find_tab(book: Spreadsheet, options: SheetsOptions, run: RunInfo) -> Sheet |
     titles = [sheet.properties.title for sheet in book.sheets]
     near = suggest_name(options.tab, titles)
     hint = f"did you mean {near!r}?" if near else "add it, or allow it with create_tab: true"
-    raise GiveUp(f"the spreadsheet has no tab {options.tab!r}; {hint}")
+    raise GiveUp(f"tab: the spreadsheet has no tab {options.tab!r}; {hint}")
 
 
 def check_grid(sheet: Sheet) -> Sheet:
     """Give a tab that has cells; :class:`GiveUp` for one that is a chart or a view of other data."""
     if sheet.properties.sheet_type != GRID:
-        raise GiveUp(f"the tab {sheet.properties.title!r} has no cells of its own; name another")
+        raise GiveUp(f"tab: {sheet.properties.title!r} has no cells of its own; name another")
     return sheet
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from mmflow.errors import GiveUp
 from mmflow.table import Column, FooterRow
-from mmflow.testing.deliveries import HOUR, MACHINE, PARTS, SITE, day_rows, make_span
+from mmflow.testing.deliveries import DAY, HOUR, MACHINE, PARTS, SITE, day_rows, make_span
 from mmflow.windows import Span
 from mmflow_sheets.serials import day_serial
 
@@ -142,6 +142,29 @@ def test_other_columns_are_refused(roll, desk, table):
             desk.run(generation=9),
             mode="replace_window",
         )
+
+
+@pytest.mark.parametrize("mode", ["replace_window", "append"])
+def test_rows_of_another_unit_are_refused(roll, desk, table, book, mode):
+    roll(0, 1, days(0, 1, 1), mode=mode)
+    hours = [*(DAY, MACHINE, PARTS), Column("downtime", "Down", "number", unit="h", decimals=1)]
+    before = book.state()
+    with pytest.raises(GiveUp, match=r"holds downtime in min, the report gives h; keep that unit, or use another tab"):
+        desk.deliver(table(days(1, 1, 1), hours), desk.run(key="b", generation=9), mode=mode)
+    assert book.state() == before
+    minutes = [*(DAY, MACHINE, PARTS), Column("downtime", "Standing still", "number", unit="min", decimals=1)]
+    desk.deliver(table(days(1, 1, 1), minutes), desk.run(first=FIRST, key="b", generation=9), mode=mode)
+    desk.deliver(table(days(1, 1, 1), hours), desk.run(key="c", generation=10), mode="replace")
+
+
+def test_values_of_any_type_move(desk, table, book):
+    columns = [DAY, Column("live", "Live", "boolean"), Column("name", "Name", "text"), PARTS]
+    for generation, shift in enumerate((2, 0), start=1):
+        day = FIRST + timedelta(days=shift)
+        run = desk.run(first=day, key=f"k{shift}", generation=generation)
+        desk.deliver(table([(day, shift == 2, "0042", None)], columns), run, mode="replace_window")
+    number = day_serial(FIRST)
+    assert book.tab("Data").values()[1:] == [[number, False, "0042"], [number + 2, True, "0042"]]
 
 
 def test_headings_may_be_renamed_by_the_job(roll, desk, book, table):

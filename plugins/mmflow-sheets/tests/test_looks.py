@@ -19,7 +19,7 @@ def test_check_writes_nothing_and_finds_nothing_wrong(desk, book, server):
 
 
 def test_check_says_what_is_in_the_way(desk):
-    with pytest.raises(GiveUp, match="the spreadsheet has no tab 'Data'"):
+    with pytest.raises(GiveUp, match="tab: the spreadsheet has no tab 'Data'"):
         desk.call("check", create_tab=False)
 
 

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from mmflow.options import convert_values
 from mmflow.plugins import load
+from mmflow.refs import Secret
 from mmflow.sinks import find_function
 from mmflow.testing.deliveries import make_outline
 from mmflow_sheets.grid import Rect, column_name, read_cell
-from mmflow_sheets.options import SheetsOptions, find_id
+from mmflow_sheets.options import SheetsConnection, SheetsOptions, find_id
 from mmflow_sheets.serials import day_serial, instant_serial, serial_day, serial_instant
 
 SHEET = "1AbCdEfGhIjKlMnOpQrStUvWxYz0123456789"
@@ -28,6 +29,11 @@ def test_letters_of_a_column_read_back(place):
 def test_letters_are_those_that_people_see():
     assert [column_name(place) for place in (0, 25, 26, 701, 702, 18_277)] == ["A", "Z", "AA", "ZZ", "AAA", "ZZZ"]
     assert str(Rect(3, 1, 20, 5)) == "B4:E20"
+
+
+def test_ends_of_a_rectangle_are_not_in_it():
+    rect = Rect(1, 1, 3, 3)
+    assert {(row, column) for row in range(5) for column in range(5) if rect.holds(row, column)} == cells(rect)
 
 
 def cells(rect):
@@ -98,6 +104,12 @@ def test_defaults_have_nothing_wrong():
         ({"spreadsheet": "My sheet"}, "spreadsheet", "copy its address from the browser"),
         ({"tab": " "}, "tab", "is no name of a tab"),
         ({"tab": "x" * 101}, "tab", "write 1 to 100 characters"),
+        ({"anchor": "ZZZ9999999"}, "anchor", "and at most 10,000,000 are possible; begin nearer"),
+        ({"chart": {"x": "machine", "y": ["goodParts"], "at": "ZZZ9999999"}}, "chart.at", "begin nearer"),
+        ({"date_format": "qqq"}, "date_format", "'q' is no part of a pattern"),
+        ({"date_format": "d.m.yyyy Uhr"}, "date_format", "put words into quotes"),
+        ({"datetime_format": "[bad] h:mm"}, "datetime_format", "'['"),
+        ({"datetime_format": 'h:mm "Uhr'}, "datetime_format", "'\"'"),
         ({"range": "A1"}, "range", "is a cell"),
         ({"range": "xy12"}, "range", "is a cell"),
         ({"range": "My range"}, "range", "cannot name a range"),
@@ -115,6 +127,34 @@ def test_defaults_have_nothing_wrong():
 )
 def test_what_contradicts_itself_is_found_before_any_run(written, key, words):
     assert words in validate(**written)[key]
+
+
+@pytest.mark.parametrize(
+    "pattern", ["d.m.yyyy", 'h:mm "Uhr"', "[hh]:mm:ss.000", "DD/MM/YY h:mm AM/PM", "yyyy年", "d\\T"]
+)
+def test_patterns_of_google_are_accepted(pattern):
+    assert validate(date_format=pattern, datetime_format=pattern) == {}
+
+
+def test_tab_may_reach_as_far_as_google_lets_it():
+    assert validate(anchor="A9999999") == {}
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("http://sheets.example.com", r"does not begin with https://"),
+        ("sheets.googleapis.com", r"does not begin with https://"),
+        ("https://", r"is no address, expected https:// and a host"),
+        ("https://sheets.googleapis.com", None),
+        ("http://127.0.0.1:8080", None),
+    ],
+)
+def test_address_of_the_service_is_looked_at_offline(url, words):
+    connection = SheetsConnection(credentials=Secret("{}"), base_url=url)
+    found = dict(find_function(load().sinks["sheets"].validate_connection)(connection))
+    assert list(found) == (["base_url"] if words else [])
+    assert not words or words in found["base_url"]
 
 
 def test_replace_window_needs_a_time_group():

@@ -259,6 +259,16 @@ def test_cells_that_would_be_torn_apart_stop_a_table_that_grows(desk, book, tabl
     assert tab.values("A8") == [["my own line"]]
 
 
+def test_table_that_moves_onto_somebodys_cells_is_stopped(desk, book, table):
+    desk.deliver(table(day_rows(SATURDAY, 1)))
+    desk.enlarge(book.tab("Data"), rows=5)
+    book.tab("Data").put("A5", "mine")
+    before = book.state()
+    with pytest.raises(GiveUp, match=r"the cell Data!A5 is not empty and lies where the table goes \(Data!A3:D5\)"):
+        desk.deliver(table(day_rows(SATURDAY, 1)), desk.run(generation=2), anchor="A3")
+    assert book.state() == before
+
+
 def test_cells_left_of_a_table_are_not_torn_from_those_below_it(desk, book, table):
     desk.deliver(table(day_rows(SATURDAY, 1)), anchor="B1")
     tab = book.tab("Data")
@@ -321,7 +331,7 @@ def test_named_range_is_a_target_and_reaches_over_the_table_afterwards(desk, boo
 
 def test_named_range_that_is_not_there_is_named_with_the_nearest(desk, book, table):
     book.name_range("OeeTable", "Sheet1!B3:E10")
-    with pytest.raises(GiveUp, match=r"no named range 'OeTable'; did you mean 'OeeTable'\?"):
+    with pytest.raises(GiveUp, match=r"range: the spreadsheet has no named range 'OeTable'; did you mean 'OeeTable'\?"):
         desk.deliver(table([]), range="OeTable")
 
 
@@ -335,6 +345,14 @@ def test_grid_only_grows_unless_asked(desk, book, table):
     for generation, days in enumerate((3, 1), start=1):
         desk.deliver(table(day_rows(SATURDAY, days)), desk.run(generation=generation))
         assert book.tab("Data").size == (7, 4)
+
+
+def test_grid_is_not_cut_below_a_table_that_did_not_reach_its_end(desk, book, table):
+    desk.deliver(table(day_rows(SATURDAY, 3)), grid="fit")
+    desk.enlarge(book.tab("Data"), rows=5)
+    book.tab("Data").put("A12", "mine")
+    desk.deliver(table(day_rows(SATURDAY, 1)), desk.run(generation=2), grid="fit")
+    assert book.tab("Data").size == (12, 4)
 
 
 def test_formats_stay_as_they_stand_when_asked(desk, book, table):

@@ -11,7 +11,7 @@ from mmflow.errors import GiveUp
 from mmflow.table import Column, FooterRow, open_database, write_table
 from mmflow.testing.deliveries import DAY, DOWN, MACHINE, PARTS, day_rows
 from mmflow_sheets import batch, layout
-from mmflow_sheets.content import make_content
+from mmflow_sheets.content import hash_parts, make_content
 from mmflow_sheets.options import SheetsOptions
 
 DAY_ONE = date(2026, 11, 1)
@@ -61,6 +61,15 @@ def test_whole_numbers_that_a_sheet_would_round_are_texts(desk, book, table):
     made, found = read_back(desk, table, [(number,) for number in large], [COLUMNS[3]])
     assert found == list(made.rows())
     assert book.tab("Data").values("A2:A4") == [[str(number)] for number in large]
+
+
+def test_largest_whole_numbers_of_a_sheet_are_numbers(desk, book, table):
+    desk.deliver(table([(2**53,), (-(2**53),)], [COLUMNS[3]]))
+    assert book.tab("Data").values("A2:A3") == [[2**53], [-(2**53)]]
+
+
+def test_hash_knows_where_its_parts_end():
+    assert hash_parts([b"ab", b"c"]) != hash_parts([b"a", b"bc"])
 
 
 def test_null_is_an_empty_cell_and_never_zero(desk, book, table):

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from mmflow_sheets.testing.envelope import Json, Refusal, refuse_feature
-from mmflow_sheets.testing.formats import format_value
+from mmflow_sheets.testing.formats import check_pattern, format_value
 from mmflow_sheets.testing.grid import MAX_CHARACTERS
 from mmflow_sheets.testing.masks import Mask, set_fields
 
@@ -26,6 +26,7 @@ def write_cell(old: Json, new: Json, mask: Mask) -> Json:
     """Give the cell after a write by a field mask: named fields are set or cleared, others stay."""
     if "userEnteredValue" in new:
         check_value(new["userEnteredValue"])
+    check_pattern(**new.get("userEnteredFormat", {}).get("numberFormat", {}))
     cell = set_fields(old, new, mask)
     if RESULT in cell and (not mask or "userEnteredValue" in mask):
         cell = {name: value for name, value in cell.items() if name != RESULT}

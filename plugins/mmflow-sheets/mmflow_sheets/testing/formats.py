@@ -11,9 +11,10 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
+from functools import cache
 from typing import Any, Final
 
-from mmflow_sheets.testing.envelope import Json
+from mmflow_sheets.testing.envelope import Json, Refusal
 
 EPOCH: Final = datetime(1899, 12, 30)  # noqa: DTZ001  # a sheet has no zones
 DEFAULT: Final = {
@@ -26,7 +27,16 @@ DEFAULT: Final = {
     "SCIENTIFIC": "0.00E+00",
 }
 _TOKEN: Final = re.compile(r'"[^"]*"|\\.|AM/PM|am/pm|y+|m+|d+|h+|s+|.', re.DOTALL)
+_WORDS: Final = re.compile(r'"[^"]*"|\\.|AM/PM|am/pm|a/p|A/P|\[(?:h+|m+|s+)\]')
+_STRANGE: Final = re.compile(r'["\[\]\\]|[A-Za-z](?<![ymdhsYMDHS])')
 _NUMBER: Final = re.compile(r"[#0][#0,]*(?:\.[#0]+)?|\.[#0]+")
+
+
+@cache
+def check_pattern(type: str = "", pattern: str = "") -> None:  # noqa: A002  # as Google names it
+    """Refuse a pattern of days and times that no calendar knows. What Google refuses beside this is not known."""
+    if type in {"DATE", "TIME", "DATE_TIME"} and _STRANGE.search(_WORDS.sub("", pattern)):
+        raise Refusal(f"Invalid number format pattern: {pattern}")
 
 
 def format_value(value: Json, number_format: Json) -> str:

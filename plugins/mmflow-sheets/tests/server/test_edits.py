@@ -123,3 +123,23 @@ def test_what_is_for_reading_only_is_not_stored(caller):
     value = {"userEnteredValue": {"numberValue": 1}, "effectiveValue": {"numberValue": 2}, "formattedValue": "3"}
     caller.batch({"updateCells": {"start": {}, "rows": [{"values": [value]}], "fields": "*"}})
     assert caller.book.tab("Data").cell("A1") == {"userEnteredValue": {"numberValue": 1}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "pattern", "status"),
+    [
+        ("DATE", "qqq", 400),
+        ("DATE_TIME", "[bad", 400),
+        ("TIME", 'h "', 400),
+        ("DATE", 'd "of" mmmm', 200),
+        ("NUMBER", "0 [x", 200),
+    ],
+)
+def test_pattern_of_days_that_no_calendar_knows_is_refused(caller, kind, pattern, status):
+    cell = {"userEnteredFormat": {"numberFormat": {"type": kind, "pattern": pattern}}}
+    repeat = {
+        "range": {"endRowIndex": 1, "endColumnIndex": 1},
+        "cell": cell,
+        "fields": "userEnteredFormat.numberFormat",
+    }
+    assert caller.send("POST", ":batchUpdate", {"requests": [{"repeatCell": repeat}]}).status_code == status
