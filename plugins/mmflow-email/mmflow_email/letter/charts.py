@@ -14,14 +14,17 @@ from mmflow import Cell, Column
 from mmflow_email.letter.figures import bare_label, scale_of, tidy_text, write_cell, write_quantity, write_short
 from mmflow_email.letter.options import LetterChart
 
-MOST_BARS: Final = 20  # standing ones; names of more would run into each other
+MOST_BARS: Final = 20
+MOST_PARETO: Final = 12  # they stand beside each other on a phone, too
 MOST_LYING: Final = 30
+MOST_STANDING: Final = 8  # bars with names that are no days; more lie down, since names need room on a phone
 MOST_POINTS: Final = 400  # of one line
 MOST_SERIES: Final = 8
-LONGEST_NAME: Final = 24  # characters of a name in a picture
+LONGEST_NAME: Final = 48  # characters of a name in a picture
+MOST_DRAWN: Final = {"bar": MOST_LYING, "column": MOST_BARS, "pareto": MOST_PARETO}
 MOST_KEPT: Final = {  # points
-    "bar": MOST_LYING,
-    "column": MOST_BARS,
+    "bar": 5_000,
+    "column": 5_000,
     "line": MOST_POINTS * MOST_SERIES,
     "stacked": MOST_BARS * MOST_SERIES,
     "pareto": 5_000,
@@ -82,22 +85,40 @@ class Collector:
         self._bound()
 
     def _bound(self) -> None:
-        """Keep no more than is drawn: of a Pareto the largest, of all others the first."""
-        most = MOST_KEPT[self.chart.kind]
-        if len(self.points[0]) <= most:
+        """Keep few in memory: of bars those that will be drawn, of lines and stacks the first."""
+        if len(self.points[0]) <= MOST_KEPT[self.chart.kind]:
             return
-        if self.chart.kind == "pareto":
-            self._fold()
+        if self.chart.kind in MOST_DRAWN:
+            self._choose_bars()
             return
         for listed in self.points:
             listed.pop()
         self.cut += 1
 
+    def _choose_bars(self) -> None:
+        """Keep the bars that are drawn: of a Pareto the largest, of days the first, of others the worst."""
+        if self.chart.kind == "pareto":
+            self._fold()
+            return
+        (listed,) = self.points
+        most = MOST_DRAWN[self.chart.kind]
+        if len(listed) <= most:
+            return
+        if not self._over_time:
+            way = 1 if self.numbers[0].direction == "up" else -1
+            listed.sort(key=lambda point: (point.number is None, way * (point.number or 0)))
+        self.cut += len(listed) - most
+        del listed[most:]
+
+    @property
+    def _over_time(self) -> bool:
+        return self.x.type in ("date", "datetime")
+
     def _fold(self) -> None:
         """Put the small ones of a Pareto together."""
         known = sorted((p for p in self.points[0] if (p.number or 0) > 0), key=lambda point: -(point.number or 0))
-        small = known[MOST_BARS:]
-        self.points[0] = known[:MOST_BARS]
+        small = known[MOST_PARETO:]
+        self.points[0] = known[:MOST_PARETO]
         self.rest = (self.rest[0] + len(small), self.rest[1] + sum(point.number or 0 for point in small))
 
     def plot(self) -> dict[str, Any] | None:
@@ -114,8 +135,12 @@ class Collector:
             "axis": bare_label(column) + ("" if column.unit in ("", "ratio", "%", "parts") else f" ({column.unit})"),
             "sign": " %" if percent else "",
             "labels": labels,
+            "lying": self.chart.kind == "bar" or self._lies(len(labels)),
             **series,
         }
+
+    def _lies(self, count: int) -> bool:
+        return self.chart.kind in ("column", "stacked") and count > MOST_STANDING and not self._over_time
 
     @property
     def title(self) -> str:
@@ -124,8 +149,7 @@ class Collector:
         return tidy_text(self.chart.title, 120) or f"{numbers} by {bare_label(self.x)}"
 
     def _bars(self) -> dict[str, Any]:
-        if self.chart.kind == "pareto":
-            self._fold()
+        self._choose_bars()
         points = self.points[0]
         labels = name_points(points)
         texts = ["" if p.number is None else self._write(p.number) for p in points]
@@ -197,7 +221,18 @@ class Collector:
         if count := self.rest[0]:
             total = self.rest[1] + sum(point.number or 0 for point in self.points[0])
             return f"; {count} others make up {100 * self.rest[1] / total:.0f} % and are not shown"
-        return f"; {self.cut} more {'are' if self.cut != 1 else 'is'} not shown" if self.cut else ""
+        if not self.cut:
+            return ""
+        if self.chart.kind in MOST_DRAWN:
+            shown = len(self.points[0])
+            return "; " + self._say_chosen(f"{shown} of {shown + self.cut:,}")
+        return f"; {self.cut:,} more {'are' if self.cut != 1 else 'is'} not shown"
+
+    def _say_chosen(self, count: str) -> str:
+        if self._over_time:
+            return f"the first {count} are shown"
+        word = "worst" if self.numbers[0].direction else "largest"
+        return f"the {word} {count} are shown, the {word} first"
 
 
 def check_number(chart: LetterChart, column: Column) -> None:

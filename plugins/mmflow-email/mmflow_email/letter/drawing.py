@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
+from textwrap import wrap
 from typing import Any, Final
 
 import matplotlib as mpl
@@ -14,8 +15,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-WIDTH: Final = 6.32  # inches of 100 points, the width of the letter
-DENSITY: Final = 200  # dots per inch: sharp on a phone
+WIDTH: Final = 3.3  # inches of 100 points: a phone shows a picture in this size, a desk somewhat larger
+DENSITY: Final = 240  # dots per inch: sharp on both
+FONT: Final = 8.4  # 11.5 points of a phone
+SMALL: Final = 7.6
+LONGEST_LINE: Final = 18  # characters of a name beside a lying bar
+MOST_NAMES: Final = 14  # below an axis
+WIDEST_NAMES: Final = 36  # characters that stand below an axis without being turned
 INK, QUIET, LINES, RUNNING = "#1f2933", "#52606d", "#d9e2ec", "#b44d12"
 COLOURS: Final = ("#2563a8", "#e08e0b", "#2f855a", "#8b5fbf", "#c05780", "#0f8b8d", "#7b6d4f", "#5a6b7b")
 LIGHTS: Final[Mapping[str | None, str]] = {"red": "#c0392b", "amber": "#d98c00", "green": "#2f855a", None: COLOURS[0]}
@@ -28,7 +34,7 @@ def draw_picture(plot: Plot) -> bytes:
     figure = Figure(figsize=(WIDTH, height_of(plot)), dpi=DENSITY, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    KINDS[plot["kind"]](axes, plot)
+    (LYING if plot["lying"] else STANDING)[plot["kind"]](axes, plot)
     dress_axes(axes, plot)
     written = BytesIO()
     figure.savefig(written, format="png", metadata={"Software": None})
@@ -41,18 +47,28 @@ def use_own_fonts() -> None:
     manager = font_manager.fontManager
     manager.ttflist = [font for font in manager.ttflist if Path(font.fname).is_relative_to(own)]
     mpl.rcdefaults()
-    mpl.rcParams.update({"font.family": "DejaVu Sans", "font.size": 11, "text.color": INK, "text.parse_math": False})
+    mpl.rcParams.update({"font.family": "DejaVu Sans", "font.size": FONT, "text.color": INK, "text.parse_math": False})
 
 
 def height_of(plot: Plot) -> float:
-    """Give the height in inches: lying bars need one line each."""
-    return max(1.6, 0.7 + 0.29 * len(plot["labels"])) if plot["kind"] == "bar" else 3.4
+    """Give the height in inches: lying bars need room for their names each, standing ones for turned names below."""
+    legend = 0.16 * -(-len(plot["series"]) // 2) if len(plot["series"]) > 1 else 0.0
+    if not plot["lying"]:
+        return 2.2 + legend + (0.045 * max(map(len, names_below(plot))) if is_turned(plot) else 0.0)
+    lines = max(label.count("\n") + 1 for label in map(fold_name, plot["labels"]))
+    return max(1.2, 0.5 + legend + (0.08 + 0.13 * lines) * len(plot["labels"]))
+
+
+def fold_name(name: str) -> str:
+    """Write a long name in up to three lines."""
+    return "\n".join(wrap(name, LONGEST_LINE, max_lines=3, placeholder="…")) or name
 
 
 def dress_axes(axes: Axes, plot: Plot) -> None:
     """Take away what says nothing, and write numbers as people do."""
-    lying = plot["kind"] == "bar"
+    lying = plot["lying"]
     numbers = axes.xaxis if lying else axes.yaxis
+    numbers.set_major_locator(MaxNLocator(4 if lying else 6))
     numbers.set_major_formatter(FuncFormatter(lambda number, _: f"{number:,.10g}{plot['sign']}"))
     numbers.grid(visible=True, color=LINES, linewidth=0.8)
     axes.set_axisbelow(True)
@@ -62,26 +78,24 @@ def dress_axes(axes: Axes, plot: Plot) -> None:
     axes.spines["left" if lying else "bottom"].set(visible=True, color=QUIET)
     (axes.set_xlabel if lying else axes.set_ylabel)(plot["axis"], color=QUIET)
     if len(plot["series"]) > 1:
-        columns = min(4, len(plot["series"]))
-        axes.figure.legend(loc="outside upper left", ncols=columns, frameon=False, fontsize=9.5)
+        axes.figure.legend(loc="outside upper left", ncols=2, frameon=False, fontsize=SMALL)
 
 
 def draw_bars(axes: Axes, plot: Plot) -> None:
     """Draw lying bars, the first on top."""
     (series,) = plot["series"]
     bars = axes.barh(places(plot), numbers_of(series), color=colours_of(series), height=0.7)
-    axes.bar_label(bars, series["texts"], padding=4, fontsize=9.5, color=INK)
-    axes.set_yticks(places(plot), plot["labels"])
-    axes.invert_yaxis()
-    axes.margins(x=0.14, y=0.02)
+    axes.bar_label(bars, series["texts"], padding=3, fontsize=SMALL, color=INK)
+    name_lines(axes, plot)
+    axes.margins(x=0.24, y=0.02)
 
 
 def draw_columns(axes: Axes, plot: Plot) -> None:
     """Draw standing bars."""
     (series,) = plot["series"]
     bars = axes.bar(places(plot), numbers_of(series), color=colours_of(series), width=0.7)
-    if len(plot["labels"]) <= 12:
-        axes.bar_label(bars, series["texts"], padding=2, fontsize=9.5, color=INK)
+    if len(plot["labels"]) * max(map(len, series["texts"])) <= WIDEST_NAMES:
+        axes.bar_label(bars, series["texts"], padding=2, fontsize=SMALL, color=INK)
     name_places(axes, plot)
 
 
@@ -89,7 +103,7 @@ def draw_pareto(axes: Axes, plot: Plot) -> None:
     """Draw standing bars and, on a scale of its own, the share that they add up to."""
     draw_columns(axes, plot)
     shares = axes.twinx()
-    shares.plot(places(plot), plot["running"], color=RUNNING, marker="o", markersize=4, linewidth=1.6)
+    shares.plot(places(plot), plot["running"], color=RUNNING, marker="o", markersize=3, linewidth=1.4)
     shares.set(ylim=(0, 106), ylabel="cumulative")
     shares.yaxis.label.set_color(RUNNING)
     shares.yaxis.set_major_formatter(FuncFormatter(lambda number, _: f"{number:.0f} %"))
@@ -100,12 +114,26 @@ def draw_pareto(axes: Axes, plot: Plot) -> None:
 
 def draw_stacks(axes: Axes, plot: Plot) -> None:
     """Draw standing bars of several parts."""
+    for base, numbers, look in list_parts(plot):
+        axes.bar(places(plot), numbers, bottom=base, width=0.7, **look)
+    name_places(axes, plot)
+
+
+def draw_lying_stacks(axes: Axes, plot: Plot) -> None:
+    """Draw lying bars of several parts."""
+    for base, numbers, look in list_parts(plot):
+        axes.barh(places(plot), numbers, left=base, height=0.7, **look)
+    name_lines(axes, plot)
+    axes.margins(y=0.02)
+
+
+def list_parts(plot: Plot) -> Iterator[tuple[list[float], list[float], dict[str, str]]]:
+    """Give of each part where it begins, how long it is, and how it looks."""
     base = [0.0] * len(plot["labels"])
     for place, series in enumerate(plot["series"]):
-        numbers = [number or 0.0 for number in series["values"]]
-        axes.bar(places(plot), numbers, bottom=base, color=COLOURS[place], width=0.7, label=series["name"])
+        numbers = numbers_of(series)
+        yield base, numbers, {"color": COLOURS[place], "label": series["name"]}
         base = [below + number for below, number in zip(base, numbers, strict=True)]
-    name_places(axes, plot)
 
 
 def draw_lines(axes: Axes, plot: Plot) -> None:
@@ -113,21 +141,37 @@ def draw_lines(axes: Axes, plot: Plot) -> None:
     marker = "o" if len(plot["labels"]) <= 40 else None
     for place, series in enumerate(plot["series"]):
         numbers = [float("nan") if number is None else number for number in series["values"]]
-        axes.plot(places(plot), numbers, color=COLOURS[place], marker=marker, markersize=4, label=series["name"])
+        axes.plot(places(plot), numbers, color=COLOURS[place], marker=marker, markersize=3, label=series["name"])
     name_places(axes, plot)
 
 
 def name_places(axes: Axes, plot: Plot) -> None:
     """Write the names below, turned when they are long, and not all of them when there are many."""
-    labels: list[str] = plot["labels"]
-    step = -(-len(labels) // 31)
-    turned = len(labels) * max(map(len, labels), default=0) > 72
-    axes.set_xticks(
-        places(plot)[::step], labels[::step], rotation=40 if turned else 0, ha="right" if turned else "center",
-        rotation_mode="anchor" if turned else "default",
-    )  # fmt: skip
+    look: dict[str, Any] = {"rotation": 50, "ha": "right", "rotation_mode": "anchor"} if is_turned(plot) else {}
+    axes.set_xticks(places(plot)[:: step_of(plot)], names_below(plot), **look)
     axes.margins(x=0.02)
-    axes.yaxis.set_major_locator(MaxNLocator(6))
+
+
+def name_lines(axes: Axes, plot: Plot) -> None:
+    """Write the names beside lying bars, the first on top."""
+    axes.set_yticks(places(plot), list(map(fold_name, plot["labels"])))
+    axes.invert_yaxis()
+
+
+def step_of(plot: Plot) -> int:
+    """Tell how many places there are for each name below an axis."""
+    return -(-len(plot["labels"]) // MOST_NAMES)
+
+
+def is_turned(plot: Plot) -> bool:
+    """Tell whether names below an axis are too long to stand side by side."""
+    return sum(len(name) + 2 for name in names_below(plot)) > WIDEST_NAMES
+
+
+def names_below(plot: Plot) -> list[str]:
+    """Give the names that stand below an axis; long ones keep their end, where most of them differ."""
+    shown = plot["labels"][:: step_of(plot)]
+    return [name if len(name) <= LONGEST_LINE + 2 else f"{name[:7]}…{name[-12:]}" for name in shown]
 
 
 def places(plot: Plot) -> list[int]:
@@ -145,8 +189,12 @@ def colours_of(series: Mapping[str, Any]) -> Sequence[str]:
     return [LIGHTS[light] for light in series["lights"]]
 
 
-KINDS: Final[Mapping[str, Callable[[Axes, Plot], None]]] = {
+LYING: Final[Mapping[str, Callable[[Axes, Plot], None]]] = {
     "bar": draw_bars,
+    "column": draw_bars,
+    "stacked": draw_lying_stacks,
+}
+STANDING: Final[Mapping[str, Callable[[Axes, Plot], None]]] = {
     "column": draw_columns,
     "pareto": draw_pareto,
     "stacked": draw_stacks,

@@ -25,6 +25,7 @@ from mmflow_email.letter.rules import WORD, is_jinja, translate_words
 CLIP: Final = 100_000  # bytes of HTML; Gmail cuts a letter off a little above
 LONGEST_SUBJECT: Final = 180
 ATTEMPTS: Final = 5
+PICTURE: Final = 480  # points of a picture on a desk; on a phone it is as wide as the letter
 
 
 def compose_letter(
@@ -64,7 +65,7 @@ def draw_charts(found: Survey, run: RunInfo) -> tuple[list[Drawn], list[str]]:
 
 def describe_picture(picture: Picture, title: str, more: str) -> Content:
     """Describe a picture for templates."""
-    return {"cid": picture.cid, "alt": picture.alt, "title": title, "more": more, "width": 632}
+    return {"cid": picture.cid, "alt": picture.alt, "title": title, "more": more, "width": PICTURE}
 
 
 def fill_fitting(content: Content, options: LetterOptions, run: RunInfo) -> str:

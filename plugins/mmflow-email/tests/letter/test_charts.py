@@ -43,7 +43,7 @@ def test_every_kind_is_drawn_the_same_bytes_each_time(write, plant):
     ]
     letter = write(charts=charts)
     assert len(letter.pictures) == 5
-    assert {size_of(picture.content)[0] for picture in letter.pictures} == {1264}
+    assert {size_of(picture.content)[0] for picture in letter.pictures} == {792}
     assert len({picture.content for picture in letter.pictures}) == 5
     assert letter.pictures == write(charts=charts).pictures
     for picture in letter.pictures:
@@ -71,25 +71,86 @@ def test_a_pareto_puts_the_largest_first_and_adds_the_small_ones_up():
     collector, plot = collect({"kind": "pareto", "x": "machine", "y": "downtime"}, [MACHINE, DOWN], rows)
     values = plot["series"][0]["values"]
     assert plot["labels"][0] == "Mill 199"
-    assert values == list(range(199, 179, -1))
+    assert values == list(range(199, 187, -1))
     assert plot["running"] == sorted(plot["running"])
     assert plot["running"][-1] == pytest.approx(100 * sum(values) / sum(range(200)))
-    assert "179 others make up 81 % and are not shown" in collector.say(plot)  # a machine without any is no loss
+    assert "187 others make up 88 % and are not shown" in collector.say(plot)  # a machine without any is no loss
 
 
 def test_a_pareto_of_very_many_rows_keeps_few_in_memory():
     _, plot = collect(
         {"kind": "pareto", "x": "machine", "y": "downtime"}, [MACHINE, DOWN], [(str(i), 1.0) for i in range(40_000)]
     )
-    assert len(plot["labels"]) == 20
-    assert plot["running"][-1] == pytest.approx(0.05)
+    assert len(plot["labels"]) == 12
+    assert plot["running"][-1] == pytest.approx(0.03)
 
 
-def test_bars_beyond_thirty_are_counted():
-    rows = [(f"Mill {i}", 0.5) for i in range(45)]
+@pytest.mark.parametrize(
+    ("kind", "column", "shown", "said"),
+    [
+        ("bar", OEE, range(30), "the worst 30 of 60 are shown, the worst first"),
+        ("column", OEE, range(20), "the worst 20 of 60 are shown, the worst first"),
+        ("column", DOWN, range(58, 38, -1), "the worst 20 of 60 are shown, the worst first"),
+        ("column", SETUP, range(58, 38, -1), "the largest 20 of 60 are shown, the largest first"),
+    ],
+)
+def test_of_too_many_bars_the_worst_are_drawn(kind, column, shown, said):
+    rows = [(f"Mill {i}", i / 100) for i in (*range(30, 59), *range(30))]
+    rows.insert(7, ("not known", None))
+    collector, plot = collect({"kind": kind, "x": "machine", "y": column.name}, [MACHINE, column], rows)
+    assert plot["labels"] == [f"Mill {i}" for i in shown]
+    assert collector.say(plot).endswith(f"; {said}")
+    assert collector.say_cut() == f"; {said}"
+
+
+def test_bars_that_fit_stand_in_the_order_of_the_table():
+    rows = [("Mill 2", 0.5), ("Mill 3", None), ("Mill 1", 0.1)]
     collector, plot = collect({"kind": "bar", "x": "machine", "y": "oee"}, [MACHINE, OEE], rows)
-    assert len(plot["labels"]) == 30
-    assert collector.say(plot).endswith("; 15 more are not shown")
+    assert plot["labels"] == ["Mill 2", "Mill 3", "Mill 1"]
+    assert collector.say_cut() == ""
+
+
+def test_of_too_many_days_the_first_are_drawn_in_their_order():
+    rows = [(date(2026, 11, 1) + timedelta(days=d), 1.0 - d / 100) for d in range(28)]
+    collector, plot = collect({"kind": "column", "x": "day", "y": "oee"}, [DAY, OEE], rows)
+    assert (plot["labels"][0], len(plot["labels"]), plot["lying"]) == ("Sun 1 Nov", 20, False)
+    assert collector.say_cut() == "; the first 20 of 28 are shown"
+
+
+def test_very_many_bars_keep_few_in_memory_and_the_worst_among_them():
+    rows = ((str(i), 1.0 - i / 20_000) for i in range(12_000))
+    collector, plot = collect({"kind": "bar", "x": "machine", "y": "oee"}, [MACHINE, OEE], rows)
+    assert plot["labels"] == [str(i) for i in range(11_999, 11_969, -1)]
+    assert collector.say_cut().startswith("; the worst 30 of 12,000 ")
+
+
+@pytest.mark.parametrize(("kind", "lies"), [("column", True), ("stacked", True), ("pareto", False), ("line", False)])
+def test_more_than_eight_names_have_no_room_below_bars_on_a_phone(kind, lies):
+    rows = [(f"Mill {i}", 5.0) for i in range(9)]
+    chart = {"kind": kind, "x": "machine", "y": "downtime"}
+    assert collect(chart, [MACHINE, DOWN], rows[:8])[1]["lying"] is False
+    assert collect(chart, [MACHINE, DOWN], rows)[1]["lying"] is lies
+
+
+@pytest.mark.parametrize("kind", ["column", "stacked", "line", "bar"])
+def test_names_that_differ_at_their_end_stay_apart(kind):
+    rows = [(f"Assembly station of hall B, number {i}", 5.0) for i in range(12)]
+    _, plot = collect({"kind": kind, "x": "machine", "y": "downtime"}, [MACHINE, DOWN], rows)
+    assert plot["labels"] == [name for name, _ in rows]
+
+
+def test_letters_of_a_picture_can_be_read_where_it_is_shown_on_a_phone(write, plant):
+    from mmflow_email.letter.drawing import SMALL, WIDTH
+
+    assert SMALL / 72 * 330 / WIDTH > 10.5
+    charts = [{"kind": kind, "x": "machine", "y": "downtime"} for kind in ("bar", "column", "stacked", "pareto")]
+    rows = [(f"Assembly station of hall B, number {i}", 0.5, 1.0, 1.0 + i) for i in range(40)]
+    letter = write(plant(rows), charts=charts)
+    heights = [size_of(picture.content)[1] * 330 / 792 for picture in letter.pictures]
+    assert heights[0] > 30 * 2 * 11  # names in two lines
+    assert heights[1] > 20 * 2 * 11
+    assert heights[2] > 20 * 2 * 11
+    assert heights[3] < 360
 
 
 def test_rows_are_never_added_up_so_days_of_one_machine_stay_apart():

@@ -63,6 +63,7 @@ def test_totals_stand_under_the_table_and_on_top(write):
     assert re.search(r"Total\s+63.3 %\s+15,360\s+370.8", letter.text)
     assert "Down time: 370.8 min" in letter.text
     assert "How did we do?" in letter.html
+    assert "All rows" in letter.html
 
 
 def test_a_light_is_a_symbol_and_a_word_beside_its_colour(write):
@@ -140,6 +141,8 @@ def test_rows_beyond_the_limit_are_counted_and_looked_for_in_the_files(write, pl
     letter = write(plant(rows), rows=10, attached=["morning.xlsx", "more.csv"])
     assert "and 20 more rows; see morning.xlsx, more.csv" in letter.text
     assert "and 20 more rows; see morning.xlsx, more.csv" in read(letter)
+    assert "First 10 of 30 rows" in read(letter)
+    assert "All rows" not in letter.html
     assert "Mill 9" in letter.html
     assert "Mill 10" not in letter.html
 
