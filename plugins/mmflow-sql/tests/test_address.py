@@ -47,6 +47,7 @@ def test_a_relative_file_starts_at_the_root_and_an_absolute_one_has_four_slashes
     assert read("sqlite:///data/plant.db").file == ROOT / "data/plant.db"
     assert read("duckdb:////srv/plant.duckdb").file == Path("/srv/plant.duckdb")
     assert read("sqlite:///with%20blank.db").file == ROOT / "with blank.db"
+    assert read("sqlite:///C:/data/plant.db").file is not None, "a drive of Windows"
 
 
 def test_this_machine_is_asked_in_plain_text_and_every_other_has_to_prove_its_name() -> None:
@@ -82,6 +83,7 @@ def test_harmless_words_are_taken() -> None:
 REFUSED = {
     "oracle://db/plant": "no kind of database",
     "postgres://db/plant": "no kind of database that is known; did you mean postgresql://?",
+    "sqlserver://db/plant": "did you mean mssql://?",
     "sqllite:///x.db": "did you mean sqlite://?",
     "file:///etc/passwd": "no kind of database",
     "postgresql+psycopg://db/plant": "no kind of database",

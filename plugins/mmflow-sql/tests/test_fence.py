@@ -35,6 +35,15 @@ def test_the_next_try_of_a_delivery_that_was_committed_loads_nothing(plant):
     assert plant.read() == ROWS
 
 
+def test_a_delivery_whose_table_was_dropped_is_done_again(sqlite_database, make_plant):
+    plant = make_plant(sqlite_database)
+    table = plant.make(ROWS)
+    plant.deliver(table, fence=1)
+    plant.query('DROP TABLE "oee"')
+    plant.deliver(table, fence=2)
+    assert plant.read() == ROWS
+
+
 def test_a_worker_that_comes_late_is_refused(plant):
     plant.deliver(LATER, generation=2, fence=5)
     for generation, fence in ((1, 9), (2, 4)):
@@ -50,10 +59,10 @@ def test_data_extracted_later_is_let_in_when_the_ledger_was_lost(plant):
     assert plant.read() == LATER
 
 
-@pytest.mark.parametrize(("generation", "seen"), [(1, "present"), (2, "absent")])
+@pytest.mark.parametrize(("generation", "seen"), [(1, "present"), (2, "present"), (3, "absent")])
 def test_probe_tells_what_stands_there(plant, generation, seen):
     assert plant.probe() == "absent"
-    plant.deliver(ROWS, generation=1)
+    plant.deliver(ROWS, generation=2)
     assert plant.probe(generation=generation) == seen
     assert plant.probe(key="another") == "absent"
 
