@@ -11,6 +11,7 @@ from mmflow.errors import GiveUp, TryLater, Unknown
 from mmflow.testing.deliveries import day_rows, make_run
 from mmflow_sql.deliver import Delivery, settle
 from mmflow_sql.engine import open_engine
+from mmflow_sql.fence import fingerprint
 from mmflow_sql.locks import lock_table
 
 FIRST = date(2026, 11, 1)
@@ -100,6 +101,23 @@ def test_nobody_can_tell_when_the_database_cannot_be_asked(sqlite_database, make
     lost = Delivery(sqlite_database.address, plant.make(ROWS), options, run, source=None, content="")
     with pytest.raises(Unknown, match="nobody can tell whether the delivery was committed"):
         settle(lost)
+
+
+def test_a_lost_commit_counts_when_what_it_would_have_written_stands_there(sqlite_database, make_plant):
+    plant = make_plant(sqlite_database)
+    table, options = plant.make(ROWS), plant.options()
+    plant.deliver(table, fence=1)
+
+    def ask(given, **changes):
+        run = plant.run(**changes)
+        content = fingerprint(given, options, run)
+        return settle(Delivery(sqlite_database.address, given, options, run, source=None, content=content))
+
+    for fence in (1, 2):
+        assert ask(table, fence=fence).rows == 2
+    for given, changes in ((table, {"generation": 2}), (plant.make(LATER), {}), (table, {"key": "another"})):
+        with pytest.raises(TryLater, match="nothing was written"):
+            ask(given, **changes)
 
 
 def test_one_key_may_stand_in_two_tables(plant):
