@@ -389,6 +389,7 @@ def test_older_numbers_never_take_the_place_of_newer_ones(desk, book, table, sma
     ):
         desk.deliver(small, desk.run(generation=4))
     assert len(book.tab("Data").values()) == 5
+    desk.deliver(table(day_rows(DAY, 2)), desk.run(generation=6))  # asked for anew, whatever it was extracted from
     newer = desk.run(generation=1, extracted_at=datetime(2026, 11, 23, tzinfo=UTC))
     desk.deliver(small, newer)
     assert len(book.tab("Data").values()) == 3

@@ -259,6 +259,15 @@ def test_cells_that_would_be_torn_apart_stop_a_table_that_grows(desk, book, tabl
     assert tab.values("A8") == [["my own line"]]
 
 
+def test_table_that_grows_to_the_right_stops_at_somebodys_cells(desk, book, table):
+    desk.deliver(table([("Haas 1",), ("X",)], [Column("machine", "Machine", "text", "group")]))
+    desk.enlarge(book.tab("Data"), rows=2, columns=2)
+    book.tab("Data").put("C2", "mine")
+    with pytest.raises(GiveUp, match=r"the cell Data!C2 is not empty and lies where the table goes \(Data!A1:D5\)"):
+        desk.deliver(table(day_rows(SATURDAY, 2)), desk.run(generation=2))
+    assert book.tab("Data").values("A1:C3") == [["Machine"], ["Haas 1", None, "mine"], ["X"]]
+
+
 def test_table_that_moves_onto_somebodys_cells_is_stopped(desk, book, table):
     desk.deliver(table(day_rows(SATURDAY, 1)))
     desk.enlarge(book.tab("Data"), rows=5)
