@@ -127,7 +127,7 @@ def draw_lying_stacks(axes: Axes, plot: Plot) -> None:
     axes.margins(y=0.02)
 
 
-def list_parts(plot: Plot) -> Iterator[tuple[list[float], list[float], dict[str, str]]]:
+def list_parts(plot: Plot) -> Iterator[tuple[list[float], list[float], dict[str, Any]]]:
     """Give of each part where it begins, how long it is, and how it looks."""
     base = [0.0] * len(plot["labels"])
     for place, series in enumerate(plot["series"]):

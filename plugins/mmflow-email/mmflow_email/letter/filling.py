@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from jinja2 import Environment, Template
+from jinja2 import Environment, Template, nodes
 
 from mmflow_email.letter.faults import explain_fault
-from mmflow_email.letter.loader import BadTemplate, LetterLoader
+from mmflow_email.letter.loader import BUILT_IN, BadTemplate, LetterLoader
+from mmflow_email.letter.names import find_unknown
 from mmflow_email.letter.sandbox import LetterEnvironment
 
 SUBJECT: Final = "subject"
@@ -23,8 +25,20 @@ class Refused(Exception):  # noqa: N818  a finding about a template, which the l
 
 def fill_file(name: str, content: Content, folder: Path | None, most: int) -> str:
     """Fill a template of the job's folder, or ``mmflow/…``; raises :class:`Refused`."""
+    loader, environment = built_in() if folder is None else prepare(folder)
+    return fill(environment, name, content, loader.loaded, most)
+
+
+def prepare(folder: Path | None) -> tuple[LetterLoader, LetterEnvironment]:
+    """Give what reads and compiles the templates of a folder."""
     loader = LetterLoader(folder)
-    return fill(LetterEnvironment(loader), name, content, loader.loaded, most)
+    return loader, LetterEnvironment(loader)
+
+
+@cache
+def built_in() -> tuple[LetterLoader, LetterEnvironment]:
+    """Give what holds the built-in templates: they are compiled once in a process, which takes longer than a letter."""
+    return prepare(None)
 
 
 def fill_line(source: str, content: Content) -> str:
@@ -34,7 +48,7 @@ def fill_line(source: str, content: Content) -> str:
 
 
 def check_file(name: str, folder: Path) -> None:
-    """Read and parse a template without filling it; raises :class:`Refused`."""
+    """Read and parse a template, and those that it uses, without filling it; raises :class:`Refused`."""
     loader = LetterLoader(folder)
     parse(LetterEnvironment(loader), name, loader)
 
@@ -54,10 +68,16 @@ def fill(environment: Environment, name: str, content: Content, sources: Mapping
 
 def parse(environment: Environment, name: str, loader: LetterLoader) -> None:
     """Parse a template without compiling it, which would already work some of it out."""
+
+    def load(other: str) -> nodes.Template:
+        return environment.parse(loader.find_text(other), other, other)
+
     try:
-        environment.parse(loader.find_text(name), name, name)
+        unknown = find_unknown(name, load(name), load, own=lambda other: not other.startswith(BUILT_IN))
     except Exception as error:
         raise Refused(explain_fault(error, loader.loaded)) from error
+    if unknown:
+        raise Refused("; ".join(f"{where}:{line}: {said}" for where, line, said in unknown))
 
 
 def join_bounded(template: Template, content: Content, most: int) -> str:

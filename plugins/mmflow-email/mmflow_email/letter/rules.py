@@ -91,7 +91,7 @@ def check_files(options: LetterOptions, run: RunInfo) -> None:
     try:
         check_file(options.template, run.job_folder)
     except Refused as refused:
-        raise GiveUp(f"the template of the letter cannot be used: {refused}") from refused
+        raise GiveUp(f"template: {refused}") from refused
 
 
 def is_jinja(text: str) -> bool:

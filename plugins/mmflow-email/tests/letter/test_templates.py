@@ -324,3 +324,14 @@ def test_rows_are_cut_until_a_template_of_the_job_fits_as_well(fill, plant):
 def test_a_description_in_markup_is_text(write, tmp_path):
     html = write(about=make_run(tmp_path, facts=Facts(description="<u>R&D</u>", owner="<x>"))).html
     assert "&lt;u&gt;R&amp;D&lt;/u&gt;" in html
+
+
+def test_built_in_templates_are_compiled_once_in_a_process(write):
+    from mmflow_email.letter.filling import built_in
+
+    first = write(lights={"oee": {"red": 0.5}})
+    compiled = built_in()[1].cache
+    before = {key: id(template) for key, template in compiled.items()}
+    assert {name for _, name in before} >= {"mmflow/morning.html", "mmflow/page.html", "mmflow/parts.html"}
+    assert write(lights={"oee": {"red": 0.5}}) == first
+    assert {key: id(template) for key, template in compiled.items()} == before
