@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 from urllib.parse import urlsplit
@@ -42,6 +43,8 @@ def check_smtp(connection: EmailConnection) -> Iterator[Fault]:
     """Say what is wrong with the keys of a mail server."""
     if not connection.host:
         yield "host", "is missing; give the name of the mail server"
+    elif wrong := explain_host(connection.host):
+        yield "host", wrong
     elif connection.security == "none" and not is_loopback(connection.host):
         what = "none is for a server on this machine"
         yield "security", f"{what}; use starttls, tls, or cleartext if there is no other way"
@@ -54,6 +57,30 @@ def check_smtp(connection: EmailConnection) -> Iterator[Fault]:
             parse_duration(getattr(connection, key))
         except ValueError as error:
             yield key, str(error)
+
+
+def explain_host(host: str) -> str:
+    """Say why a text is no bare name of a server, "" when it may be one or is still a reference."""
+    if has_reference(host) or is_address(host):
+        return ""
+    try:
+        parts = urlsplit(f"//{host.rpartition('://')[2]}")
+        name, port = parts.hostname or "", parts.port
+    except ValueError:
+        name, port = "", None
+    if name == host.lower() and not re.search(r"[\s\\]", name):
+        return ""
+    wanted = f"host: {name or 'smtp.example.com'}" + (f" and port: {port}" if port else "")
+    return f"{host!r} is not the bare name of a server; write {wanted}"
+
+
+def is_address(host: str) -> bool:
+    """Tell whether a host is a number, such as 10.0.0.7 or ::1."""
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True
 
 
 def check_login(connection: EmailConnection) -> Iterator[Fault]:
@@ -101,12 +128,7 @@ def has_text(value: str | Secret | None) -> bool:
 
 def is_loopback(host: str) -> bool:
     """Tell whether a host is this machine."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
+    return host.lower() == "localhost" or (is_address(host) and ipaddress.ip_address(host.strip("[]")).is_loopback)
 
 
 def is_web_address(address: str) -> bool:

@@ -15,7 +15,8 @@ from mmflow_email.freezing import Delivery, address_mail, freeze_mail, freeze_sm
 from mmflow_email.letter.rules import check_files
 from mmflow_email.options import EmailOptions
 from mmflow_email.outbox import UNSENT, Entry, Outbox, Overtaken, Recipient, Spoilt
-from mmflow_email.transport import Mail, TooLarge, Transport
+from mmflow_email.rules import RECIPIENTS
+from mmflow_email.transport import Mail, TooLarge, Transport, name_option
 
 GREYLISTED: Final = 300.0  # seconds; servers that say "later" on principle want five minutes or more
 RESENDS: Final = 1
@@ -236,13 +237,17 @@ def say_states(entry: Entry, addresses: Sequence[str]) -> str:
 def check_email(options: EmailOptions, run: RunInfo) -> None:
     """Look whether the connection lets us in and everybody may get mail; nothing is sent."""
     check_files(options, run)
-    connection = find_connection(run)
+    with name_option("connection"):
+        connection = find_connection(run)
     envelope = address_mail(options, connection, run)
-    check_allowed((*envelope.to, *envelope.cc, *envelope.bcc), connection)
+    for key in RECIPIENTS:
+        with name_option(key):
+            check_allowed(getattr(envelope, key), connection)
     if connection.transport == "graph":
         from mmflow_email.graph import check_graph
 
-        check_graph(connection, run)
+        with name_option("client_secret"):
+            check_graph(connection, run)
     else:
         from mmflow_email.smtp import check_smtp
 

@@ -12,13 +12,16 @@ from pathlib import Path
 from typing import Final
 
 from mmflow import GiveUp, RunInfo, TryLater, parse_duration
+from mmflow_email.addresses import read_mailbox
 from mmflow_email.connection import find_port
 from mmflow_email.deadline import Deadline, LimitedSMTP, LimitedTLS
 from mmflow_email.options import EmailConnection
 from mmflow_email.outbox import Recipient, State
-from mmflow_email.transport import Mail, Notes, TooLarge, quote_reply
+from mmflow_email.transport import Mail, Notes, TooLarge, name_option, quote_reply
 
 CLOSING: Final = 421  # the server ends the session, whatever was asked
+OK: Final = 250
+LOGIN_WANTED: Final = 530
 TOO_LARGE: Final = 552
 TOO_MANY: Final = 452  # of recipients in one go: the others may be named at once in the next session
 OUTLOOK: Final = "https://outlook.office365.com"  # what a token for the mail server of Exchange Online is for
@@ -38,9 +41,18 @@ def send_by_smtp(mail: Mail, connection: EmailConnection, run: RunInfo, notes: N
 
 
 def check_smtp(connection: EmailConnection, run: RunInfo) -> None:
-    """Raise what keeps a mail server from letting us in; no mail is begun."""
-    with open_session(connection, run):
-        pass
+    """Raise what keeps a mail server from letting us in, or from taking mail from us; none is sent.
+
+    Only the sender's name shows that a server wants a login which the connection has not.
+    """
+    sender = read_mailbox(connection.from_).address
+    with name_option("host"), open_session(connection, run) as smtp:
+        code, text = smtp.mail(sender)
+        if code == LOGIN_WANTED:
+            raise GiveUp(f"username: the server wants a login, and there is none here: {show_answer(code, text)}")
+        if code != OK:
+            raise answer_error(f"from: the server takes no mail from {sender}", code, text)
+        smtp.rset()
 
 
 @contextmanager
@@ -53,8 +65,10 @@ def open_session(connection: EmailConnection, run: RunInfo) -> Iterator[smtplib.
             with explain_failures(where):
                 context = make_context(connection, run)
                 smtp = connect(connection, context, deadline)
-                protect(smtp, connection, context, where)
-                log_in(smtp, connection, run, where)
+                with name_option("security"):
+                    protect(smtp, connection, context, where)
+                with name_option("username"):
+                    log_in(smtp, connection, run, where)
                 yield smtp
                 with suppress(smtplib.SMTPException):  # the mail is handed over, whatever comes of the goodbye
                     smtp.quit()
@@ -116,7 +130,7 @@ def make_context(connection: EmailConnection, run: RunInfo) -> ssl.SSLContext:
         try:
             context.load_verify_locations(path)
         except (OSError, ssl.SSLError) as error:
-            raise GiveUp(f"ca_bundle {path} cannot be read as a PEM file; give the company's CA") from error
+            raise GiveUp(f"ca_bundle: {path} cannot be read as a PEM file; give the company's CA") from error
     return context
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
-from mmflow import GiveUp, RunInfo
+from msgspec.structs import fields
+
+from mmflow import GiveUp, RunInfo, TryLater
 from mmflow_email.addresses import find_control
-from mmflow_email.options import EmailConnection
+from mmflow_email.options import EmailConnection, EmailOptions
 from mmflow_email.outbox import Recipient
 
 LONGEST_REPLY = 200
+OPTIONS: Final = frozenset(field.encode_name for kind in (EmailOptions, EmailConnection) for field in fields(kind))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,17 @@ class Transport(Protocol):
     def __call__(self, mail: Mail, connection: EmailConnection, run: RunInfo, notes: Notes) -> None:
         """Send."""
         ...
+
+
+@contextmanager
+def name_option(option: str) -> Iterator[None]:
+    """Begin the message of an error with the option that it is about, unless it names one already."""
+    try:
+        yield
+    except (TryLater, GiveUp) as error:
+        if str(error).partition(":")[0] not in OPTIONS:
+            error.args = (f"{option}: {error}",)
+        raise
 
 
 class TooLarge(GiveUp):

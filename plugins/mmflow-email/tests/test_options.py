@@ -29,6 +29,31 @@ def test_usual_mail_is_in_order():
     assert find() == {}
 
 
+@pytest.mark.parametrize(
+    ("host", "wanted"),
+    [
+        ("smtp.example.com:587", "write host: smtp.example.com and port: 587"),
+        ("smtp://mail.example.com:25", "write host: mail.example.com and port: 25"),
+        ("mail.example.com/", "write host: mail.example.com"),
+        ("https://mail.example.com", "write host: mail.example.com"),
+        ("[::1]:25", "write host: ::1 and port: 25"),
+        ("me@mail.example.com", "write host: mail.example.com"),
+        ("mail.example.com:smtp", "write host: smtp.example.com"),
+        ("mail .example.com", "is not the bare name of a server"),
+    ],
+)
+def test_host_with_a_port_or_an_address_of_the_web_is_no_host(host, wanted):
+    found = look(host=host)
+    assert list(found) == ["host"]
+    assert found["host"].startswith(repr(host))
+    assert wanted in found["host"]
+
+
+@pytest.mark.parametrize("host", ["mail", "Mail.Example.com", "10.0.0.7", "::1", "[fe80::1]", "${env:MAIL_HOST}"])
+def test_host_is_a_name_or_a_number_or_a_reference(host):
+    assert look(host=host) == {}
+
+
 @pytest.mark.row("S38", "S39")
 @pytest.mark.parametrize(
     ("written", "place", "said"),

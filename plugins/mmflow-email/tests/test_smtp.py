@@ -219,7 +219,7 @@ def test_login_by_token_that_cannot_be(changes, said, table, options, exchange, 
         ({"security": "cleartext", "username": "reports", "password": "x"}, "would show the password"),
         ({"from": "reports"}, "from: 'reports' is no mail address"),
         ({"timeout": "soon"}, "timeout: expected a whole number"),
-        ({"security": "starttls", "ca_bundle": "nowhere.pem"}, "ca_bundle .*nowhere.pem cannot be read"),
+        ({"security": "starttls", "ca_bundle": "nowhere.pem"}, "ca_bundle: .*nowhere.pem cannot be read"),
     ],
 )
 @pytest.mark.row("S41")
@@ -317,12 +317,55 @@ class TestCheck:
             run = through(server, **keys)
             check_email(options(), run)
         assert server.logins == [LOGIN]
-        assert "MAIL" not in server.seen
+        assert not {"DATA", "END"} & {*server.seen}
+        assert server.mails == []
         assert not run.store.exists()
 
     def test_check_tells_what_is_in_the_way(self, options, through):
-        with MailServer() as server, pytest.raises(GiveUp, match="does not offer STARTTLS"):
+        with MailServer() as server, pytest.raises(GiveUp, match=r"^security: mail server .*does not offer STARTTLS"):
             check_email(options(), through(server, security="starttls"))
+
+    def test_check_finds_that_a_server_wants_a_login(self, options, through):
+        with (
+            MailServer(login=LOGIN) as server,
+            pytest.raises(GiveUp, match=r"^username: the server wants a login.*530"),
+        ):
+            check_email(options(), through(server))
+
+    @pytest.mark.parametrize(("answer", "error"), [("550 5.7.1 not yours", GiveUp), ("451 4.3.0 later", TryLater)])
+    def test_check_finds_that_a_server_takes_no_mail_from_the_sender(self, answer, error, options, through, server):
+        server.answer("MAIL", answer)
+        with pytest.raises(error, match=rf"^from: the server takes no mail from reports@example.com: {answer}"):
+            check_email(options(), through(server))
+
+    def test_check_takes_back_what_it_began(self, options, through, server):
+        check_email(options(), through(server))
+        assert server.seen[-2:] == ["MAIL", "RSET"]
+        assert server.mails == []
+
+    def test_check_begins_with_the_option_that_is_meant(self, options, through, server):
+        wrong = {
+            "template: gone.html: cannot be read": ({"template": "gone.html"}, {}),
+            "cc: bob@example.org may not get mail": (
+                {"cc": "bob@example.org"},
+                {"allowed_domains": ["example.com"]},
+            ),
+            "connection: the mail connection cannot be used: host: is missing": ({}, {"host": ""}),
+            "ca_bundle: ": ({}, {"security": "starttls", "ca_bundle": "nowhere.pem"}),
+            "host: mail server smtp..example.com": ({}, {"host": "smtp..example.com", "security": "tls"}),
+        }
+        for said, (written, keys) in wrong.items():
+            with pytest.raises(GiveUp) as found:
+                check_email(options(**written), through(server, **keys))
+            assert str(found.value).startswith(said)
+
+    def test_check_begins_with_the_login_that_is_refused(self, options, through, trusted, bundle):
+        keys = {"security": "starttls", "ca_bundle": bundle, "username": LOGIN[0], "password": "wrong"}
+        with (
+            MailServer(starttls=trusted, login=LOGIN) as server,
+            pytest.raises(GiveUp, match=r"^username: mail server .* does not accept the login of reports"),
+        ):
+            check_email(options(), through(server, **keys))
 
     @pytest.mark.row("S39")
     def test_check_knows_who_may_get_mail(self, options, through, server):

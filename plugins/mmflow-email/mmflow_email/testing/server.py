@@ -127,6 +127,11 @@ class ScriptedSMTP(SMTP):
         if not await self.played(f"RCPT {address}"):
             await super().smtp_RCPT(arg)
 
+    async def smtp_RSET(self, arg: str) -> None:  # noqa: N802
+        """Answer RSET."""
+        if not await self.played("RSET"):
+            await super().smtp_RSET(arg)
+
     async def smtp_DATA(self, arg: str) -> None:  # noqa: N802
         """Answer DATA."""
         if not await self.played("DATA"):
