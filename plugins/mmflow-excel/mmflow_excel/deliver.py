@@ -11,8 +11,8 @@ from typing import BinaryIO
 from msgspec import structs
 
 from mmflow import Partial, Receipt, Replacement, RunInfo, Table, TryLater, file_receipt, place_file, replace_file
-from mmflow_excel.earlier import merge_earlier
 from mmflow_excel.filling import fill_template
+from mmflow_excel.merge import merge_earlier
 from mmflow_excel.options import ExcelOptions
 from mmflow_excel.pages import Page, list_pages
 from mmflow_excel.pending import AGAIN_AFTER, find_lock, is_open, pending_name, remove_pending

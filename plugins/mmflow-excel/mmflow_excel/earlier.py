@@ -1,4 +1,4 @@
-"""Reads the table of an earlier workbook, so that rows of other days can be kept, or shown beside new ones."""
+"""Reads the table of an earlier workbook as the rows of a report that it was written from."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from python_calamine import CalamineError, CalamineWorkbook
 
-from mmflow import Cell, Column, GiveUp, Replacement, Table, moment_text
+from mmflow import Cell, Column, GiveUp
 from mmflow_excel.filling.book import read_book
 from mmflow_excel.filling.package import open_package
 from mmflow_excel.filling.sheet import SheetXml
@@ -23,12 +23,11 @@ from mmflow_excel.filling.styles import read_styles
 from mmflow_excel.formats import divide_by, fold_of
 from mmflow_excel.names import number_sheet, write_headings
 from mmflow_excel.places import name_column
-from mmflow_excel.rows import Row, Rows, batch_rows
+from mmflow_excel.rows import Row
 from mmflow_excel.values import LARGEST_WHOLE, read_number
 
 Raw: TypeAlias = object  # what calamine gives: text, number, boolean, day, time, "" for nothing
 AS_IT_IS: Final = {"text": str, "number": float, "boolean": bool}  # what is a cell of such a column already
-BEFORE, REPLACED, AFTER = range(3)  # where a row goes
 REMEMBERED: Final = 20_000  # times whose instants are remembered: hours come again for each machine
 
 
@@ -245,36 +244,3 @@ def find_instant(moment: datetime, name: str) -> datetime | None:
     zone = ZoneInfo(name)
     instant = moment.replace(tzinfo=zone).astimezone(UTC)
     return instant if fold_of(instant, zone) is None else None
-
-
-def merge_earlier(path: Path, sheet: str, table: Table, replacement: Replacement) -> Rows:
-    """Give the rows of an earlier workbook that stay: those of times before the table's, and behind it all others."""
-    earlier = Earlier(path, sheet, table.columns)
-    fates = bytes(find_fates(earlier, replacement))
-
-    def keep(fate: int) -> Iterator[list[Row]]:
-        return batch_rows(earlier.rows(found == fate for found in fates))
-
-    def read() -> Iterator[Sequence[Row]]:
-        yield from keep(BEFORE)
-        yield from table.batches()
-        yield from keep(AFTER)
-
-    return Rows(table.columns, len(table) + len(fates) - fates.count(REPLACED), read)
-
-
-def replaced_rows(path: Path, sheet: str, table: Table, replacement: Replacement) -> Iterator[Row]:
-    """Give the rows of an earlier workbook that a delivery takes the place of."""
-    earlier = Earlier(path, sheet, table.columns)
-    return earlier.rows([fate == REPLACED for fate in find_fates(earlier, replacement)])
-
-
-def find_fates(earlier: Earlier, replacement: Replacement) -> Iterator[int]:
-    """Tell of each row whether it stays before the table, is replaced by it, or stays behind it."""
-    places = [replacement.time] if replacement.site is None else [replacement.time, replacement.site]
-    for cell, *site in earlier.pick(places):
-        moment = moment_text(cell)
-        if replacement.covers("".join(str(name or "") for name in site), moment):
-            yield REPLACED
-        else:
-            yield BEFORE if moment < replacement.start else AFTER

@@ -12,8 +12,9 @@ from typing import Final
 
 from mmflow import Cell, GiveUp, Rendering, Replacement, RunInfo, Table, align_texts, place_file, show_cell
 from mmflow_excel.deliver import prepare
-from mmflow_excel.earlier import Earlier, replaced_rows
+from mmflow_excel.earlier import Earlier
 from mmflow_excel.filling import check_book, check_target, plan_target, read_target
+from mmflow_excel.merge import replaced_rows
 from mmflow_excel.options import ExcelOptions
 from mmflow_excel.pages import Page
 from mmflow_excel.sheetxml import SheetColumn

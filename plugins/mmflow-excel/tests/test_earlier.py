@@ -99,6 +99,13 @@ def test_kept_values_keep_their_types(tmp_path, table, deliver, call):
     assert list(kept) == rows
 
 
+def test_rows_without_a_number_in_the_last_column_are_kept(tmp_path, table, deliver, call):
+    rows = [(FIRST, "a", 1.0, None), (FIRST, None, None, None)]
+    deliver(table(rows), make_run(tmp_path, first=FIRST), **KEEP)
+    deliver(table([]), make_run(tmp_path, first=FIRST + timedelta(days=1)), **KEEP)
+    assert list(call("read", table([]), make_run(tmp_path, first=FIRST), **KEEP)) == rows
+
+
 def test_hours_that_come_twice_are_kept_apart(tmp_path, table, deliver, call):
     columns = (HOUR, MACHINE, PARTS)
     hours = [datetime(2026, 11, 1, hour, tzinfo=UTC) for hour in range(4, 9)]

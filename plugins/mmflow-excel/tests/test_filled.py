@@ -90,6 +90,18 @@ def test_sheet_larger_than_a_part_may_be_is_refused(tmp_path, table, deliver, te
     assert list((tmp_path / "out").iterdir()) == []
 
 
+@pytest.mark.row("R52")
+def test_target_that_reaches_the_end_of_its_sheet_is_refused(tmp_path, table, deliver, template):
+    book = openpyxl.Workbook()
+    for place, value in zip("ABCD", ["Machine", "Day", "Good parts", "Down (min)"], strict=True):
+        book.active[f"{place}1048575"] = value
+    book.active["B1048576"].number_format = "yyyy-mm-dd"
+    book.active.add_table(ExcelTable(displayName="Stops", ref="A1048575:D1048576"))
+    book.save(template)
+    with pytest.raises(GiveUp, match=r"would have 1,048,577 rows in sheet 'Sheet', and Excel has 1,048,576"):
+        deliver(table(day_rows(FIRST, 1)), make_run(tmp_path), **FILL)
+
+
 def test_what_somebody_added_while_it_was_open_stays(tmp_path, table, deliver, template):
     run = make_run(tmp_path, clock=FixedClock(datetime.now(UTC)))
     path, held = tmp_path / "out/stops.xlsx", tmp_path / "out/~$stops.xlsx"

@@ -64,6 +64,7 @@ def test_defaults_are_sound(validate):
         ({"target": "T", "charts": [{"x": "machine"}]}, "charts", "has no effect in a workbook that is filled"),
         ({"target": "T", "about": False}, "about", "has no effect in a workbook that is filled"),
         ({"target": "T", "sheet": "Other"}, "sheet", "has no effect in a workbook that is filled"),
+        ({"formats": {"day": "0;0;0;@;0"}}, ("formats", "day"), "is no number format of Excel"),
         ({"formats": {"day": "0.0 q"}}, ("formats", "day"), "put 'q' between double quotes"),
     ],
 )
