@@ -90,6 +90,7 @@ def test_a_column_whose_unit_changed_is_refused_by_name_and_keeps_the_rows(plant
         plant.deliver(ROWS, hours, generation=2, dry_run=True)
     assert plant.read() == ROWS
     plant.deliver(ROWS, hours, table="hours")
+    plant.deliver(ROWS, generation=2)  # each table has units of its own
     plant.query('DROP TABLE "oee"')
     plant.deliver(ROWS, hours, generation=3)  # a new table has the units of its first delivery
     with pytest.raises(GiveUp, match="holds 'downtime' in h"):
