@@ -47,7 +47,7 @@ def validate_excel(options: ExcelOptions, outline: Outline) -> Iterator[Finding]
     yield from find_columns("formats", options.formats, outline.columns)
     yield from find_formats(options)
     yield from find_columns("hidden", options.hidden, outline.columns)
-    for path, message in check_lights(options.lights, outline.columns):
+    for path, message in check_lights(options.lights, outline.columns, outline.units):
         yield ("lights", *path), message
     yield from find_charts(("charts",), options.charts, outline.columns)
     for number, sheet in enumerate(options.sheets):
