@@ -281,10 +281,19 @@ def test_a_probe_that_fails_leaves_the_delivery_unknown(stage, fault, error):
     def probe(_options, _run):
         raise fault
 
-    use = Script(Unknown("the line was cut")).use(probe=probe)
+    use = Script(Unknown("the line was cut")).use(semantics="message", probe=probe)
     stage.deliver(use)
     found = stage.again(use)["script"]
     assert (found.state, found.error) == ("unknown", error)
+
+
+def test_what_can_be_replaced_is_delivered_again_when_nobody_answers_whether_it_arrived(stage):
+    def probe(_options, _run):
+        raise TryLater("nobody answers")
+
+    use = Script(Unknown("the line was cut"), Receipt(rows=1)).use(probe=probe)
+    stage.deliver(use)
+    assert stage.again(use)["script"].state == "done"
 
 
 def test_what_a_later_run_takes_up_after_a_failure_is_the_same_generation_with_a_new_fence(stage):
