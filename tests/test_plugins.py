@@ -209,7 +209,7 @@ def test_names_of_our_sinks_are_those_that_the_packages_really_give():
     ("name", "message"),
     [
         ("cvs", "there is no sink 'cvs'; did you mean 'csv'?"),
-        ("zzz", "there is no sink 'zzz'; there are: console, csv, jsonl, parquet"),
+        ("zzz", "there is no sink 'zzz'; there are: console, csv, email, excel, jsonl, parquet, sheets, sql"),
         ("csv", f"the sink 'csv' is not installed; install it with: {install_command('mmflow-files')}"),
     ],
 )

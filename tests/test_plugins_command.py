@@ -46,7 +46,7 @@ def test_info_shows_the_options(desk):
     assert done.out.startswith("csv: A CSV file, made for spreadsheets unless told otherwise.\nsink of mmflow-files")
     (line,) = (line for line in done.out.splitlines() if line.startswith("decimal "))
     assert line.split("  ")[0] == "decimal"
-    assert line.endswith("Decimal mark of numbers.")
+    assert line.endswith("Decimal mark of numbers; by the locale unless given, else a point.")
 
 
 def test_info_of_a_package_shows_all_that_it_gives(desk):
@@ -56,8 +56,8 @@ def test_info_of_a_package_shows_all_that_it_gives(desk):
     assert keys["decimal"] == {
         "key": "decimal",
         "takes": ", | .",
-        "default": ".",
-        "description": "Decimal mark of numbers.",
+        "default": "",
+        "description": "Decimal mark of numbers; by the locale unless given, else a point.",
         "example": "",
     }
 

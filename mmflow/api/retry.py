@@ -28,7 +28,7 @@ def read_retry_after(value: str, date: str, now: datetime) -> float | None:
     matter; ``now`` (aware) stands in when there is none.
     """
     if _SECONDS.fullmatch(value.strip()):
-        return min(float(value), LONGEST_REQUESTED_WAIT)
+        return min(float(value.strip()), LONGEST_REQUESTED_WAIT)
     until = _read_date(value)
     if until is None:
         return None
