@@ -147,6 +147,15 @@ def test_rules_of_seconds_would_never_end(tmp_path: Path) -> None:
     )
 
 
+def test_a_file_is_understood_once_for_each_zone_and_anew_when_it_says_something_else(tmp_path: Path) -> None:
+    read_events(tmp_path, "DTSTART;VALUE=DATE:20260704")
+    first, again = (read_holidays("plant.ics", NEW_YORK, tmp_path) for _ in range(2))
+    assert again is first
+    assert read_events(tmp_path, "DTSTART;VALUE=DATE:20260705") == ["2026-07-05"]
+    assert read_events(tmp_path, "DTSTART:20260705T040000Z\nDURATION:P1D") == ["2026-07-05"]
+    assert read_holidays("plant.ics", ZoneInfo("Europe/Berlin"), tmp_path) == frozenset()
+
+
 def test_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"the file of holidays calendars/none\.ics does not exist"):
         read_holidays("calendars/none.ics", NEW_YORK, tmp_path)

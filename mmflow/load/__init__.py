@@ -25,12 +25,14 @@ from mmflow.catalogue import GROUPS
 from mmflow.errors import BadResponse, GiveUp, TryLater
 from mmflow.fetch import Answer, Spool
 from mmflow.job import Job
+from mmflow.load.idle import list_unsaid
 from mmflow.load.rows import GROUP_TYPES, Field, FieldType, RowReader, join_names, list_fields
 from mmflow.load.strays import refuse_strays
 from mmflow.plan import BUCKETS, Constants, Plan, Query, QueryKey
 from mmflow.question import ask_groups
-from mmflow.table import is_full, open_database
+from mmflow.table import open_database
 from mmflow.table.cells import quote_name, quote_text
+from mmflow.table.database import is_full
 from mmflow.text import show_start
 
 if TYPE_CHECKING:
@@ -115,14 +117,15 @@ def load(plan: Plan, job: Job, spool: Spool, folder: Path) -> Raw:
 
     Raises :class:`BadResponse` when an answer is not what was asked, or when two rows of one key differ.
     """
-    forms = {query.key: describe_form(query.key, plan, job) for query in plan.queries}
+    tables = [query for query in plan.queries if query.key != "planned"]  # which no report shows
+    forms = {query.key: describe_form(query.key, plan, job) for query in tables}
     spill = folder / "spill"
     with ExitStack() as stack, explain_limits(spill):
         connection = stack.enter_context(open_database(spill))
-        notices = [*map(str, spool.missing), *list_unfinished(plan, spool.extracted_at)]
+        notices = [*map(str, spool.missing), *list_unfinished(plan, spool.extracted_at), *list_unsaid(plan, spool)]
         for form in forms.values():
             create_table(connection, form)
-            for query in plan.queries:
+            for query in tables:
                 if query.key == form.table:
                     notices += load_query(connection, form, query, list_answers(query, spool), folder)
                     groups = [field.name for field in form.fields if field.type in GROUP_TYPES]

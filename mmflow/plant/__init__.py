@@ -80,16 +80,16 @@ class PlantCalendar:
     holidays: frozenset[date] = frozenset()
 
     @classmethod
-    def from_site(cls, name: str, site: settings.Site, root: Path) -> PlantCalendar:
+    def from_site(cls, name: str, site: settings.Site, root: Path, *, kept: bool = False) -> PlantCalendar:
         """Build it from ``mmflow.yaml``; raises :class:`UserError` for a zone, shift or holiday that makes no sense.
 
-        The path of an ICS file starts at ``root``.
+        The path of an ICS file starts at ``root``; ``kept`` is for a daemon, which goes by the last good one.
         """
         start_of_day = time.fromisoformat(site.start_of_day)
         try:
             zone = find_zone(site.timezone)
             schedules = read_schedules(site, start_of_day)
-            holidays = read_holidays(site.holidays, zone, root)
+            holidays = read_holidays(site.holidays, zone, root, kept=kept)
         except UserError as error:
             raise UserError(f"site {name}: {error}") from error
         return cls(name, zone, start_of_day, WEEKDAYS.index(site.week_starts), schedules, holidays)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
+from functools import lru_cache
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
+from mmflow.atomic import STATE
 from mmflow.errors import UserError
 from mmflow.plant.instants import read_day
 from mmflow.text import BadText, read_bytes
@@ -17,25 +19,39 @@ if TYPE_CHECKING:
     from icalendar import Event, vRecur
 
 LARGEST: Final = 5_000_000
+KEPT: Final = Path(STATE, "days")  # where a daemon keeps files of days as they were last good
 LAST: Final = datetime.fromisoformat("2100-12-31")  # repeated events are listed up to here
 FREQUENCIES: Final = frozenset({"DAILY", "WEEKLY", "MONTHLY", "YEARLY"})
 MIDNIGHT: Final = time(0)
 
 
-def read_holidays(holidays: str | tuple[str, ...], zone: ZoneInfo, root: Path) -> frozenset[date]:
-    """Give the days of a list, or of an ICS file whose path starts at ``root``.
+def read_holidays(
+    holidays: str | tuple[str, ...], zone: ZoneInfo, root: Path, *, kept: bool = False
+) -> frozenset[date]:
+    """Give the days of a list, or of an ICS file, see :func:`read_file`.
 
     Raises :class:`UserError` for a day that does not exist and for a file that cannot be read or understood.
     """
     if not isinstance(holidays, str):
         return frozenset(map(read_day, holidays))
     try:
-        return read_ics(read_bytes(root / holidays, LARGEST), zone)
+        return read_ics(read_file(holidays, root, kept=kept), zone)
     except BadText as bad:
         hint = f"; {bad.hint}" if bad.hint else ""
         raise UserError(f"the file of holidays {holidays} {bad.message}{hint}") from bad
 
 
+def read_file(name: str, root: Path, *, kept: bool = False) -> bytes:
+    """Give a file of days; its path starts at ``root``. Raises :class:`BadText`.
+
+    A daemon and its workers go by what it ``kept`` of a file, if anything: the file itself may be broken since.
+    """
+    copy = root / KEPT / name
+    counts = kept and ".." not in copy.parts and copy.is_file()  # of what lies above the root nothing is kept
+    return read_bytes(copy if counts else root / name, LARGEST)
+
+
+@lru_cache(maxsize=8)  # many jobs and sites name one file, and repeated events take long
 def read_ics(text: bytes, zone: ZoneInfo) -> frozenset[date]:
     """Give every day that an event covers from midnight to midnight in ``zone``, repeated ones up to 2100.
 

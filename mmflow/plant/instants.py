@@ -17,6 +17,49 @@ _TIME: Final = re.compile(rf"({_DAY.pattern})[T ]([0-9]{{2}}:[0-9]{{2}}(?::[0-9]
 _SHIFTED: Final = re.compile(r"Z|[+-][0-9]{2}:?[0-9]{2}")
 # Names of a fixed distance from UTC: in a plant that changes its clocks they are an hour wrong for half the year.
 _FIXED: Final = re.compile(r"(?:(?:Etc/)?(?:UTC|GMT)? ?[+-][0-9:]+)|[A-Z]{1,2}[SD]T")  # -05:00, UTC-5, EST, AKDT
+# Other names that a system has for rules (EST5EDT, GB), for its own clock (localtime) or for clocks that count leap
+# seconds (right/…) are not found everywhere, or mean something else elsewhere.
+_PLACE: Final = re.compile(
+    r"(?:Africa|America|Antarctica|Arctic|Asia|Atlantic|Australia|Brazil|Canada|Chile|Europe|Indian|Mexico|Pacific|US)/.+"
+    r"|(?:Etc/)?UTC"
+)
+_VARIANT: Final = re.compile(r"(?:posix|right)/(.+)")
+_ZERO: Final = re.compile(r"(?:Etc/)?(?:GMT0?|UCT|Greenwich|Universal|Zulu)")
+_OLD: Final = {
+    "CET": "Europe/Berlin",
+    "CST6CDT": "America/Chicago",
+    "Cuba": "America/Havana",
+    "EET": "Europe/Athens",
+    "EST5EDT": "America/New_York",
+    "Egypt": "Africa/Cairo",
+    "Eire": "Europe/Dublin",
+    "GB": "Europe/London",
+    "GB-Eire": "Europe/London",
+    "Hongkong": "Asia/Hong_Kong",
+    "Iceland": "Atlantic/Reykjavik",
+    "Iran": "Asia/Tehran",
+    "Israel": "Asia/Jerusalem",
+    "Jamaica": "America/Jamaica",
+    "Japan": "Asia/Tokyo",
+    "Kwajalein": "Pacific/Kwajalein",
+    "Libya": "Africa/Tripoli",
+    "MET": "Europe/Berlin",
+    "MST7MDT": "America/Denver",
+    "NZ": "Pacific/Auckland",
+    "NZ-CHAT": "Pacific/Chatham",
+    "Navajo": "America/Denver",
+    "PRC": "Asia/Shanghai",
+    "PST8PDT": "America/Los_Angeles",
+    "Poland": "Europe/Warsaw",
+    "Portugal": "Europe/Lisbon",
+    "ROC": "Asia/Taipei",
+    "ROK": "Asia/Seoul",
+    "Singapore": "Asia/Singapore",
+    "Turkey": "Europe/Istanbul",
+    "W-SU": "Europe/Moscow",
+    "WET": "Europe/Lisbon",
+}
+_NO_PLACE: Final = ("Factory", "localtime", "posixrules")
 
 
 def has_time(text: str) -> bool:
@@ -77,18 +120,33 @@ def first_instant(zone: ZoneInfo, wall: datetime) -> datetime:
 
 
 def find_zone(name: str) -> ZoneInfo:
-    """Give the IANA zone of that name; raises :class:`UserError` for other text and for fixed offsets."""
+    """Give the IANA zone of a place, or UTC; raises :class:`UserError` for offsets, old names and other text."""
     if _FIXED.fullmatch(name):
         raise UserError(f"{name!r} is a fixed offset, which knows no daylight saving; name a place: America/New_York")
+    if instead := find_place(name):
+        raise UserError(f"{name!r} names no place, and not every machine knows it; write {instead}")
     try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise UserError(f"{name!r} is not a time zone; {hint_zone(name)}") from error
+        if _PLACE.fullmatch(name):
+            return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        pass  # as any other text
+    raise UserError(f"{name!r} is not a time zone; {hint_zone(name)}")
+
+
+def find_place(name: str) -> str:
+    """Give the zone to write for a name that only some systems have, "" for all others."""
+    if variant := _VARIANT.fullmatch(name):
+        name = variant[1]
+        if _PLACE.fullmatch(name):
+            return name
+    if _ZERO.fullmatch(name):
+        return "UTC"
+    return "a place, such as America/New_York" if name in _NO_PLACE or variant else _OLD.get(name, "")
 
 
 def hint_zone(name: str) -> str:
-    """Say which zone was meant, by its whole name or by its city alone."""
-    zones = available_timezones()
-    cities = {zone.rpartition("/")[2]: zone for zone in sorted(zones)}
-    near = suggest_name(name.replace(" ", "_"), [*zones, *cities])
-    return f"did you mean {cities.get(near, near)!r}?" if near else "name a place, such as America/New_York"
+    """Say which zone was meant, by its whole name, by its city alone, or by an old name."""
+    zones = sorted(filter(_PLACE.fullmatch, available_timezones()))
+    known = _OLD | {zone.rpartition("/")[2]: zone for zone in zones}
+    near = suggest_name(name.replace(" ", "_"), [*zones, *known])
+    return f"did you mean {known.get(near, near)!r}?" if near else "name a place, such as America/New_York"

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from typing import Final
 
 from mmflow.errors import UserError, hint_names
-from mmflow.plant import OWN, WEEKDAYS, PlantCalendar, ShiftSchedule, ShiftSpan
+from mmflow.plant import ONE_DAY, OWN, WEEKDAYS, PlantCalendar, ShiftSchedule, ShiftSpan
 from mmflow.plant.instants import read_day
 from mmflow.windows.spans import Earlier, Moment, Span, show_day, show_days, span_instants
 
@@ -71,16 +71,20 @@ class ShiftWords:
     def find_shift(self, moment: Moment) -> ShiftSpan:
         """Give the shift itself; of several that overlap the one that ends last."""
         schedule = self.find_schedule(moment.calendar, moment.machine_groups)
-        found = [shift for shift in self._list_near(moment, schedule.name) if self._fits(shift, moment)]
+        found: list[ShiftSpan] = []
+        for day in self._list_near(moment):
+            if found and day < found[0].day - ONE_DAY:
+                break  # a shift is at most a day long, so none of these ends later
+            found += [shift for shift in moment.calendar.shifts_on(day, schedule.name) if self._fits(shift, moment)]
         if not found:
             raise NoShift(self._explain_none(moment))
         return max(found, key=lambda shift: (shift.end, shift.start))
 
-    def _list_near(self, moment: Moment, schedule: str) -> Iterator[ShiftSpan]:
+    def _list_near(self, moment: Moment) -> Iterator[date]:
+        """Give the days to look at, latest first."""
         last = self._day(moment)
         first = last or moment.today - timedelta(days=NEAR)
-        for day in moment.calendar.days(first, last or moment.today):
-            yield from moment.calendar.shifts_on(day, schedule)
+        return reversed(list(moment.calendar.days(first, last or moment.today)))
 
     def _day(self, moment: Moment) -> date | None:
         if self.on in ("", *WEEKDAYS):
