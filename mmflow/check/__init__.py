@@ -24,6 +24,7 @@ from mmflow.check.rules import JOB_RULES, SETTINGS_RULES, WRITTEN_RULES, Facts, 
 from mmflow.check.rules.changes import ClockChanges
 from mmflow.check.rules.literals import LITERAL, check_reach
 from mmflow.check.uses import SinkUse, check_connections, check_uses, find_rolling, fit_sinks
+from mmflow.check.ways import check_ways
 from mmflow.document import Document, Value
 from mmflow.document import Path as ValuePath
 from mmflow.errors import Problem, UserError, raise_errors
@@ -54,7 +55,8 @@ HOST_KEYS: Final = frozenset({"api_key", "base_url"})  # the keys of a site that
 class CheckedSettings:
     """``mmflow.yaml`` after the check: its problems, and what can be known of it when there is no error among them.
 
-    ``calendars`` are those of the sites without an error.
+    ``calendars`` are those of the sites without an error, ``root`` is where relative paths start. ``kept`` tells that
+    files of days count as a daemon has kept them.
     """
 
     document: Document
@@ -62,6 +64,8 @@ class CheckedSettings:
     parsed: Settings | None
     calendars: Mapping[str, PlantCalendar]
     changes: ClockChanges
+    root: Path
+    kept: bool = False
 
     @property
     def site_names(self) -> tuple[str, ...]:
@@ -113,20 +117,24 @@ def _expect(parsed: T | None, problems: tuple[Problem, ...], document: Document)
     return parsed
 
 
-def check_settings(document: Document, registry: Registry, root: Path, now: datetime) -> CheckedSettings:
+def check_settings(
+    document: Document, registry: Registry, root: Path, now: datetime, *, kept: bool = False
+) -> CheckedSettings:
     """Check ``mmflow.yaml``: connections against the installed sinks, defaults against the keys of a job.
 
-    Relative paths start at ``root``; clock changes that lie behind ``now`` are of no interest.
+    Relative paths start at ``root``; clock changes that lie behind ``now`` are of no interest. ``kept`` is for a
+    daemon and its workers, which go by the last good files of days, here and in every job.
     """
     changes = ClockChanges(now)
     layers = Layers(document.values, document)
     settings, found = fit_model(layers.values, Settings, Owner("mmflow.yaml"))
     found += [*check_connections(layers.values, registry), *check_defaults(layers.values)]
+    found += check_ways(layers.values, registry, get(layers.values, ("connections",)), ("defaults",))
     facts = Facts(layers.values, changes, root=root)
     found += check_written(layers, facts, found)
     found += drop_said(apply_rules(SETTINGS_RULES, facts), found)
-    calendars, wrong = make_calendars(layers.values, root, found)
-    return CheckedSettings(document, layers.problems(found + wrong), settings, calendars, changes)
+    calendars, wrong = make_calendars(layers.values, root, found, kept=kept)
+    return CheckedSettings(document, layers.problems(found + wrong), settings, calendars, changes, root, kept)
 
 
 def check_written(layers: Layers, facts: Facts, said: Iterable[Finding]) -> list[Finding]:
@@ -134,7 +142,7 @@ def check_written(layers: Layers, facts: Facts, said: Iterable[Finding]) -> list
 
     A secret counts unless somebody says that it is none.
     """
-    found = [*apply_rules(WRITTEN_RULES, facts), *check_reach(layers)]
+    found = [*apply_rules(WRITTEN_RULES, facts), *check_reach(layers, facts)]
     return [one for one in drop_said(found, said) if not layers.is_silenced(one)]
 
 
@@ -149,7 +157,7 @@ def drop_said(findings: Iterable[Finding], said: Iterable[Finding]) -> list[Find
 
 
 def make_calendars(
-    values: Value, root: Path, said: Iterable[Finding]
+    values: Value, root: Path, said: Iterable[Finding], *, kept: bool
 ) -> tuple[dict[str, PlantCalendar], list[Finding]]:
     """Give the calendar of each site, and why others have none where nothing has been said of that yet."""
     calendars: dict[str, PlantCalendar] = {}
@@ -157,19 +165,19 @@ def make_calendars(
     wrong = {finding.path[:3] for finding in said if finding.severity == "error"}
     for path, site in find_sites(values):
         try:
-            calendars[str(path[1])] = PlantCalendar.from_site(str(path[1]), site, root)
+            calendars[str(path[1])] = PlantCalendar.from_site(str(path[1]), site, root, kept=kept)
         except UserError:
             if (*path, "timezone") not in wrong:
-                found += (fault for fault in find_faults(path, site, root) if fault.path not in wrong)
+                found += (fault for fault in find_faults(path, site, root, kept=kept) if fault.path not in wrong)
     return calendars, found
 
 
-def find_faults(path: ValuePath, site: Site, root: Path) -> Iterator[Finding]:
+def find_faults(path: ValuePath, site: Site, root: Path, *, kept: bool) -> Iterator[Finding]:
     """Say what is wrong with each key of a calendar by itself."""
     for key in CALENDAR_KEYS:
         others = dict.fromkeys(CALENDAR_KEYS - {key}, ())
         try:
-            PlantCalendar.from_site(str(path[1]), replace(site, **others), root)
+            PlantCalendar.from_site(str(path[1]), replace(site, **others), root, kept=kept)
         except UserError as error:
             yield explain_error((*path, key), error)
 
@@ -193,8 +201,9 @@ def check_layers(layers: Layers, settings: CheckedSettings, registry: Registry, 
     job, found = fit_model(layers.values, Job, Owner("a job"), strict=strict)
     names, connections = settings.site_names, get(settings.document.values, ("connections",))
     placed, misfits = fit_sinks(layers.values, registry, strict=strict)
-    found += misfits
-    facts = Facts(layers.values, settings.changes, names, settings.calendars, rolling=find_rolling(placed))
+    found += [*misfits, *check_ways(layers.values, registry, connections, strict=strict)]
+    rolling = find_rolling(placed)
+    facts = Facts(layers.values, settings.changes, names, settings.calendars, settings.root, rolling, settings.kept)
     if strict:
         found += check_written(layers, facts, found)
     uses = check_uses(placed, layers.values, connections, facts.outline)

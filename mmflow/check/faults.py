@@ -200,7 +200,10 @@ def _explain_enum(fault: Fault) -> Finding:
     found = show(fault.value) if text or isinstance(fault.value, int) else name_kind(fault.value)
     shown = [word if word.isidentifier() else show(fault.limit[place]) for place, word in enumerate(words)]
     expected = f"one of {', '.join(shown)}" if len(words) > 1 else shown[0]
-    return Finding(fault.path, f"found {found}, expected {expected}", f"did you mean {near!r}?" if near else "")
+    # A single word among texts stands beside something of another kind, which the example shows.
+    example = _give_example(fault) if len(words) == 1 and text else ""
+    hint = f"did you mean {near!r}?" if near else example
+    return Finding(fault.path, f"found {found}, expected {expected}", hint)
 
 
 def _explain_form(fault: Fault) -> Finding:

@@ -5,7 +5,7 @@ A top-level key of a job replaces the default of that key as a whole: blocks are
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
@@ -17,6 +17,8 @@ EACH: Final = "*"
 """In a pattern: every item of a list, and every value of a block."""
 
 Leaf: TypeAlias = tuple[Path, str]
+
+_ABSENT: Final[Value] = []  # this very list: where nothing stands, which null is not
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,39 +78,57 @@ def lay_over(document: Document, base: Document) -> Layers:
 def get(values: Value, path: Path) -> Value:
     """Give the value at a path, None when there is none."""
     for part in path:
-        values = dict(_parts(values)).get(part)
+        values = _step(values, part)
+        if values is None:
+            return None
     return values
 
 
-def find(values: Value, pattern: Path) -> Iterator[tuple[Path, Value]]:
-    """Give every value that a pattern such as ``("report", "metrics", EACH)`` fits, in order of the file."""
-    yield from _find(values, pattern, ())
+def find(values: Value, pattern: tuple[str, ...], at: Path = ()) -> list[tuple[Path, Value]]:
+    """Give every value that a pattern such as ``("report", "metrics", EACH)`` fits, in order of the file.
+
+    ``at`` is where the values stand; their paths begin with it.
+    """
+    for place, part in enumerate(pattern):
+        if part == EACH:
+            here, rest = (*at, *pattern[:place]), pattern[place + 1 :]
+            inside = [((*here, one), inner) for one, inner in _parts(values)]
+            return [hit for path, inner in inside for hit in find(inner, rest, path)] if rest else inside
+        values = values.get(part, _ABSENT) if isinstance(values, dict) else _ABSENT
+        if values is _ABSENT:
+            return []
+    return [((*at, *pattern), values)]
 
 
-def find_texts(values: Value, pattern: Path) -> Iterator[Leaf]:
+def find_texts(values: Value, pattern: tuple[str, ...]) -> list[Leaf]:
     """Like :func:`find`, but only texts."""
-    yield from ((path, value) for path, value in find(values, pattern) if isinstance(value, str))
+    return [(path, value) for path, value in find(values, pattern) if isinstance(value, str)]
 
 
-def all_texts(values: Value, at: Path = ()) -> Iterator[Leaf]:
-    """Give every text with its path."""
+def all_texts(values: Value, at: Path = ()) -> list[Leaf]:
+    """Give every text with its path, in order of the file."""
+    found: list[Leaf] = []
+    _gather_texts(values, at, found)
+    return found
+
+
+def _gather_texts(values: Value, at: Path, found: list[Leaf]) -> None:
     if isinstance(values, str):
-        yield at, values
-    for part, inner in _parts(values):
-        yield from all_texts(inner, (*at, part))
+        found.append((at, values))
+    elif isinstance(values, dict | list):
+        for part, inner in _parts(values):
+            _gather_texts(inner, (*at, part), found)
 
 
-def _parts(values: Value) -> Iterator[tuple[str | int, Value]]:
+def _step(values: Value, part: str | int) -> Value:
     if isinstance(values, dict):
-        yield from values.items()
-    elif isinstance(values, list):
-        yield from enumerate(values)
+        return values.get(part) if isinstance(part, str) else None
+    if isinstance(values, list) and isinstance(part, int):
+        return values[part] if 0 <= part < len(values) else None
+    return None
 
 
-def _find(values: Value, pattern: Path, at: Path) -> Iterator[tuple[Path, Value]]:
-    if not pattern:
-        yield at, values
-        return
-    for part, inner in _parts(values):
-        if pattern[0] in (part, EACH):
-            yield from _find(inner, pattern[1:], (*at, part))
+def _parts(values: Value) -> Iterable[tuple[str | int, Value]]:
+    if isinstance(values, dict):
+        return values.items()
+    return enumerate(values) if isinstance(values, list) else ()

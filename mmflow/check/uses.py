@@ -73,8 +73,8 @@ def fit_sinks(values: Value, registry: Registry, *, strict: bool = True) -> tupl
     for path, block in find(values, ("sinks", EACH)):
         if isinstance(block, dict):
             sink, wrong = find_type(block, path, registry)
-            findings.extend(wrong)
-        if isinstance(block, dict) and sink:
+            findings.extend(wrong or refuse_teller(sink, path))
+        if isinstance(block, dict) and sink and sink.deliver:
             use, wrong = fit_sink(block, path, sink, strict=strict)
             findings.extend(wrong)
             placed.append(Placed(path, block, sink, use))
@@ -86,11 +86,14 @@ def check_uses(placed: Iterable[Placed], values: Value, connections: Value, outl
     for one in placed:
         yield from check_connection(one, connections)
         if one.use:
-            yield from ask_sink(one, one.use, replace(outline, connection=read_connection(one, connections)))
+            connection = read_connection(one, connections)
+            yield from ask_sink(one, one.use, replace(outline, connection=connection) if connection else outline)
     yield from check_names(values)
     yield from check_files(one for one in placed if one.use)
     if has_parts_of_days(values):
         yield from check_day_files(placed)
+    if get(values, ("restate",)):
+        yield from check_restated([one.use for one in placed if one.use])
 
 
 def find_type(block: dict[str, Value], path: Path, registry: Registry) -> tuple[SinkType | None, list[Finding]]:
@@ -107,6 +110,13 @@ def find_type(block: dict[str, Value], path: Path, registry: Registry) -> tuple[
     if kind not in registry.sinks:
         return None, [explain_error(here, registry.explain_absence(kind))] if registry.known else []
     return registry.sinks[kind], []
+
+
+def refuse_teller(sink: SinkType | None, path: Path) -> Iterator[Finding]:
+    """Expect a type that takes a table."""
+    if sink and sink.deliver is None:
+        found = f"{sink.name} only tells people; it takes no table"
+        yield Finding((*path, "type"), found, "name it under notify: via, or choose a sink")
 
 
 def fit_sink(
@@ -246,6 +256,21 @@ def check_day_files(placed: Iterable[Placed]) -> Iterator[Finding]:
 def is_named_for_day(path: str) -> bool:
     """Tell whether a template names a day, and nothing that tells its parts apart."""
     return any(word in path for word in DAY_WORDS) and not any(word in path for word in PART_WORDS)
+
+
+def replaces_all(use: SinkUse) -> bool:
+    """Tell whether a delivery of this sink leaves nothing of the one before, if it goes to the same place."""
+    default = "replace" if hasattr(use.options, "path") else ""
+    return use.type.semantics != "message" and getattr(use.options, "mode", default) == "replace"
+
+
+def check_restated(uses: Iterable[SinkUse]) -> Iterator[Finding]:
+    """Warn of windows that are looked at again in vain, because nothing is kept of any but the newest."""
+    kept = [use for use in uses if use.type.semantics != "message"]
+    if kept and all(replaces_all(use) and "{" not in str(getattr(use.options, "path", "")) for use in kept):
+        message = "'restate' says nothing here: each sink shows one window, and none older than the newest"
+        hint = "put {date} into a path, use mode: replace_window, or remove it"
+        yield Finding(("restate",), message, hint, key=True, severity="warning", id="says-nothing")
 
 
 def check_connections(values: Value, registry: Registry) -> Iterator[Finding]:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import pathlib
 import re
-from collections.abc import Callable, Iterator, Mapping
-from typing import Final, Literal, NamedTuple, TypeAlias, Union
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple, TypeAlias, Union
 
 from mmflow.document import syntax
 from mmflow.errors import Problem
@@ -26,17 +26,12 @@ MAX_ALIASES: Final = 50
 
 
 class Node(NamedTuple):
-    """A value, its position, the position of its key (its own when it has none) and the values inside it.
-
-    ``size`` counts it and all values inside it, ``height`` the levels, so that an alias to it can be weighed.
-    """
+    """A value, its position, the position of its key (its own when it has none) and the values inside it."""
 
     value: Value
     start: Position
     key: Position
     parts: Mapping[str | int, Node]
-    size: int
-    height: int
 
 
 _PLAIN_KEY: Final = re.compile(r"[^\W\d][\w-]*")
@@ -66,21 +61,19 @@ def change_texts(values: Value, change: Callable[[str, Path], str], path: Path =
     return values
 
 
-Kind: TypeAlias = Literal["document", "scalar", "alias", "sequence", "mapping", "end"]
+Event: TypeAlias = Any
+"""What PyYAML tells of a text, piece by piece."""
+
+_SCALAR: Final = "ScalarEvent"
+_NO_PARTS: Final[Mapping[str | int, Node]] = {}
 
 
-class Token(NamedTuple):
-    """One event of the parser."""
+class Anchored(NamedTuple):
+    """A value with a name; its size and its levels count it and all inside it, so that an alias can be weighed."""
 
-    kind: Kind
-    position: Position
-    start: int  # index of its first character
-    end: int  # index behind its last
-    text: str  # of a scalar
-    style: str  # of a scalar: its quote, "|" or ">"; empty when it is plain
-    anchor: str | None
-    tagged: bool
-    flow: bool  # a collection in brackets
+    node: Node
+    size: int
+    levels: int
 
 
 _EMPTY_HINTS: Final = {
@@ -90,149 +83,185 @@ _EMPTY_HINTS: Final = {
 
 
 class Builder:
-    """Builds nodes from tokens, weighs each before, and collects the problems that need not end the reading."""
+    """Builds nodes from events, weighs each before, and collects the problems that need not end the reading."""
 
-    def __init__(self, name: str, text: str, tokens: Iterator[Token]) -> None:
+    def __init__(self, name: str, text: str, take: Callable[[], Event]) -> None:
         self.name = name
         self.text = text
-        self.tokens = tokens
+        self.take = take  # gives the next event
         self.problems: list[Problem] = []
         self.quoted: list[tuple[int, int]] = []
-        self.anchors: dict[str, Node | None] = {}  # None while the value is being built
+        self.anchors: dict[str, Anchored | None] = {}  # None while the value is being built
+        self.path: list[str | int] = []  # of what is being built
         self.nodes = 0
+        self.deepest = 0  # level that was reached, of an anchored value within it
         self.aliases = 0
 
     def build_document(self) -> tuple[Node, str]:
         """Give the root of the one document, and the text with everything quoted blanked out."""
-        begin, first = next(self.tokens, None), next(self.tokens, None)
-        if begin is None or first is None or (first.kind == "scalar" and first.start == first.end):
+        _, begin = self.take(), self.take()
+        first = begin if _is_end(begin) else self.take()
+        if _is_end(first) or _is_nothing(first):
             hint = _EMPTY_HINTS.get(pathlib.PurePosixPath(self.name).name, _EMPTY_HINTS[""])
             raise BadText("the file is empty", hint)
-        if self.text.startswith("%", begin.start):
-            raise BadText(*syntax.NO_DIRECTIVES, begin.position)
-        root = self.build_node(first, ())
-        if extra := next(self.tokens, None):
-            raise BadText("a second document begins here", "put it into a file of its own", extra.position)
+        if self.text.startswith("%", begin.start_mark.index):
+            raise BadText(*syntax.NO_DIRECTIVES, _place(begin))
+        root = self.build_node(first)
+        _, extra = self.take(), self.take()
+        if not _is_end(extra):
+            raise BadText("a second document begins here", "put it into a file of its own", _place(extra))
         structure = syntax.blank_spans(self.text, self.quoted)
         syntax.check_tabs(structure)
         return root, structure
 
-    def build_node(self, token: Token, path: Path, key: Position | None = None) -> Node:
-        """Build the value that begins with this token."""
-        self.weigh(token, path, size=1, height=1 if token.kind in ("scalar", "alias") else 2)
-        key = key or token.position
-        if token.kind == "alias":
-            return self.follow_alias(token, path, key)
-        if token.tagged:
-            raise BadText(*syntax.NO_TAGS, token.position)
-        if token.anchor:
-            self.anchors[token.anchor] = None
-        node = _BUILDERS[token.kind](self, token, path, key)
-        if token.anchor:
-            self.anchors[token.anchor] = node
+    def build_node(self, event: Event, key: Position | None = None) -> Node:
+        """Build the value that begins with this event; ``key`` is where its key stands."""
+        mark = event.start_mark
+        start = (mark.line + 1, mark.column + 1)
+        self.nodes += 1
+        if self.nodes > MAX_NODES:
+            raise _refuse_many(start)
+        kind = type(event).__name__
+        if kind == "AliasEvent":
+            return self.follow_alias(event.anchor, start, key or start)
+        if event.tag is not None:
+            raise BadText(*syntax.NO_TAGS, start)
+        build = _BUILDERS[kind] if event.anchor is None else Builder.build_anchored
+        return build(self, event, start, key or start)
+
+    def descend(self, levels: int, start: Position) -> None:
+        """Refuse a value before it makes the file too deep to be handled."""
+        reached = len(self.path) + levels
+        if reached > self.deepest:
+            self.deepest = reached
+        if reached > MAX_DEPTH + 1:
+            message = f"more than {MAX_DEPTH} lists and mappings stand inside each other"
+            raise BadText(message, "check the brackets", start)
+
+    def build_anchored(self, event: Event, start: Position, key: Position) -> Node:
+        """Build a value that aliases may stand for."""
+        deepest, before = self.deepest, self.nodes
+        self.anchors[event.anchor], self.deepest = None, len(self.path) + 1
+        node = _BUILDERS[type(event).__name__](self, event, start, key)
+        self.anchors[event.anchor] = Anchored(node, self.nodes - before + 1, self.deepest - len(self.path))
+        self.deepest = max(self.deepest, deepest)
         return node
 
-    def weigh(self, token: Token, path: Path, *, size: int, height: int) -> None:
-        """Refuse a value before it makes the file too large or too deep to be handled."""
-        self.nodes += size
-        if self.nodes > MAX_NODES:
-            message = f"the file holds more than {MAX_NODES:,} values, counting what aliases stand for"
-            raise BadText(message, "split it", token.position)
-        if len(path) + height > MAX_DEPTH + 1:
-            message = f"more than {MAX_DEPTH} lists and mappings stand inside each other"
-            raise BadText(message, "check the brackets", token.position)
-
-    def follow_alias(self, token: Token, path: Path, key: Position) -> Node:
+    def follow_alias(self, name: str, start: Position, key: Position) -> Node:
         """Give what an alias stands for; the positions inside it are those of the original."""
         self.aliases += 1
         if self.aliases > MAX_ALIASES:
-            raise BadText(f"the file holds more than {MAX_ALIASES} aliases", "write values out", token.position)
-        name = token.anchor or ""
+            raise BadText(f"the file holds more than {MAX_ALIASES} aliases", "write values out", start)
         if name not in self.anchors:
             hint = "put quotes around text that begins with '*'"
-            raise BadText(f"no '&{name}' stands before the alias '*{name}'", hint, token.position)
-        node = self.anchors[name]
-        if node is None:
-            raise BadText(f"the alias '*{name}' stands inside of what it stands for", "", token.position)
-        self.weigh(token, path, size=node.size - 1, height=node.height)
-        return node._replace(start=token.position, key=key)
+            raise BadText(f"no '&{name}' stands before the alias '*{name}'", hint, start)
+        meant = self.anchors[name]
+        if meant is None:
+            raise BadText(f"the alias '*{name}' stands inside of what it stands for", "", start)
+        self.nodes += meant.size - 1
+        if self.nodes > MAX_NODES:
+            raise _refuse_many(start)
+        self.descend(meant.levels, start)
+        return meant.node._replace(start=start, key=key)
 
-    def build_scalar(self, token: Token, path: Path, key: Position) -> Node:
+    def build_scalar(self, event: Event, start: Position, key: Position) -> Node:
         """Build text, a number, true, false or null."""
-        value: Value = token.text
+        value: Value = event.value
         try:
-            if token.style:
-                self.quoted.append(self.span_quoted(token))
-                _check_escapes(token.text)
+            if event.style:
+                self.quoted.append(self.span_quoted(event))
+                _check_escapes(event.value)
             else:
-                value = syntax.resolve_plain(token.text)
+                value = syntax.resolve_plain(event.value)
         except BadText as bad:
-            self.complain(token.position, path, bad.message, bad.hint)
-        return Node(value, token.position, key, {}, 1, 1)
+            self.complain(start, bad.message, bad.hint)
+        return Node(value, start, key, _NO_PARTS)
 
-    def span_quoted(self, token: Token) -> tuple[int, int]:
+    def span_quoted(self, event: Event) -> tuple[int, int]:
         """Give from where to where a text is quoted; a block begins below its first line, which may hold a comment."""
-        below = LINE_BREAK.search(self.text, token.start, token.end) if token.style in ("|", ">") else None
-        return below.start() if below else token.start, token.end
+        start, end = event.start_mark.index, event.end_mark.index
+        below = LINE_BREAK.search(self.text, start, end) if event.style in ("|", ">") else None
+        return below.start() if below else start, end
 
-    def build_sequence(self, token: Token, path: Path, key: Position) -> Node:
+    def build_sequence(self, _: Event, start: Position, key: Position) -> Node:
         """Build a list."""
+        self.descend(2, start)
         parts: dict[str | int, Node] = {}
-        while (item := next(self.tokens)).kind != "end":
-            parts[len(parts)] = self.build_node(item, (*path, len(parts)))
-        return _join_parts([part.value for part in parts.values()], token, key, parts)
+        while type(item := self.take()).__name__ != "SequenceEndEvent":
+            self.path.append(len(parts))
+            parts[len(parts)] = self.build_node(item)
+            self.path.pop()
+        return Node([part.value for part in parts.values()], start, key, parts)
 
-    def build_mapping(self, token: Token, path: Path, key: Position) -> Node:
+    def build_mapping(self, event: Event, start: Position, key: Position) -> Node:
         """Build a mapping; of two equal keys the first is kept."""
+        self.descend(2, start)
         parts: dict[str | int, Node] = {}
         values: dict[str, Value] = {}
-        while (word := next(self.tokens)).kind != "end":
-            name = self.build_key(word, path)
-            inner = next(self.tokens)
-            if token.flow:
-                self.check_colon(token, word, inner, path)
-            node = self.build_node(inner, (*path, name), word.position)
+        while type(word := self.take()).__name__ != "MappingEndEvent":
+            name, place = self.build_key(word)
+            inner = self.take()
+            if event.flow_style:
+                self.check_colon(start, word, inner)
+            self.path.append(name)
+            node = self.build_node(inner, place)
             if name in parts:
                 line, column = parts[name].key
-                message = f"the key stands twice, first at line {line}, column {column}"
-                self.complain(word.position, (*path, name), message, "keep one of them")
+                self.complain(place, f"the key stands twice, first at line {line}, column {column}", "keep one of them")
             else:
                 parts[name], values[name] = node, node.value
-        return _join_parts(values, token, key, parts)
+            self.path.pop()
+        return Node(values, start, key, parts)
 
-    def build_key(self, token: Token, path: Path) -> str:
+    def build_key(self, event: Event) -> tuple[str, Position]:
         """Build a key, which has to be text."""
-        node = self.build_node(token, path)
-        if token.text == "<<" and not token.style:
-            self.complain(token.position, path, "merge keys ('<<') are not supported", "write the keys out")
+        node = self.build_node(event)
+        if isinstance(node.value, str) and node.value != "<<":
+            return node.value, node.start
+        text = event.value if type(event).__name__ == _SCALAR else ""
+        if text == "<<" and not event.style:
+            self.complain(node.start, "merge keys ('<<') are not supported", "write the keys out")
         elif not isinstance(node.value, str):
-            self.complain(token.position, path, "a key has to be text", "put quotes around it")
-        return node.value if isinstance(node.value, str) else token.text
+            self.complain(node.start, "a key has to be text", "put quotes around it")
+        return node.value if isinstance(node.value, str) else text, node.start
 
-    def check_colon(self, mapping: Token, key: Token, value: Token, path: Path) -> None:
+    def check_colon(self, mapping: Position, key: Event, value: Event) -> None:
         """Refuse ``{date}``, which YAML takes for a mapping to nothing and nobody means like that."""
-        if value.kind != "scalar" or value.start != value.end or ":" in self.text[key.end : value.start]:
+        if not _is_nothing(value) or ":" in self.text[key.end_mark.index : value.start_mark.index]:
             return
-        hint = syntax.SPACE_COLON if ":" in key.text else syntax.QUOTE_BRACES
-        self.complain(mapping.position, path, syntax.LOOSE_BRACES, hint)
+        hint = syntax.SPACE_COLON if ":" in getattr(key, "value", "") else syntax.QUOTE_BRACES
+        self.complain(mapping, syntax.LOOSE_BRACES, hint)
 
-    def complain(self, position: Position, path: Path, message: str, hint: str) -> None:
+    def complain(self, position: Position, message: str, hint: str) -> None:
         """Keep a problem and go on."""
         line, column = position
-        self.problems.append(Problem(self.name, line, column, format_path(path), message, hint))
+        self.problems.append(Problem(self.name, line, column, format_path(tuple(self.path)), message, hint))
 
 
-_BUILDERS: Final[Mapping[Kind, Callable[[Builder, Token, Path, Position], Node]]] = {
-    "scalar": Builder.build_scalar,
-    "sequence": Builder.build_sequence,
-    "mapping": Builder.build_mapping,
+_BUILDERS: Final[Mapping[str, Callable[[Builder, Event, Position, Position], Node]]] = {
+    _SCALAR: Builder.build_scalar,
+    "SequenceStartEvent": Builder.build_sequence,
+    "MappingStartEvent": Builder.build_mapping,
 }
 
 
-def _join_parts(value: Value, token: Token, key: Position, parts: Mapping[str | int, Node]) -> Node:
-    size = 1 + sum(part.size for part in parts.values())
-    height = 1 + max((part.height for part in parts.values()), default=1)
-    return Node(value, token.position, key, parts, size, height)
+def _place(event: Event) -> Position:
+    mark = event.start_mark
+    return mark.line + 1, mark.column + 1
+
+
+def _refuse_many(start: Position) -> BadText:
+    message = f"the file holds more than {MAX_NODES:,} values, counting what aliases stand for"
+    return BadText(message, "split it", start)
+
+
+def _is_end(event: Event) -> bool:
+    return type(event).__name__ == "StreamEndEvent"
+
+
+def _is_nothing(event: Event) -> bool:
+    """Tell whether a value is only understood, because nothing stands where one is expected."""
+    return type(event).__name__ == _SCALAR and event.start_mark.index == event.end_mark.index
 
 
 def _check_escapes(text: str) -> None:

@@ -5,12 +5,12 @@ A ``${…}`` reference may stand in every leaf, so a leaf that is narrower than 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from mmflow.job import CHECK_FORMS, WINDOW_FORMS, CheckSpec, SinkKeys, WindowSpec
+from mmflow.job import CHECK_FORMS, SCHEDULE_FORMS, WINDOW_FORMS, CheckSpec, Schedule, SinkKeys, WayKeys, WindowSpec
 from mmflow.options import Options
 from mmflow.refs import SECRET_FORM, Secret
 from mmflow.settings import ConnectionKeys
@@ -21,7 +21,11 @@ Forms: TypeAlias = tuple[tuple[frozenset[str], frozenset[str]], ...]
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 REFERENCE: Final[Schema] = {"type": "string", "pattern": r"(^|[^$])\$\{"}
-FORMS: Final[Mapping[type[Options], Forms]] = {WindowSpec: WINDOW_FORMS, CheckSpec: CHECK_FORMS}
+FORMS: Final[Mapping[type[Options], Forms]] = {
+    WindowSpec: WINDOW_FORMS,
+    CheckSpec: CHECK_FORMS,
+    Schedule: SCHEDULE_FORMS,
+}
 
 _NOTES: Final = ("description", "examples", "default")
 _NARROW: Final = frozenset({"enum", "const", "pattern", "minLength", "maxLength", "format"})
@@ -41,7 +45,7 @@ def describe_model(model: type[Options], prefix: str = "") -> Schema:
     parts = {name: _loosen(part) for name, part in parts.items()}
     for kind, forms in FORMS.items():
         if kind.__name__ in parts:
-            parts[kind.__name__]["oneOf"] = list(_describe_forms(forms))
+            parts[kind.__name__]["oneOf"] = list(_describe_forms(forms, parts[kind.__name__]["properties"]))
     top = parts.pop(name)
     return {"$schema": DIALECT, **top, "$defs": {f"{prefix}{name}": part for name, part in parts.items()}}
 
@@ -50,6 +54,12 @@ def describe_sink(sink: SinkType) -> Schema:
     """Give the schema of one sink of a job: its own options and the keys that every sink has."""
     prefix = f"{sink.name}."
     return _merge_keys(describe_model(sink.options, prefix), describe_model(SinkKeys, prefix), sink)
+
+
+def describe_way(sink: SinkType) -> Schema:
+    """Give the schema of one block of ``notify: via``."""
+    prefix = f"way.{sink.name}."
+    return _merge_keys(describe_model(sink.notice_options, prefix), describe_model(WayKeys, prefix), sink)
 
 
 def describe_connection(sink: SinkType) -> Schema:
@@ -74,9 +84,11 @@ def _describe_special(kind: type) -> Schema:
     raise NotImplementedError(f"no schema for {kind!r}")
 
 
-def _describe_forms(forms: Forms) -> Iterator[Schema]:
+def _describe_forms(forms: Forms, keys: Collection[str]) -> Iterator[Schema]:
+    """Write which keys go together; those that stand in no form go with every one."""
+    free = set(keys) - {key for needed, allowed in forms for key in needed | allowed}
     for needed, allowed in forms:
-        yield {"required": sorted(needed), "propertyNames": {"enum": sorted(needed | allowed)}}
+        yield {"required": sorted(needed), "propertyNames": {"enum": sorted(needed | allowed | free)}}
 
 
 def _loosen(node: Schema) -> Schema:

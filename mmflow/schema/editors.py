@@ -15,7 +15,7 @@ from mmflow.atomic import STATE, make_private, replace_file
 from mmflow.catalogue import FILTERS, GROUPS, METRICS, list_units
 from mmflow.job import Job
 from mmflow.plugins import Registry
-from mmflow.schema import REFERENCE, Schema, describe_connection, describe_model, describe_sink
+from mmflow.schema import REFERENCE, Schema, describe_connection, describe_model, describe_sink, describe_way
 from mmflow.settings import Settings
 from mmflow.windows import WINDOW_WORDS
 
@@ -24,26 +24,40 @@ FILES: Final[Mapping[str, str]] = {"job": "job.schema.json", "settings": "settin
 
 def compose_job(registry: Registry, defaults: Collection[str] = ()) -> Schema:
     """Give the schema of a job; keys that ``defaults`` of ``mmflow.yaml`` give are not required."""
-    sinks = {f"sink.{name}": describe_sink(sink) for name, sink in registry.sinks.items()}
+    sinks = {f"sink.{name}": describe_sink(sink) for name, sink in registry.sinks.items() if sink.deliver}
+    ways = describe_ways(registry)
     schema = describe_job()
     schema["required"] = [key for key in schema["required"] if key not in defaults]
     schema["properties"]["sinks"]["items"] = {"anyOf": [{"$ref": f"#/$defs/{name}"} for name in sinks]}
-    return gather_parts(schema | {"title": "A job of mmflow"}, sinks)
+    offer_parts(schema["$defs"]["Notify"], ways)
+    return gather_parts(schema | {"title": "A job of mmflow"}, sinks | ways)
 
 
 def compose_settings(registry: Registry) -> Schema:
     """Give the schema of ``mmflow.yaml``."""
     sinks = [sink for sink in registry.sinks.values() if sink.connection]
     connections = {f"connection.{sink.name}": describe_connection(sink) for sink in sinks}
-    job = describe_job("job.")
+    job, ways = describe_job("job."), describe_ways(registry)
+    offer_parts(job["$defs"]["job.Notify"], ways)
     schema = describe_model(Settings)
     named = {"anyOf": [{"$ref": f"#/$defs/{name}"} for name in connections]}
     schema["properties"]["connections"]["additionalProperties"] = named if connections else {"type": "object"}
     defaults = {key: inner for key, inner in job["properties"].items() if key != "job"}
     schema["properties"]["defaults"] |= {"properties": defaults, "additionalProperties": False}
     return gather_parts(
-        schema | {"title": "The settings of mmflow", "$defs": schema["$defs"] | job["$defs"]}, connections
+        schema | {"title": "The settings of mmflow", "$defs": schema["$defs"] | job["$defs"]}, connections | ways
     )
+
+
+def describe_ways(registry: Registry) -> dict[str, Schema]:
+    """Give the schema of each way of telling people, by its name under ``$defs``."""
+    return {f"way.{name}": describe_way(sink) for name, sink in registry.sinks.items() if sink.notify}
+
+
+def offer_parts(notify: Schema, ways: Collection[str]) -> None:
+    """Have the blocks of ``via`` be one of these ways."""
+    if ways:
+        notify["properties"]["via"]["items"] = {"anyOf": [{"$ref": f"#/$defs/{name}"} for name in ways]}
 
 
 def describe_job(prefix: str = "") -> Schema:

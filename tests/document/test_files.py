@@ -9,6 +9,9 @@ import pytest
 
 from mmflow.document import MAX_BYTES, read_file
 from mmflow.errors import ProblemsError
+from mmflow.text import BadText, read_bytes
+
+UNSIZED = Path("/proc/version")
 
 
 def refuse_file(path: Path, root: Path | None = None) -> str:
@@ -76,7 +79,11 @@ def test_a_link_that_leads_out_of_the_root_is_refused_and_one_inside_is_followed
     (root / "real.yaml").write_text("a: 2", encoding="utf-8")
     (root / "out.yaml").symlink_to(tmp_path / "outside.yaml")
     (root / "in.yaml").symlink_to(root / "real.yaml")
+    (root / "jobs").mkdir()
+    (root / "jobs" / "away").symlink_to(tmp_path)
     assert refuse_file(root / "out.yaml", root).startswith("out.yaml: leads out of the folder ")
+    deep = root / "jobs" / "away" / "outside.yaml"
+    assert refuse_file(deep, root).startswith("jobs/away/outside.yaml: leads out of the folder ")
     assert read_file(root / "in.yaml", root).values == {"a": 2}
 
 
@@ -88,3 +95,11 @@ def test_a_root_that_is_itself_a_link_is_no_way_out(tmp_path: Path) -> None:
     except OSError:
         pytest.skip("links cannot be made here")
     assert read_file(tmp_path / "link" / "a.yaml", tmp_path / "link").name == "a.yaml"
+
+
+@pytest.mark.skipif(not UNSIZED.exists(), reason="only Linux has such files")
+def test_a_file_that_does_not_tell_its_size_is_read_whole_and_not_beyond_the_limit() -> None:
+    whole = UNSIZED.read_bytes()
+    assert read_bytes(UNSIZED, len(whole)) == whole
+    with pytest.raises(BadText, match="too large"):
+        read_bytes(UNSIZED, len(whole) - 1)

@@ -13,13 +13,20 @@ from mmflow.check.rules.facts import Facts
 from mmflow.check.rules.files import FILE_RULES
 from mmflow.check.rules.literals import SECRET_RULES
 from mmflow.check.rules.report import REPORT_RULES
+from mmflow.check.rules.scheduling import SCHEDULE_RULES
 from mmflow.check.rules.settings import SITE_RULES
 from mmflow.check.rules.shaping import SHAPING_RULES
 from mmflow.check.rules.timing import TIMING_RULES
 
 Rule = Callable[[Facts], Iterator[Finding]]
 
-JOB_RULES: tuple[Rule, ...] = (*REPORT_RULES, *TIMING_RULES, *SHAPING_RULES, *FILE_RULES)
+JOB_RULES: tuple[Rule, ...] = (
+    *REPORT_RULES,
+    *TIMING_RULES,
+    *SCHEDULE_RULES,
+    *SHAPING_RULES,
+    *FILE_RULES,
+)
 SETTINGS_RULES: tuple[Rule, ...] = SITE_RULES
 WRITTEN_RULES: tuple[Rule, ...] = SECRET_RULES  # for files as they are written: once resolved, secrets belong there
 

@@ -6,10 +6,11 @@ import pathlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Final
 
 from mmflow.catalogue import METRICS
 from mmflow.check.faults import Finding, show
-from mmflow.check.layers import EACH, find, find_texts, get
+from mmflow.check.layers import EACH, Leaf, all_texts, find, find_texts, get
 from mmflow.check.rules.changes import ClockChanges
 from mmflow.document import Path, Value
 from mmflow.errors import hint_names
@@ -18,6 +19,8 @@ from mmflow.plant import PlantCalendar
 from mmflow.refs import has_reference
 from mmflow.sinks import Outline
 
+METRIC_NAMES: Final = frozenset(METRICS)
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -25,7 +28,7 @@ class Facts:
 
     ``sites`` are the names in ``mmflow.yaml``, ``calendars`` those of them whose calendar could be made. ``root`` is
     the folder of that file where its paths are looked at, ``rolling`` the places of the sinks whose mode is
-    ``replace_window``, written or not.
+    ``replace_window``, written or not. ``kept`` tells that files of days count as a daemon has kept them.
     """
 
     values: Value
@@ -34,32 +37,45 @@ class Facts:
     calendars: Mapping[str, PlantCalendar] = field(default_factory=dict)
     root: pathlib.Path | None = None
     rolling: tuple[Path, ...] = ()
+    kept: bool = False
 
-    def texts(self, *pattern: str) -> Iterator[tuple[Path, str]]:
+    def texts(self, *pattern: str) -> list[Leaf]:
         """Give the texts that a pattern fits, without those that hold references."""
-        yield from ((path, text) for path, text in find_texts(self.values, pattern) if not has_reference(text))
+        return [leaf for leaf in find_texts(self.values, pattern) if not has_reference(leaf[1])]
 
     def text(self, *path: str) -> str:
         """Give one text, or "" when there is none or it holds a reference."""
-        return next((text for _, text in self.texts(*path)), "")
+        text = get(self.values, path)
+        return text if isinstance(text, str) and not has_reference(text) else ""
 
     def references(self, *pattern: str) -> Iterator[Path]:
         """Give the paths of texts that hold references."""
         yield from (path for path, text in find_texts(self.values, pattern) if has_reference(text))
 
-    def blocks(self, *pattern: str) -> Iterator[tuple[Path, dict[str, Value]]]:
+    def blocks(self, *pattern: str) -> list[tuple[Path, dict[str, Value]]]:
         """Give the blocks of keys that a pattern fits."""
-        yield from ((path, value) for path, value in find(self.values, pattern) if isinstance(value, dict))
+        return [(path, value) for path, value in find(self.values, pattern) if isinstance(value, dict)]
 
     def has(self, *path: str) -> bool:
         """Tell whether there is a value, and not nothing, at a path."""
         return get(self.values, path) is not None
 
     @cached_property
+    def every_text(self) -> tuple[Leaf, ...]:
+        """Give every text of the file, in its order."""
+        return tuple(all_texts(self.values))
+
+    @cached_property
+    def referring(self) -> tuple[Leaf, ...]:
+        """Give those texts in which references begin, well-formed or not."""
+        return tuple((path, text) for path, text in self.every_text if "${" in text)
+
+    @cached_property
     def metrics(self) -> tuple[tuple[Path, str], ...]:
         """Give the metrics of the report in their order, each with the path of its name."""
-        found = [*self.texts("report", "metrics", EACH), *self.texts("report", "metrics", EACH, "metric")]
-        return tuple(sorted(found, key=lambda item: item[0][:3]))
+        found = find(self.values, ("report", "metrics", EACH))
+        named = [((*at, "metric"), one.get("metric")) if isinstance(one, dict) else (at, one) for at, one in found]
+        return tuple((at, name) for at, name in named if isinstance(name, str) and not has_reference(name))
 
     @cached_property
     def groups(self) -> tuple[tuple[Path, str], ...]:
@@ -98,16 +114,24 @@ class Facts:
     @cached_property
     def units(self) -> Mapping[str, str]:
         """Give the unit in which each known metric of the report is shown."""
-        shown = dict(self.texts("report", "metrics", EACH, "unit"))
-        return {
-            name: shown.get((*path[:3], "unit"), METRICS[name].unit) for path, name in self.metrics if name in METRICS
-        }
+        shown = {path[:3]: unit for path, unit in self.texts("report", "metrics", EACH, "unit")}
+        return {name: shown.get(path[:3], METRICS[name].unit) for path, name in self.metrics if name in METRICS}
+
+    @cached_property
+    def asked(self) -> tuple[str, ...]:
+        """Give the names of the columns that the report has of itself: its groups and metrics, and the site of many."""
+        names = [name for _, name in (*self.groups, *self.metrics)]
+        return (*names, "site") if len(self.job_sites) > 1 else tuple(names)
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """Give the names that expressions may use beside those columns: groups of the report, and every metric."""
-        asked = [name for _, name in (*self.groups, *self.metrics)]
-        return tuple(dict.fromkeys([*asked, *(["site"] if len(self.job_sites) > 1 else []), *METRICS]))
+        """Give the names that expressions may use beside those columns: those of the report, and every metric."""
+        return tuple(dict.fromkeys([*self.asked, *METRICS]))
+
+    @cached_property
+    def known(self) -> frozenset[str]:
+        """Give those names and the added columns for a quick look; hints go through them in their order."""
+        return METRIC_NAMES.union(self.asked, self.columns)
 
     @cached_property
     def job_calendars(self) -> tuple[PlantCalendar, ...]:

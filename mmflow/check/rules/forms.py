@@ -9,17 +9,19 @@ from mmflow.check.faults import Finding
 from mmflow.check.layers import EACH
 from mmflow.check.rules.facts import Facts
 from mmflow.document import Path
-from mmflow.job import CHECK_FORMS, WINDOW_FORMS
+from mmflow.job import CHECK_FORMS, SCHEDULE_FORMS, WINDOW_FORMS
 from mmflow.schema import Forms
 
 PLACES: Final[tuple[tuple[tuple[str, ...], Forms], ...]] = (
     (("window",), WINDOW_FORMS),
+    (("schedule",), SCHEDULE_FORMS),
     (("checks", EACH), CHECK_FORMS),
 )
+KEYS: Final = {forms: frozenset().union(*(allowed | needed for needed, allowed in forms)) for _, forms in PLACES}
 
 
 def check_forms(facts: Facts) -> Iterator[Finding]:
-    """Expect keys that belong together in a window or a check."""
+    """Expect keys that belong together in a window, a schedule or a check."""
     for pattern, forms in PLACES:
         for path, block in facts.blocks(*pattern):
             yield from check_form(path, block, forms)
@@ -27,8 +29,7 @@ def check_forms(facts: Facts) -> Iterator[Finding]:
 
 def check_form(path: Path, keys: Iterable[str], forms: Forms) -> Iterator[Finding]:
     """Say which keys do not go together, or which one is missing; keys of no form at all are left to the schema."""
-    known = {key for needed, allowed in forms for key in needed | allowed}
-    given = [key for key in keys if key in known]
+    given = [key for key in keys if key in KEYS[forms]]
     if fits_form(given, forms):
         return
     complete = [needed | allowed for needed, allowed in forms if needed <= set(given)]
@@ -45,7 +46,8 @@ def check_form(path: Path, keys: Iterable[str], forms: Forms) -> Iterator[Findin
 
 def fits_form(given: Iterable[str], forms: Forms) -> bool:
     """Tell whether keys make one of the forms."""
-    return any(needed <= set(given) <= needed | allowed for needed, allowed in forms)
+    keys = frozenset(given)
+    return any(needed <= keys <= needed | allowed for needed, allowed in forms)
 
 
 def _offer(forms: Iterable[frozenset[str]]) -> str:

@@ -15,17 +15,25 @@ from mmflow.check.rules.facts import Facts
 from mmflow.check.rules.shifts import SHIFT_RULES
 from mmflow.durations import parse_duration
 from mmflow.errors import UserError
-from mmflow.hosts import check_address, check_proxy
+from mmflow.hosts import check_address, check_hook, check_proxy
 from mmflow.plant.instants import find_zone, read_day
 from mmflow.plugins.admission import Allowed
 from mmflow.refs import has_reference
-from mmflow.settings import JOBS_FOLDER
+from mmflow.settings import JOBS_FOLDER, State
 from mmflow.text import BadText, read_bytes
 
 SITE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 LARGEST_BUNDLE: Final = 8 * 1024 * 1024  # bytes
 PEM: Final = b"-----BEGIN"
-DURATIONS: Final = (("network", "deadline"), ("retention", "runs"), ("retention", "snapshots"))
+DURATIONS: Final = (
+    ("network", "deadline"),
+    ("retention", "runs"),
+    ("retention", "snapshots"),
+    ("daemon", "run_time"),
+    ("daemon", "lease"),
+    ("daemon", "grace"),
+    ("daemon", "notice_wait"),
+)
 
 
 def check_site_names(facts: Facts) -> Iterator[Finding]:
@@ -44,12 +52,17 @@ def check_hosts(facts: Facts) -> Iterator[Finding]:
                 (*path, "base_url"), "'base_url' does not go with 'environment'", "remove one of them", key=True
             )
         if "environment" not in site and "base_url" not in site:
-            yield Finding((*path, "environment"), "this key is missing", "write environment: standard", key=True)
+            yield Finding(
+                (*path, "environment"), "this key is missing", "write environment: standard, or a base_url", key=True
+            )
         elif site.get("api_key") is None and site.get("environment") != "simulator":
             hint = f'write api_key: "{suggest_reference((*path, "api_key"))}"'
             yield Finding((*path, "api_key"), "this key is missing", hint, key=True)
     for path, url in facts.texts("sites", EACH, "base_url"):
         if wrong := check_address(url):
+            yield Finding(path, f"this address {wrong}")
+    for path, url in facts.texts("daemon", "heartbeat"):
+        if url and (wrong := check_hook(url)):
             yield Finding(path, f"this address {wrong}")
     for path, url in facts.texts("network", "proxy"):
         if url and (wrong := check_proxy(url)):
@@ -58,12 +71,28 @@ def check_hosts(facts: Facts) -> Iterator[Finding]:
 
 def check_bundle(facts: Facts) -> Iterator[Finding]:
     """Expect the file of the company's own authority to be there, and to hold certificates."""
-    for path, name in facts.texts("network", "ca_bundle"):
+    for path, name in (*facts.texts("network", "ca_bundle"), *facts.texts("state", "ca")):
         try:
             if facts.root and name and PEM not in read_bytes(facts.root / name, LARGEST_BUNDLE):
                 yield Finding(path, f"the file {show(name)} holds no PEM certificate", "give the company CA as PEM")
         except BadText as bad:
             yield Finding(path, f"the file {show(name)} {bad.message}", bad.hint)
+
+
+def check_state(facts: Facts) -> Iterator[Finding]:
+    """Expect the address of a PostgreSQL, and keys that mean something with it or without."""
+    named = facts.has("state", "url")
+    for key in ("network_drive",) if named else ("password", "tls", "ca"):
+        if facts.has("state", key):
+            told = "means nothing for a ledger in a database" if named else "means nothing without a url"
+            yield Finding(("state", key), told, "leave it out" if named else "write url, or leave it out", key=True)
+    for path, url in facts.texts("state", "url"):
+        from mmflow.ledger.place import read_database  # few have a url, and all would wait for it
+
+        try:
+            read_database(State(url=url), facts.root or pathlib.Path())
+        except UserError as error:
+            yield explain_error(path, error)
 
 
 def check_zones(facts: Facts) -> Iterator[Finding]:
@@ -158,6 +187,7 @@ SITE_RULES: Final = (
     *SHIFT_RULES,
     check_holidays,
     check_bundle,
+    check_state,
     check_output,
     check_durations,
     check_plugins,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
@@ -18,6 +19,7 @@ from mmflow.expressions import Token, check_expression, names_in, split_tokens
 from mmflow.job import COMPARED, ROW_BOUND
 from mmflow.refs import has_reference
 
+TAKEN: Final = frozenset(name.lower() for name in (*METRICS, *GROUPS))  # SQL does not tell capitals apart
 COLUMN_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 
 
@@ -33,8 +35,8 @@ def list_expressions(facts: Facts) -> Iterator[tuple[Path, str]]:
 
 def check_columns(facts: Facts) -> Iterator[Finding]:
     """Expect plain names of new columns that nothing else has."""
-    taken = {name.lower() for name in (*facts.names, *GROUPS)}
     for path, block in facts.blocks("shape", "columns"):
+        taken = TAKEN.union(name.lower() for name in facts.asked)
         for name in block:
             if not COLUMN_NAME.fullmatch(name):
                 hint = "use letters, digits and _, such as scrap_rate; its heading is the label"
@@ -45,12 +47,14 @@ def check_columns(facts: Facts) -> Iterator[Finding]:
 
 def check_expressions(facts: Facts) -> Iterator[Finding]:
     """Expect well-formed expressions over metrics, groups of the report and earlier columns."""
-    names, added = facts.names, facts.columns
+    added = facts.columns
     for path, text in list_expressions(facts):
         place = len(added) if path[1] == "where" else added.index(str(path[2]))
-        yield from (explain_error(path, fault) for fault in check_expression(text, [*names, *added]))
+        if check_expression(text, facts.known):
+            yield from (explain_error(path, fault) for fault in check_expression(text, [*facts.names, *added]))
         with suppress(UserError):  # said already
-            for name in sorted(names_in(text) & set(added[place:]) - set(names)):
+            later = names_in(text).intersection(added[place:])
+            for name in sorted(later.difference(facts.names) if later else later):
                 hint = "columns are computed in order; put it above this one"
                 yield Finding(path, f"{show(name)} is not computed yet", hint)
 
@@ -65,6 +69,7 @@ def check_ratios(facts: Facts) -> Iterator[Finding]:
             yield Finding(path, message, hint, severity="warning", id="mean-of-ratio")
 
 
+@lru_cache(maxsize=1024)  # jobs of one root are much alike
 def find_mixing(text: str) -> str:
     """Say what an expression does to two ratios that are both metrics of the service: adds, multiplies, or ""."""
     try:
@@ -100,11 +105,11 @@ def check_weekdays(facts: Facts) -> Iterator[Finding]:
 
 def check_sort(facts: Facts) -> Iterator[Finding]:
     """Expect rows to be sorted by columns that exist."""
-    names = [*facts.names, *facts.columns, *compared_names(facts)]
     found = [(path, text.removeprefix("-")) for path, text in facts.texts("shape", "sort", EACH)]
     for path, name in found:
-        if name not in names:
-            yield Finding(path, f"{show(name)} is not a column here", hint_column(name, names))
+        if name not in facts.known and name not in (compared := list(compared_names(facts))):
+            hint = hint_column(name, [*facts.names, *facts.columns, *compared])
+            yield Finding(path, f"{show(name)} is not a column here", hint)
     yield from find_repeated(found)
 
 
@@ -129,9 +134,10 @@ def check_rest(facts: Facts) -> Iterator[Finding]:
 
 def check_checks(facts: Facts) -> Iterator[Finding]:
     """Expect checks to look at columns that exist, or at a number of rows."""
-    names = [name for name in (*facts.names, *facts.columns) if name not in GROUPS]
-    for key in ("column", "min", "max"):
-        for path, name in facts.texts("checks", EACH, key):
+    looked_at = [text for key in ("column", "min", "max") for text in facts.texts("checks", EACH, key)]
+    if looked_at:
+        names = [name for name in (*facts.names, *facts.columns) if name not in GROUPS]
+        for path, name in looked_at:
             if name not in names:
                 yield Finding(path, f"{show(name)} is not a column here", hint_column(name, names))
     for path, text in facts.texts("checks", EACH, "rows"):

@@ -1,12 +1,10 @@
-"""Rules about time: the window, the schedule, the length of a slice."""
+"""Rules about the time that is asked about: the window, the length of a slice."""
 
 from __future__ import annotations
 
 from collections.abc import Container, Iterator
 from contextlib import suppress
-from datetime import datetime
 from typing import Final
-from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -14,14 +12,12 @@ from mmflow.check.faults import Finding, explain_error, show
 from mmflow.check.layers import EACH, all_texts
 from mmflow.check.rules.facts import Facts
 from mmflow.check.rules.forms import check_forms
-from mmflow.cron import Cron, find_faults, read_cron
 from mmflow.document import Path
 from mmflow.durations import parse_duration
 from mmflow.errors import UserError
 from mmflow.job import WINDOW_FORMS, WindowSpec
 from mmflow.options import convert_values
 from mmflow.plant import OWN, PlantCalendar
-from mmflow.plant.instants import find_zone
 from mmflow.refs import has_reference
 from mmflow.windows import check_key, check_window, read_window
 
@@ -86,63 +82,6 @@ def blame_shift(window: str | WindowSpec, calendar: PlantCalendar) -> Path:
     return ("window", "shift" if window.schedule in schedules else "schedule")
 
 
-def check_cron(facts: Facts) -> Iterator[Finding]:
-    """Expect exactly five fields that can come true."""
-    for path, text in facts.texts("schedule", "cron"):
-        yield from (explain_error(path, fault) for fault in find_faults(text))
-
-
-def check_zone(facts: Facts) -> Iterator[Finding]:
-    """Expect one zone for a schedule, which is a place and no offset."""
-    for path, text in facts.texts("schedule", "timezone"):
-        try:
-            find_zone(text)
-        except UserError as error:
-            yield explain_error(path, error)
-    zones = sorted({calendar.zone.key for calendar in facts.job_calendars})
-    if facts.has("schedule") and not facts.has("schedule", "timezone") and len(zones) > 1:
-        hint = f"write timezone: {zones[0]}, or make one job for each zone"
-        yield Finding(
-            ("schedule",), f"the sites lie in {' and '.join(zones)}, so the time needs a zone", hint, key=True
-        )
-
-
-def check_clock_changes(facts: Facts) -> Iterator[Finding]:
-    """Warn of a fixed time that a clock change skips or repeats; the job is then due once all the same."""
-    zone, cron = find_schedule_zone(facts), find_fixed_cron(facts)
-    if zone is None or cron is None:
-        return
-    times = cron.times
-    for change in facts.changes.list_changes(zone):
-        due = [at for at in times if change.first <= datetime.combine(change.day, at) < change.end]
-        if due and cron.comes_on(change.day):
-            what = "comes twice" if change.back else "does not exist"
-            then = "it is due at the first of them" if change.back else f"it is due at {change.end:%H:%M} that day"
-            message = f"{due[0]:%H:%M} {what} in {zone.key} on {change.day}"
-            yield Finding(("schedule", "cron"), message, then, severity="warning", id="fixed-time-in-dst")
-            return
-
-
-def find_schedule_zone(facts: Facts) -> ZoneInfo | None:
-    """Give the zone of the schedule: its own, else the one of all sites."""
-    try:
-        if named := facts.text("schedule", "timezone"):
-            return find_zone(named)
-    except UserError:
-        return None  # said by check_zone
-    zones = {calendar.zone for calendar in facts.job_calendars}
-    return zones.pop() if len(zones) == 1 else None
-
-
-def find_fixed_cron(facts: Facts) -> Cron | None:
-    """Give the schedule when it names times of day."""
-    try:
-        cron = read_cron(facts.text("schedule", "cron"))
-    except UserError:
-        return None  # said by check_cron
-    return cron if cron.is_fixed else None
-
-
 def check_slice(facts: Facts) -> Iterator[Finding]:
     """Expect a slice of so many days or weeks."""
     for path, text in facts.texts("slice"):
@@ -152,4 +91,4 @@ def check_slice(facts: Facts) -> Iterator[Finding]:
             yield Finding(path, f"found {show(text)}, {error}")
 
 
-TIMING_RULES: Final = (check_forms, check_window_words, check_cron, check_zone, check_clock_changes, check_slice)
+TIMING_RULES: Final = (check_forms, check_window_words, check_slice)
