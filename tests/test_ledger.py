@@ -1,52 +1,16 @@
-"""The ledger: what was begun is finished or explained, and a stale worker cannot commit."""
+"""The ledger, in a file and in PostgreSQL: what was begun is finished or explained, a stale worker commits nothing."""
 
-import errno
-import os
-import sqlite3
-import stat
-import subprocess
-import sys
-from contextlib import closing
-from datetime import UTC, date, datetime, timedelta
-from functools import partial
+from contextlib import suppress
+from datetime import timedelta
 
 import pytest
 
-from mmflow.clock import FixedClock
-from mmflow.errors import StateError, UserError
-from mmflow.ledger import JobLock, Ledger, lock, store
-from mmflow.ledger.migrations import MIGRATIONS
+from mmflow.errors import Busy, StateError, UserError
+from mmflow.ledger import NewSlot
+from mmflow.ledger.notices import Sequel
+from mmflow.ledger.slots import FOREVER
 from mmflow.sinks import Receipt
-from mmflow.windows import Span
-
-SLOT = datetime(2026, 11, 3, 11, 40, tzinfo=UTC)
-
-SPAN = Span(
-    start=datetime(2026, 11, 2, 11, tzinfo=UTC),
-    end=datetime(2026, 11, 3, 11, tzinfo=UTC),
-    zone="America/New_York",
-    first_day=date(2026, 11, 2),
-    last_day=date(2026, 11, 2),
-    whole_days=True,
-    why="the production day before",
-)
-
-
-@pytest.fixture
-def clock():
-    return FixedClock(datetime(2026, 11, 3, 12, tzinfo=UTC))
-
-
-@pytest.fixture
-def ledger(tmp_path, clock):
-    with Ledger.open(tmp_path / "state" / "ledger.sqlite", clock) as opened:
-        yield opened
-
-
-def begin(ledger, run="r1", key="k", sinks=("csv",), slot=SLOT):
-    ledger.begin_run(run, "daily", slot, "manual")
-    ledger.note_plan(run, (("boston", SPAN),), [(sink, sink, f"{key}-{sink}") for sink in sinks])
-    return ledger.read_run(run)
+from tests.ledgers import SLOT, SPAN, begin, plan
 
 
 def test_a_finished_run_is_given_back_as_it_was_written(ledger, clock):
@@ -126,11 +90,57 @@ def test_retention_drops_old_runs_and_forgets_their_snapshots(ledger, clock):
     assert [run.id for run in ledger.runs()] == ["r2"]
 
 
-@pytest.mark.row("S55")
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no permission bits")
-def test_the_ledger_is_for_its_owner_only(tmp_path, ledger):
-    assert stat.S_IMODE((tmp_path / "state" / "ledger.sqlite").stat().st_mode) == 0o600
-    assert stat.S_IMODE((tmp_path / "state").stat().st_mode) & 0o077 == 0
+def test_retention_drops_nothing_that_is_still_to_be_worked_on(ledger, clock):
+    plan(ledger, "daily", "other", kind="backfill")
+    (lease,) = ledger.slots.take_windows("daily", "me", clock.now() + timedelta(minutes=1), 1)
+    ledger.begin_run("r1", "daily", SLOT, "backfill", lease.fence)
+    ledger.postpone_run("r1", lease, clock.now(), "it is busy")
+    clock.sleep(86400 * 40)
+    ledger.forget_before(clock.now(), clock.now())
+    assert [slot.job for slot in ledger.slots.list_open()] == ["daily", "other"]
+    assert ledger.read_run("r1").state == "retrying"
+
+
+def test_a_daemon_that_starts_takes_up_what_another_left_and_not_what_a_backfill_works_on(ledger, clock):
+    plan(ledger, "daily")
+    plan(ledger, "daily", kind="backfill")
+    until = clock.now() + timedelta(minutes=1)
+    ledger.slots.take("left", until, 9)
+    ledger.slots.take_windows("daily", "filling", until, 9)
+    assert ledger.slots.drop_leases("new") == 1
+    assert [slot.owner for slot in ledger.slots.list_lost()] == ["left"]
+
+
+def test_a_death_that_is_counted_again_after_trouble_with_the_ledger_counts_once(ledger, clock):
+    plan(ledger, "daily")
+    (lease,) = ledger.slots.take("me", clock.now() + timedelta(minutes=1), 9)
+    assert ledger.slots.count_death(lease).deaths == 0, "no run had begun"
+    ledger.begin_run("r1", "daily", SLOT, "schedule", lease.fence)
+    assert [ledger.slots.count_death(lease).deaths for _ in range(2)] == [1, 1]
+
+
+def test_what_has_ended_or_is_due_again_is_put_back_by_nobody(ledger, clock):
+    plan(ledger, "daily")
+    (lease,) = ledger.slots.take("me", clock.now() + timedelta(minutes=1), 9)
+    ledger.slots.put_back(lease, clock.now() + timedelta(hours=1), "it is busy")
+    for _ in range(2):
+        with pytest.raises(Busy, match="taken over"):
+            ledger.slots.put_back(lease, clock.now(), "its process died")
+        with suppress(Busy):
+            ledger.slots.close(lease, "failed", "given up")
+    assert ledger.slots.read("daily", SLOT, "schedule").reason == "given up"
+
+
+def test_what_is_worked_on_right_now_is_not_begun_anew(ledger, clock):
+    plan(ledger, "daily")
+    (lease,) = ledger.slots.take("me", clock.now() + timedelta(minutes=1), 9)
+    assert ledger.slots.reopen("daily", [NewSlot(due=SLOT)]) == 0
+    assert ledger.slots.read("daily", SLOT, "schedule") == lease
+    ledger.slots.close(lease, "failed", "")
+    ledger.notices.follow(lambda _end: Sequel(), FOREVER)
+    assert ledger.slots.reopen("daily", [NewSlot(due=SLOT)]) == 1
+    again = ledger.slots.read("daily", SLOT, "schedule")
+    assert (again.state, again.told) == ("due", False), "what comes of it now is told as well"
 
 
 def test_an_unknown_run_is_the_users_mistake(ledger):
@@ -175,118 +185,13 @@ def test_a_resend_closes_what_was_left_and_takes_the_sinks_as_they_are_now(ledge
     assert ledger.read_run("r1").state == "failed"
 
 
-def test_a_transaction_that_cannot_be_committed_leaves_the_ledger_usable(ledger):
+def test_what_fails_within_a_transaction_leaves_the_ledger_as_it_was_and_usable(ledger):
     begin(ledger)
-    with pytest.raises(StateError, match="FOREIGN KEY"), ledger._transaction():  # noqa: PT012  what ends it is tested
-        ledger._do("PRAGMA defer_foreign_keys = ON")
+    with pytest.raises(StateError), ledger._transaction():  # noqa: PT012  what was done before it is tested
         ledger._do("UPDATE run SET job = 'another' WHERE id = 'r1'")
+        ledger._do("UPDATE run SET no_such_column = 1")
     ledger.finish_run("r1", "ok")
     assert (ledger.read_run("r1").job, ledger.read_run("r1").state) == ("daily", "ok")
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no permission bits")
-def test_a_folder_that_is_a_file_is_a_clear_error_for_ledger_and_lock(tmp_path, clock):
-    (tmp_path / "state").write_text("a file", encoding="utf-8")
-    with pytest.raises(StateError, match="cannot be opened"):
-        Ledger.open(tmp_path / "state" / "ledger.sqlite", clock)
-    with pytest.raises(StateError, match="cannot be made"), JobLock(tmp_path / "state", "daily"):
-        pass
-
-
-def change_ledger(path, *statements):
-    """Do to a ledger what another version of mmflow, or somebody else, did."""
-    with closing(sqlite3.connect(path)) as connection:
-        for statement in statements:
-            connection.execute(statement)
-        connection.commit()
-
-
-@pytest.mark.row("R26")
-def test_a_ledger_of_a_newer_version_is_refused(desk):
-    path = desk.root / ".mmflow" / "ledger.sqlite"
-    Ledger.open(path, desk.clock).close()
-    change_ledger(
-        path,
-        f"UPDATE meta SET value = '{len(MIGRATIONS) + 1}' WHERE key = 'schema_version'",
-        "UPDATE meta SET value = '9.8.7' WHERE key = 'written_by'",
-    )
-    before = path.read_bytes()
-    done = desk.mmflow("runs")
-    assert done.code == 4
-    assert "was written by a newer mmflow (9.8.7); this is " in done.err
-    assert path.read_bytes() == before
-
-
-def test_a_ledger_is_copied_before_it_is_brought_up_to_date(tmp_path, clock, monkeypatch):
-    path = tmp_path / "ledger.sqlite"
-    with Ledger.open(path, clock) as old:
-        begin(old)
-    monkeypatch.setattr(store, "MIGRATIONS", (*MIGRATIONS, ("ALTER TABLE run ADD COLUMN mood TEXT",)))
-    with Ledger.open(path, clock) as new:
-        assert new.read_run("r1").job == "daily"
-    assert list(tmp_path.glob("*.backup")) == [tmp_path / f"ledger.v{len(MIGRATIONS)}.backup"]
-    monkeypatch.undo()
-    with Ledger.open(tmp_path / f"ledger.v{len(MIGRATIONS)}.backup", clock) as kept:
-        assert kept.read_run("r1").job == "daily"
-    with pytest.raises(StateError, match="newer mmflow"):
-        Ledger.open(path, clock)
-
-
-class Hasty(sqlite3.Connection):
-    """SQLite as some build it: a commit does not wait for the disk."""
-
-    def __init__(self, *args, **options):
-        super().__init__(*args, **options)
-        self.execute("PRAGMA synchronous = OFF")
-
-
-def test_a_commit_is_on_disk_before_it_counts_however_sqlite_was_built(tmp_path, clock, monkeypatch):
-    monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=Hasty))
-    full = 2
-    with Ledger.open(tmp_path / "ledger.sqlite", clock) as ledger:
-        assert ledger._do("PRAGMA synchronous").fetchone() == (full,)
-
-
-@pytest.mark.row("R23")
-def test_a_ledger_with_an_overwritten_page_is_refused_and_left_as_it_is(tmp_path, clock):
-    path = tmp_path / "ledger.sqlite"
-    with Ledger.open(path, clock) as ledger:
-        for number in range(40):
-            begin(ledger, f"r{number}", slot=SLOT + timedelta(minutes=number))
-    whole = path.read_bytes()
-    broken = whole[:-4096] + b"\xff" * 4096
-    path.write_bytes(broken)
-    Ledger.open(path, clock).close()  # the pages have been looked at today
-    left = path.with_name("ledger.sqlite-wal")
-    left.touch()  # as a process leaves it that was killed
-    with pytest.raises(StateError, match="is damaged; put a backup in its place"):
-        Ledger.open(path, clock)
-    left.unlink(missing_ok=True)
-    clock.sleep(86400)
-    with pytest.raises(StateError, match="is damaged; put a backup in its place"):
-        Ledger.open(path, clock)
-    assert path.read_bytes() == broken
-    path.write_bytes(whole)
-    with Ledger.open(path, clock) as mended:
-        assert len(mended.runs(limit=99)) == 40
-
-
-def test_who_only_looks_leaves_nothing_behind(desk):
-    desk.job("""
-        job: daily
-        report: {metrics: [goodParts]}
-        window: yesterday
-        sinks: [{type: csv}]
-    """)
-    assert desk.mmflow("runs", "--json").data == {"runs": []}
-    assert desk.mmflow("jobs", "--json").data["jobs"][0]["last"] == ""
-    for words in (("runs", "show", "nope"), ("resend", "nope")):
-        done = desk.mmflow(*words)
-        assert (done.code, done.err) == (2, "there is no run 'nope'; 'mmflow runs' lists them\n")
-    assert not (desk.root / ".mmflow").exists()
-    (desk.root / ".mmflow").mkdir()
-    assert desk.mmflow("runs").code == 0
-    assert list((desk.root / ".mmflow").iterdir()) == []
 
 
 def test_runs_of_a_job_that_neither_ran_nor_exists_are_asked_for_by_mistake(desk):
@@ -343,45 +248,3 @@ def test_slots_go_with_the_last_of_their_runs(ledger, clock):
     begin(ledger, "r2", slot=SLOT + timedelta(days=1))
     ledger.forget_before(clock.now(), clock.now())
     assert slots(ledger) == [("running", "")]
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows locks bytes, not files")
-def test_a_disk_without_locks_is_not_taken_for_another_runner(tmp_path, monkeypatch):
-    def refuse(handle):
-        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
-
-    monkeypatch.setattr(lock, "lock_file", refuse)
-    with (
-        pytest.raises(StateError, match=r"daily\.lock cannot be locked: .*No locks available"),
-        JobLock(tmp_path, "daily"),
-    ):
-        pass
-
-
-@pytest.mark.row("R23")
-@pytest.mark.parametrize("content", [b"this is no database, it is text" * 200, b"SQLite format 3\0" + b"\xff" * 5000])
-def test_a_damaged_ledger_is_refused_and_left_as_it_is(tmp_path, clock, content):
-    path = tmp_path / "ledger.sqlite"
-    path.write_bytes(content)
-    with pytest.raises(StateError, match="damaged"):
-        Ledger.open(path, clock)
-    assert path.read_bytes() == content
-
-
-def test_a_second_runner_of_a_job_is_told_who_runs_it(tmp_path):
-    hold = (
-        "import sys; from pathlib import Path; from mmflow.ledger import JobLock\n"
-        "with JobLock(Path(sys.argv[1]), 'daily'): print('held', flush=True); sys.stdin.read()"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", hold, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as holder:
-        assert holder.stdout.readline() == "held\n"
-        with pytest.raises(StateError, match=f"process {holder.pid}"), JobLock(tmp_path, "daily"):
-            pass
-        with JobLock(tmp_path, "other"):
-            pass
-        holder.kill()
-        holder.wait()
-    with JobLock(tmp_path, "daily"):
-        pass

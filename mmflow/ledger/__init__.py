@@ -2,8 +2,51 @@
 
 from __future__ import annotations
 
-from mmflow.ledger.lock import JobLock
-from mmflow.ledger.records import Delivery, DeliveryState, Run, RunState, SiteSpans, SlotKind
+from mmflow.ledger.lock import DaemonLock, JobLock, OsLock, list_held
+from mmflow.ledger.opener import Opener
+from mmflow.ledger.place import Database, Place, find_place
+from mmflow.ledger.records import (
+    Delivery,
+    DeliveryState,
+    JobRow,
+    Moved,
+    NewSlot,
+    PlanStep,
+    Run,
+    RunState,
+    SiteSpans,
+    Slot,
+    SlotKind,
+    SlotState,
+)
+from mmflow.ledger.slots import SlotBook
 from mmflow.ledger.store import Ledger
+from mmflow.ledger.upkeep import Facts
+from mmflow.sinks import MovedCell
 
-__all__ = ["Delivery", "DeliveryState", "JobLock", "Ledger", "Run", "RunState", "SiteSpans", "SlotKind"]
+__all__ = [
+    "DaemonLock",
+    "Database",
+    "Delivery",
+    "DeliveryState",
+    "Facts",
+    "JobLock",
+    "JobRow",
+    "Ledger",
+    "Moved",
+    "MovedCell",
+    "NewSlot",
+    "Opener",
+    "OsLock",
+    "Place",
+    "PlanStep",
+    "Run",
+    "RunState",
+    "SiteSpans",
+    "Slot",
+    "SlotBook",
+    "SlotKind",
+    "SlotState",
+    "find_place",
+    "list_held",
+]
