@@ -1,0 +1,60 @@
+"""A time that comes while the one before is under way: what counts as that, and what is said about it."""
+
+from datetime import timedelta
+
+import pytest
+
+from mmflow.job import Schedule
+from tests.plans import START, make_plan, open_planner
+
+
+@pytest.fixture
+def desk(tmp_path):
+    for desk in open_planner(tmp_path):
+        desk.adopt(make_plan(schedule=Schedule(cron="0 * * * *")))
+        desk.later(hours=1)
+        yield desk
+
+
+def begin(desk, run):
+    """Lease the slot of 13:00 and begin its run."""
+    (slot,) = desk.ledger.slots.take("worker", START + timedelta(days=9), 10)
+    if slot.resume:
+        desk.ledger.begin_resume(slot.resume, slot)
+    else:
+        desk.ledger.begin_run(run, slot.job, slot.due, slot.kind, slot.fence)
+    return slot
+
+
+def test_the_reason_says_since_when_the_present_run_is_running(desk):
+    desk.clock.sleep(20 * 60)
+    begin(desk, "r1")
+    desk.later(minutes=40)
+    (_, state, reason) = desk.told()[-1]
+    assert (state, "13:00" in reason, "has been running since 2026-11-16 13:20" in reason) == ("skipped", True, True)
+
+
+def test_one_that_is_next_in_line_is_not_said_to_run(desk):
+    desk.clock.sleep(20 * 60)
+    desk.ledger.slots.take("worker", START + timedelta(days=9), 10)
+    desk.later(minutes=40)
+    (_, state, reason) = desk.told()[-1]
+    assert (state, "has been waiting for a worker since 2026-11-16 13:20" in reason) == ("skipped", True)
+
+
+@pytest.mark.parametrize("resume", ["r1", ""])
+@pytest.mark.parametrize("begun", [True, False])
+def test_one_that_is_only_tried_again_keeps_the_next_from_nothing(desk, resume, begun):
+    """Its time is up: the next is due at once, and begins as soon as that try has ended."""
+    first = begin(desk, "r1")
+    if resume:
+        desk.ledger.postpone_run("r1", first, desk.clock.now(), "the share is away")
+    else:
+        desk.ledger.repeat_run("r1", first, "failed", "the service is down", desk.clock.now())
+    desk.clock.sleep(58 * 60)
+    (again,) = [begin(desk, "r2")] if begun else desk.take()
+    desk.later(minutes=2)
+    assert [(at, state) for at, state, _ in desk.told()] == [("11-16 13:00", "running"), ("11-16 14:00", "due")]
+    assert desk.take() == [], "one at a time"
+    desk.ledger.slots.close(again, "failed", "its time is up")
+    assert [slot.due for slot in desk.take()] == [START + timedelta(hours=2)]
