@@ -369,6 +369,17 @@ def test_a_redirect_is_not_followed_and_its_target_is_named(desk: Desk, status: 
     assert "session" not in text
 
 
+@pytest.mark.row("R44")
+@pytest.mark.parametrize("packing", [b"br", b"gzip"])
+def test_a_key_is_refused_whatever_cannot_be_read_about_it(desk: Desk, packing: bytes) -> None:
+    def answer(conn: socket.socket) -> None:
+        read_request(conn)
+        conn.sendall(b"HTTP/1.1 401 No\r\nConnection: close\r\nContent-Encoding: " + packing + b"\r\n\r\nno gzip")
+
+    with RawServer(answer) as server:
+        assert "answered 401: " in refused(desk.open(server.url), desk, KeyRefused)
+
+
 @pytest.mark.parametrize(
     ("reply", "words"),
     [

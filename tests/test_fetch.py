@@ -166,7 +166,8 @@ def test_sites_with_one_address_and_key_share_one_client(monkeypatch: pytest.Mon
     ours, theirs = (Host("http://127.0.0.1:9", Secret(key)) for key in ("key-boston", "key-reno"))
     with ExitStack() as stack:
         hosts = {"boston": ours, "reno": theirs, "austin": ours}
-        apis = open_apis(hosts, Network(), FixedClock(NOW), lambda _text: None, stack)
+        service = Service(hosts=hosts, network=Network(), clock=FixedClock(NOW), cache=Path("cache"))
+        apis = open_apis(hosts, service, stack)
         assert apis["boston"] is apis["austin"] is not apis["reno"]
     assert opened == [ours, theirs]
 

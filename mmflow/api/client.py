@@ -14,7 +14,7 @@ import math
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from random import Random
@@ -28,9 +28,11 @@ from mmflow import __version__
 from mmflow.api.answers import Bytes, NotAnAnswer, decode_answer
 from mmflow.api.refusals import Refusal, explain_refusal
 from mmflow.api.retry import TRIES, TRIES_WHEN_CUT, draw_wait, read_retry_after
+from mmflow.api.traffic import Traffic
 from mmflow.api.unpack import MEGABYTE, limit_size, unpack_chunks
 from mmflow.api.wire import Timer, find_proxy, name_proxy, open_pool, trust_authorities
 from mmflow.atomic import replace_file
+from mmflow.budget import Budget
 from mmflow.clock import Clock
 from mmflow.durations import parse_duration
 from mmflow.errors import BadResponse, GiveUp, RunError, TryLater
@@ -59,7 +61,9 @@ class Cut(TryLater):
 class Api:
     """The service behind one address and key. Threads may share it; close it when done.
 
-    ``tell`` hears about waits, in sentences for people.
+    ``tell`` hears about waits, in sentences for people. ``tries`` are the most of one request. With a ``folder`` what
+    the key may ask is shared by all processes that name the same one.
+    ``traffic`` counts what is asked and answered.
     """
 
     def __init__(
@@ -70,6 +74,9 @@ class Api:
         *,
         rng: Random | None = None,
         tell: Callable[[str], None] = lambda _text: None,
+        tries: int = TRIES,
+        folder: Path | None = None,
+        traffic: Traffic | None = None,
     ) -> None:
         self.host = host
         self.in_flight = network.in_flight
@@ -78,7 +85,9 @@ class Api:
         self._tell = tell
         self._limit = network.max_answer_mb * MEGABYTE
         self._deadline = read_deadline(network)
-        self._budget = threading.BoundedSemaphore(network.in_flight)
+        self._tries = tries
+        self._traffic = traffic or Traffic()
+        self._budget = Budget(host, network.in_flight, clock, folder)
         self._resume_at = -math.inf
         self._closed = threading.Event()
         self._redactor = Redactor()
@@ -136,9 +145,12 @@ class Api:
     def _stream(self, path: str, body: object) -> Iterator[Iterator[bytes]]:
         content = msgspec.json.encode(body)
         with self._client.stream("POST", self.host.base_url + path, content=content) as response:
-            if response.status_code != 200:
-                raise self._refuse(response)
-            yield limit_size(unpack_chunks(response.iter_raw(), packing_of(response)), self._limit)
+            try:
+                if response.status_code != 200:
+                    raise self._refuse(response)
+                yield limit_size(unpack_chunks(response.iter_raw(), packing_of(response)), self._limit)
+            finally:
+                self._traffic.count(received=response.num_bytes_downloaded)
 
     def _refuse_redirect(self, response: httpx.Response) -> None:
         """Refuse it before the library looks at where it leads, which may be no address at all."""
@@ -161,8 +173,9 @@ class Api:
         A request keeps its place in the budget while it waits: a service in trouble is asked less. The time spent on
         getting that place does not count.
         """
-        with self._budget:
+        with self._budget.take_place(self._check_open):
             started = self._clock.monotonic()
+            self._traffic.count(requests=1)
             tries = 0
             while True:
                 tries += 1
@@ -177,6 +190,7 @@ class Api:
 
     def _ask_once(self, ask: Callable[[], T], end: float) -> T:
         self._check_open()
+        self._traffic.count(tries=1)
         self._timer.end = end
         try:
             return ask()
@@ -194,8 +208,9 @@ class Api:
 
     def _await_turn(self, end: float) -> None:
         """Wait as long as the service has asked anybody who uses this key to wait."""
-        wait = self._resume_at - self._clock.monotonic()
-        if self._resume_at >= end:
+        now = self._clock.monotonic()
+        wait = max(self._resume_at - now, self._budget.rest())
+        if now + wait >= end:
             raise TryLater(f"{self.host.base_url} asked for patience", after=wait)
         self._sleep(wait)
 
@@ -205,7 +220,8 @@ class Api:
         wait = draw_wait(tries, self._rng) if error.after is None else error.after
         if error.after is not None:
             self._resume_at = max(self._resume_at, now + wait)  # holds every request of the key, also later ones
-        most = TRIES_WHEN_CUT if isinstance(error, Cut) else TRIES
+            self._budget.hold(wait)
+        most = min(self._tries, TRIES_WHEN_CUT) if isinstance(error, Cut) else self._tries
         if tries >= most or now + wait >= started + self._deadline:
             text = f"{error}; gave up after {tries} {'try' if tries == 1 else 'tries'} in {now - started:.0f} s"
             if error.after is not None and tries < most:
@@ -314,10 +330,11 @@ def refuse_echo(data: Bytes, key: Secret) -> None:
 
 
 def read_start(response: httpx.Response) -> str:
-    """Give the first part of the body of an error."""
+    """Give the first part of the body of an error, as far as it can be read: what counts is its status."""
     found = bytearray()
-    for chunk in unpack_chunks(response.iter_raw(), packing_of(response)):
-        found += chunk
-        if len(found) > REFUSAL_BYTES:
-            break
+    with suppress(NotAnAnswer):
+        for chunk in unpack_chunks(response.iter_raw(), packing_of(response)):
+            found += chunk
+            if len(found) > REFUSAL_BYTES:
+                break
     return found[:REFUSAL_BYTES].decode("utf-8", "replace")

@@ -7,10 +7,11 @@ not stop the others. Filters are names in the job and become ids here, just befo
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, CancelledError, ThreadPoolExecutor, wait
 from contextlib import ExitStack
-from dataclasses import dataclass
+from contextvars import copy_context
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import count
 from pathlib import Path
@@ -19,14 +20,17 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
 from mmflow.api.answers import check_grouped, check_ungrouped
+from mmflow.api.retry import TRIES
+from mmflow.api.traffic import Traffic
 from mmflow.atomic import make_private
 from mmflow.clock import Clock
-from mmflow.errors import BadRequest, GiveUp, RunError, TryLater
+from mmflow.errors import BadRequest, GiveUp, KeyRefused, RunError, TryLater
 from mmflow.fetch.filters import Found, check_found, find_void, find_wanted, write_ids
 from mmflow.fetch.names import NameBook
 from mmflow.files import explain_errors
 from mmflow.hosts import Host
 from mmflow.job import Job
+from mmflow.logs import bind
 from mmflow.plan import Plan, Slice
 from mmflow.settings import Network
 
@@ -80,7 +84,10 @@ class Spool:
 class Service:
     """How the sites are asked. ``hosts`` and the names kept in the folder ``cache`` go by site.
 
-    ``tell`` hears about progress and waits, from many threads.
+    ``tell`` hears about progress and waits, from many threads. Sites that are ``parked`` are not asked, for that
+    reason. ``heard`` is told of each other what it came to: an error, or None when it answered. ``tries`` are those of
+    one request. ``budget`` is a folder by which all processes of a machine share what a key may ask at a time.
+    ``traffic`` counts all that is asked and answered.
     """
 
     hosts: Mapping[str, Host]
@@ -88,6 +95,11 @@ class Service:
     clock: Clock
     cache: Path
     tell: Tell = lambda _text: None
+    parked: Mapping[str, TryLater] = field(default_factory=dict)
+    heard: Callable[[str, RunError | None], None] = lambda _site, _error: None
+    tries: int = TRIES
+    budget: Path | None = None
+    traffic: Traffic = field(default_factory=Traffic)
 
 
 def fetch(plan: Plan, job: Job, service: Service, folder: Path) -> Spool:
@@ -98,14 +110,20 @@ def fetch(plan: Plan, job: Job, service: Service, folder: Path) -> Spool:
     """
     clock, tell, extracted_at = service.clock, service.tell, service.clock.now()
     sites = [site for site, _span in plan.spans]
-    hosts = {site: service.hosts[site] for site in sites}
+    asked = [site for site in sites if site not in service.parked]
     with explain_errors(folder), ExitStack() as stack:
         make_private(folder)
-        apis = open_apis(hosts, service.network, clock, tell, stack)
-        found, missing = find_filters(plan, job, apis, service.cache, clock)
-        tasks = list_tasks(plan, folder, found)
-        answers, failed = ask_sites(tasks, lambda site: fetch_site(apis[site], tasks[site], tell))
+        apis = open_apis(asked, service, stack)
+        try:
+            found, missing = find_filters(plan, job, apis, service.cache, clock)
+            tasks = list_tasks(plan, folder, found)
+            answers, failed = ask_sites(tasks, lambda site: fetch_site(apis[site], tasks[site], tell))
+        except BadRequest:
+            tell_heard(asked, {}, service)  # who refuses a question answers
+            raise
     missing |= failed
+    tell_heard(asked, missing, service)
+    missing |= service.parked
     if not answers:
         raise join_errors({site: missing[site] for site in sites})
     return Spool(
@@ -117,20 +135,34 @@ def fetch(plan: Plan, job: Job, service: Service, folder: Path) -> Spool:
     )
 
 
-def open_apis(
-    hosts: Mapping[str, Host], network: Network, clock: Clock, tell: Tell, stack: ExitStack
-) -> dict[str, Api]:
+def tell_heard(sites: Iterable[str], missing: Mapping[str, RunError], service: Service) -> None:
+    """Tell of each site that was asked what it came to."""
+    for site in sites:
+        service.heard(site, missing.get(site))
+
+
+def open_apis(sites: Iterable[str], service: Service, stack: ExitStack) -> dict[str, Api]:
     """Open one client for each address and key, which sites may share, so that its budget holds for all of them.
 
     When all are closed ``tell`` hears "": there is nothing more to tell.
     """
     from mmflow.api.client import Api
 
-    stack.callback(tell, "")
+    stack.callback(service.tell, "")
     opened: dict[Host, Api] = {}
+    hosts = {site: service.hosts[site] for site in sites}
     for host in hosts.values():
         if host not in opened:
-            opened[host] = stack.enter_context(Api(host, network, clock, tell=tell))
+            api = Api(
+                host,
+                service.network,
+                service.clock,
+                tell=service.tell,
+                tries=service.tries,
+                folder=service.budget,
+                traffic=service.traffic,
+            )
+            opened[host] = stack.enter_context(api)
     return {site: opened[host] for site, host in hosts.items()}
 
 
@@ -141,8 +173,13 @@ def ask_sites(sites: Collection[str], ask: Callable[[str], T]) -> tuple[dict[str
     """
     if not sites:
         return {}, {}
+
+    def ask_about(site: str) -> T:
+        with bind(site=site):
+            return ask(site)
+
     with ThreadPoolExecutor(min(len(sites), MOST_SITES_AT_A_TIME)) as pool:
-        futures = {site: pool.submit(ask, site) for site in sites}
+        futures = {site: pool.submit(copy_context().run, ask_about, site) for site in sites}
     done: dict[str, T] = {}
     failed: dict[str, RunError] = {}
     for site, future in futures.items():
@@ -219,7 +256,7 @@ def fetch_site(api: Api, tasks: Sequence[Task], tell: Tell) -> tuple[Answer, ...
         return Answer(task.slice, task.path, size)
 
     with ThreadPoolExecutor(api.in_flight) as pool:
-        futures = [pool.submit(fetch_slice, task) for task in tasks]
+        futures = [pool.submit(copy_context().run, fetch_slice, task) for task in tasks]
         wait(futures, return_when=FIRST_EXCEPTION)
         pool.shutdown(wait=False, cancel_futures=True)
     errors = [error for future in futures if not future.cancelled() and (error := future.exception())]
@@ -238,6 +275,6 @@ def join_errors(errors: Mapping[str, RunError]) -> RunError:
     text = "; ".join(f"{site}: {error}" for site, error in errors.items())
     later = [error for error in errors.values() if isinstance(error, TryLater)]
     if not later:
-        return GiveUp(text)
+        return KeyRefused(text) if all(isinstance(error, KeyRefused) for error in errors.values()) else GiveUp(text)
     waits = [error.after for error in later if error.after is not None]
     return TryLater(text, after=min(waits, default=None))

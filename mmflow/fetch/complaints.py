@@ -9,6 +9,7 @@ from mmflow.check.faults import Finding
 from mmflow.check.layers import Layers, get
 from mmflow.document import Path, Value
 from mmflow.errors import Complaint, Problem
+from mmflow.question import PLANNED_TIME
 
 # Part of the request: where in a job the words stand that end up there, the likeliest place first.
 SOURCES: Mapping[str, tuple[Path, ...]] = {
@@ -21,6 +22,7 @@ SOURCES: Mapping[str, tuple[Path, ...]] = {
     "startDay": (("window",),),
     "endDay": (("window",),),
 }
+ASKED_BY: Mapping[str, Path] = {PLANNED_TIME: ("schedule", "skip_when_idle")}  # metrics that need not be named
 EVERYWHERE: tuple[Path, ...] = (("report",), ("shape",), ("checks",))
 
 
@@ -43,7 +45,9 @@ def locate_word(complaint: Complaint, values: Value) -> Path:
     spoken = re.compile(rf"(?<!\w){re.escape(complaint.word)}(?!\w)")
     whole = (path for path, text in leaves if text == complaint.word)
     part = (path for path, text in leaves if spoken.search(text))
-    return next(whole, next(part, sources[0]))
+    asked_by = ASKED_BY.get(complaint.word, ())
+    unnamed = asked_by if asked_by and get(values, asked_by) is True else sources[0]
+    return next(whole, next(part, unnamed))
 
 
 def walk_leaves(values: Value, path: Path) -> Iterator[tuple[Path, str]]:

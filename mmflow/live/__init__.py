@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Final
 
 from mmflow.check import CheckedJob
 from mmflow.check.faults import Finding, explain_error
 from mmflow.check.layers import Layers
 from mmflow.deliver import check_sink
 from mmflow.deliver.told import about_check, sink_info
-from mmflow.errors import BadRequest, KeyRefused, Problem, RunError
+from mmflow.errors import BadRequest, KeyRefused, Problem, RunError, TryLater
 from mmflow.fetch import ask_sites, open_apis
 from mmflow.fetch.complaints import locate_errors
 from mmflow.fetch.filters import Found, check_found, find_void
@@ -25,10 +27,14 @@ from mmflow.job import Job
 from mmflow.live.days import past_day
 from mmflow.live.visit import Heard, Visit
 from mmflow.plant import PlantCalendar
-from mmflow.run import Engine, destination
+from mmflow.run import Engine
+from mmflow.run.order import destination
 from mmflow.windows.spans import span_days
 
-__all__ = ["check_live"]
+__all__ = ["NO_ANSWER", "check_live"]
+
+NO_ANSWER: Final = "no-answer"  # the id of the problem that a site did not answer, which no file can mend
+REACH_IT: Final = "see that this machine reaches it, and check base_url and network.proxy; or try again later"
 
 Calendars = Mapping[str, PlantCalendar]
 
@@ -50,10 +56,11 @@ def check_live(engine: Engine, jobs: Sequence[CheckedJob], settings: Layers) -> 
 
 def ask_all(engine: Engine, calendars: Calendars, jobs: Iterable[Job]) -> tuple[dict[str, Heard], dict[str, RunError]]:
     """Ask the sites side by side; give what each said, and the errors of those that could not be asked."""
-    listed, network, clock, tell = list(jobs), engine.settings.network, engine.clock, engine.progress
+    listed, clock, tell = list(jobs), engine.clock, engine.progress
     with ExitStack() as stack:
         folder = stack.enter_context(TemporaryDirectory(prefix="mmflow-", ignore_cleanup_errors=True))
-        apis = open_apis(engine.hosts, network, clock, tell, stack)
+        # A check writes nothing but names, so it takes no place in the budget that all processes share.
+        apis = open_apis(engine.hosts, replace(engine.service, budget=None), stack)
 
         def ask(site: str) -> Heard:
             answers = Path(folder, site)
@@ -68,7 +75,10 @@ def ask_all(engine: Engine, calendars: Calendars, jobs: Iterable[Job]) -> tuple[
 def blame_site(site: str, error: RunError) -> Finding:
     """Say why a site cannot be asked: at its key when that was refused."""
     path = ("sites", site, "api_key") if isinstance(error, KeyRefused) else ("sites", site)
-    return explain_error(path, error)
+    found = explain_error(path, error)
+    if not isinstance(error, TryLater):
+        return found
+    return replace(found, id=NO_ANSWER, hint=f"{found.hint}; {REACH_IT}" if found.hint else REACH_IT)
 
 
 def judge_job(checked: CheckedJob, heard: Mapping[str, Heard]) -> tuple[Problem, ...]:
