@@ -50,6 +50,11 @@ CELLS = (
 )
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_database() -> None:
+    """None for these tests: some set limits of their own."""
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """A path that looks like a pattern to those who do not escape it."""
@@ -258,7 +263,7 @@ def test_what_is_no_whole_snapshot_is_said_to_be_none(path: Path, damage: object
 def test_a_snapshot_too_large_for_the_memory_is_not_called_damaged(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     columns = [Column("text", "Text", "text", "group")]
     table = make_table([["x" * 4_000_000 + str(number)] for number in range(4)], columns=columns, path=path)
-    monkeypatch.setattr("mmflow.table.MEMORY_LIMIT", "5MB")
+    monkeypatch.setattr("mmflow.table.database.MEMORY_LIMIT", "5MB")
     with pytest.raises(GiveUp, match="cannot be read in 5MB of memory"):
         list(table.rows())
 

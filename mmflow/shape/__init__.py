@@ -24,8 +24,9 @@ from mmflow.shape.facts import Facts, find_facts
 from mmflow.shape.footer import Underneath
 from mmflow.shape.headings import list_headings, show_rows
 from mmflow.shape.relations import Frame, Side, add_columns, base_query, join_query, order_terms
-from mmflow.table import Table, is_full, write_table
+from mmflow.table import Table, write_table
 from mmflow.table.cells import quote_name, quote_text
+from mmflow.table.database import is_full
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -6,11 +6,8 @@ file alone is enough to deliver, to explain and to compare it later.
 
 from __future__ import annotations
 
-import glob
-import re
 import shutil
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from itertools import chain
@@ -18,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmflow.atomic import replace_path
-from mmflow.errors import GiveUp, StateError, TryLater
+from mmflow.errors import GiveUp, StateError
 from mmflow.table.cells import (
     SQL_TYPES,
     Cell,
@@ -30,6 +27,15 @@ from mmflow.table.cells import (
     quote_name,
     quote_text,
     shorten_cell,
+)
+from mmflow.table.database import (
+    escape_path,
+    explain_failure,
+    open_database,
+    open_reader,
+    read_snapshot,
+    share_database,
+    unreadable,
 )
 from mmflow.table.description import decode_description, encode_description
 from mmflow.table.dialect import CsvDialect
@@ -48,18 +54,15 @@ __all__ = [
     "Table",
     "make_table",
     "open_database",
+    "share_database",
     "shorten_cell",
     "write_table",
 ]
 
-MEMORY_LIMIT = "128MB"
-THREADS = 2
 # A row group is built in memory: so many cells fit beside the rest, however wide the table is.
 CELLS_A_GROUP = 500_000
 ROWS_A_GROUP = (2_048, 122_880)  # the smallest that the database takes, and what it likes best
 INTEGERS = frozenset("TINYINT SMALLINT INTEGER BIGINT HUGEINT UTINYINT USMALLINT UINTEGER UBIGINT".split())  # noqa: SIM905
-# What Linux, Windows and the database say of a full disk; its own limit is the room that the disk had at the start.
-FULL = re.compile("no space left|not enough space|quota exceeded|max_temp_directory_size", re.IGNORECASE)
 # Types of a query that become the column's type without losing anything but digits past a double.
 ACCEPTED = {
     "text": frozenset({"VARCHAR"}),
@@ -182,60 +185,6 @@ class Table:
             return connection.sql(query).__arrow_c_stream__(requested_schema)
 
 
-@contextmanager
-def open_database(spill: Path | None = None) -> Iterator[DuckDBPyConnection]:
-    """Open a private database in memory that is gone at the end.
-
-    It holds to a memory limit and spills into the folder ``spill``, which nobody else may use meanwhile; without one it
-    never spills. Times are in UTC, and no extension is looked for on disk or on the network. Close whatever came from
-    the connection with it: what is alive when Python ends is complained about on stderr.
-    """
-    import duckdb
-
-    connection = duckdb.connect(
-        config={
-            "memory_limit": MEMORY_LIMIT,
-            "threads": THREADS,
-            "temp_directory": str(spill or ""),
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-        }
-    )
-    try:
-        connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
-        yield connection
-    finally:
-        connection.close()
-
-
-@contextmanager
-def read_snapshot(path: Path, spill: Path | None = None) -> Iterator[DuckDBPyConnection]:
-    """Open a database to read a snapshot with; what it cannot read becomes a :class:`StateError`.
-
-    It spills into the folder ``spill``, or never without one.
-
-    A snapshot that needs more memory than there is becomes a :class:`GiveUp`.
-    """
-    import duckdb
-
-    with open_database(spill) as connection:
-        try:
-            yield connection
-        except (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException):
-            raise  # the fault is in our query, not in the file
-        except duckdb.OutOfMemoryException as error:
-            need = f"the snapshot {path} cannot be read in {MEMORY_LIMIT} of memory"
-            raise GiveUp(f"{need}; ask for fewer columns or shorter texts") from error
-        except duckdb.Error as error:
-            raise unreadable(path) from error
-
-
-def unreadable(path: Path) -> StateError:
-    """Give the error for a snapshot that is not there, or is none."""
-    found = "is damaged or no snapshot" if path.is_file() else "is missing"
-    return StateError(f"the snapshot {path} {found}; run the report again")
-
-
 def write_table(
     connection: DuckDBPyConnection,
     query: str,
@@ -276,8 +225,8 @@ def make_table(
 ) -> Table:
     """Write a small table from values at hand: for tests of sinks and for lists of a few hundred rows."""
     declared = ", ".join(f"{quote_name(column.name)} {SQL_TYPES[column.type]}" for column in columns)
-    with open_database() as connection:
-        connection.execute(f"CREATE TABLE made ({declared})")
+    with open_reader(None) as connection:
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE made ({declared})")
         if rows:
             connection.executemany(f"INSERT INTO made VALUES ({', '.join('?' * len(columns))})", rows)
         return write_table(connection, "SELECT * FROM made", columns=columns, path=path, footer=footer, notices=notices)
@@ -343,28 +292,3 @@ def mark_utc(batch: list[tuple[Cell, ...]], times: Sequence[int]) -> list[tuple[
             cell.replace(tzinfo=UTC) if isinstance(cell, datetime) else cell for cell in columns[place]
         )
     return list(zip(*columns, strict=True))
-
-
-def escape_path(path: Path) -> str:
-    """Write a path so that the database finds that very file, though its name hold ``[`` or ``*``."""
-    return glob.escape(str(path))
-
-
-def is_full(error: Exception) -> bool:
-    """Tell whether an error of the system or of the database means that the disk is full."""
-    return FULL.search(str(error)) is not None
-
-
-@contextmanager
-def explain_failure(path: Path) -> Iterator[None]:
-    """Turn a failure of the disk while writing ``path`` into an error that says what to do."""
-    import duckdb
-
-    try:
-        yield
-    except (OSError, duckdb.IOException, duckdb.OutOfMemoryException) as error:
-        if is_full(error):
-            raise TryLater(f"cannot write the snapshot {path}: the disk is full; make room") from error
-        if isinstance(error, duckdb.OutOfMemoryException):
-            raise
-        raise GiveUp(f"cannot write the snapshot {path}; check the folder and its permissions") from error

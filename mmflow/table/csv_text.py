@@ -17,8 +17,7 @@ from mmflow.table.local_times import Offset, list_offsets, write_time
 LINES_A_CHUNK = 10_000
 # Spreadsheets take a text for a formula by its first character that shows: = + - @ and their full-width twins.
 FORMULA = r"^\s*[=+\-@\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}]|^[\t\r\n]"
-GUARDS = {"prefix": "if(is_formula(t), '''' || t, t)", "none": "t", "reject": "t"}
-ENCLOSURES = {"minimal": "if(needs_quotes(t) OR t = {null}, in_quotes(t), t)", "all": "in_quotes(t)", "none": "t"}
+CELL = '"#cell"'  # the value that a piece of SQL is about, where it is written for all columns of a type at once
 
 
 class Database(Protocol):
@@ -52,6 +51,10 @@ class Block:
     parameters: Sequence[Cell]
     fields: tuple[Field, ...]
 
+    def make_name(self, more: int = 1) -> str:
+        """Give a name as SQL that is longer than those of all fields, by so many characters."""
+        return quote_name("#" * (more + max(len(field.name) for field in self.fields)))
+
 
 def write_csv(
     database: Database, path: str, columns: Sequence[Column], footer: Sequence[FooterRow], dialect: CsvDialect
@@ -60,8 +63,6 @@ def write_csv(
 
     Whatever the dialect cannot carry is found before the first chunk: :class:`GiveUp` names its row and column.
     """
-    for macro in define_macros(dialect):
-        database.execute(macro)
     blocks = list_blocks(path, columns, footer, dialect)
     for block in blocks:
         refuse_texts(database, block, dialect)
@@ -94,45 +95,17 @@ def value_block(place: str, values: Sequence[Cell], columns: Sequence[Field]) ->
     return Block(place, f"(SELECT {cells})", values, fields)
 
 
-def define_macros(dialect: CsvDialect) -> Iterator[str]:
-    """Give the statements that teach the database the dialect."""
-    special = "".join(rf"\x{{{ord(mark):x}}}" for mark in sorted(dialect.special))
-    bodies = {
-        "is_formula(t)": f"regexp_matches(t, '{FORMULA}')",
-        "needs_quotes(t)": f"regexp_matches(t, '[{special}]')",
-        "in_quotes(t)": """'"' || replace(t, '"', '""') || '"'""",
-        "guard(t)": GUARDS[dialect.formula_guard],
-        "enclose(t)": ENCLOSURES[dialect.quoting].format(null=quote_text(dialect.empty)),
-        # The database writes 1.5e-07 and 1e+16, people and other programs want 0.00000015.
-        "digits(t)": "regexp_replace(split_part(t, 'e', 1), '[-.]', '', 'g')",
-        "exponent(t)": "CAST(split_part(t, 'e', 2) AS INTEGER)",
-        "spell_out(t)": (
-            "if(starts_with(t, '-'), '-', '') || if(exponent(t) < 0,"
-            " '0.' || repeat('0', -exponent(t) - 1) || digits(t), rpad(digits(t), exponent(t) + 1, '0'))"
-        ),
-        "show_extreme(t)": "if(contains(t, 'e'), spell_out(t), t)",
-        "show_fraction(x)": (
-            "if(abs(x) < 1e-3 OR abs(x) >= 1e16, show_extreme(CAST(x AS VARCHAR)), CAST(x AS VARCHAR))"
-        ),
-        "show_number(x)": (
-            "if(x = trunc(x) AND abs(x) < 1e16, CAST(CAST(x AS BIGINT) AS VARCHAR), "
-            + ("show_fraction(x))" if dialect.decimal == "." else "replace(show_fraction(x), '.', ','))")
-        ),
-    }
-    return (f"CREATE TEMP MACRO {name} AS {body}" for name, body in bodies.items())
-
-
 def refuse_texts(database: Database, block: Block, dialect: CsvDialect) -> None:
     """Raise :class:`GiveUp` for the first text that the dialect cannot or must not carry."""
     checks = [
-        (field, condition.format(field.sql), why)
+        (field, condition, why)
         for field in block.fields
         if field.type == "text"
-        for condition, why in list_refusals(dialect)
+        for condition, why in list_refusals(field.sql, dialect)
     ]
     if not checks:
         return
-    number = quote_name("#" * (1 + max(len(field.name) for field in block.fields)))  # longer than any name in use
+    number = block.make_name()
     firsts = ", ".join(f"min({number}) FILTER (WHERE {condition})" for _, condition, _ in checks)
     numbered = f"(SELECT row_number() OVER () AS {number}, * FROM {block.source})"
     found = database.execute(f"SELECT {firsts} FROM {numbered}", block.parameters).fetchone()
@@ -142,13 +115,16 @@ def refuse_texts(database: Database, block: Block, dialect: CsvDialect) -> None:
         raise GiveUp(f"{block.place.format(row)}, column {field.name!r}: {why}")
 
 
-def list_refusals(dialect: CsvDialect) -> Iterator[tuple[str, str]]:
+def list_refusals(text: str, dialect: CsvDialect) -> Iterator[tuple[str, str]]:
     """Give conditions on a text, in SQL, and what to say when one holds."""
-    yield "contains({}, chr(0))", "the text holds a NUL character, which CSV cannot carry; mend it at its source"
+    yield f"contains({text}, chr(0))", "the text holds a NUL character, which CSV cannot carry; mend it at its source"
     if dialect.formula_guard == "reject":
-        yield "is_formula({})", "the text begins like a formula, and formula_guard is reject"
+        yield is_formula(text), "the text begins like a formula, and formula_guard is reject"
     if dialect.quoting == "none":
-        yield "needs_quotes({})", "the text needs quotes, and quoting is none; choose another delimiter or quoting"
+        yield (
+            needs_quotes(text, dialect),
+            "the text needs quotes, and quoting is none; choose another delimiter or quoting",
+        )
 
 
 def find_offsets(database: Database, block: Block) -> dict[str, list[Offset]]:
@@ -163,11 +139,44 @@ def find_offsets(database: Database, block: Block) -> dict[str, list[Offset]]:
 
 
 def write_query(block: Block, dialect: CsvDialect, offsets: Mapping[str, Sequence[Offset]]) -> str:
-    """Give the query whose rows are the finished lines of a block."""
+    """Give the query whose rows are the finished lines of a block.
+
+    Texts and numbers are written as one list each: what has to be done for one is long, and the database would think
+    about it anew for each column, which takes it longer than writing a small table.
+    """
     null = quote_text(write_null(dialect, alone=len(block.fields) == 1))
-    cells = [f"coalesce({write_cell(field, dialect, offsets.get(field.name, ()))}, {null})" for field in block.fields]
+    lists: list[str] = []
+    places: dict[Field, str] = {}
+    for more, (kind, steps) in enumerate(list_steps(dialect).items(), 1):
+        if alike := [field for field in block.fields if field.type == kind]:
+            lists.append(f"{write_list(alike, steps)} AS {block.make_name(more)}")
+            places |= {field: f"{block.make_name(more)}[{place}]" for place, field in enumerate(alike, 1)}
+    cells = [
+        f"coalesce({places.get(field) or write_cell(field, dialect, offsets.get(field.name, ()))}, {null})"
+        for field in block.fields
+    ]
     line = f", {quote_text(dialect.delimiter)}, ".join(cells)
-    return f"SELECT concat({line}, {quote_text(dialect.newline)}) FROM {block.source}"
+    source = f"(SELECT {', '.join(['*', *lists])} FROM {block.source})"
+    return f"SELECT concat({line}, {quote_text(dialect.newline)}) FROM {source}"
+
+
+def list_steps(dialect: CsvDialect) -> dict[ColumnType, list[str]]:
+    """Give what is done to a cell of a type, one step after the other, as SQL that speaks of ``CELL``."""
+    steps: dict[ColumnType, list[str]] = {"text": [], "number": [show_number(CELL, dialect)]}
+    if dialect.formula_guard == "prefix":
+        steps["text"].append(f"if({is_formula(CELL)}, '''' || {CELL}, {CELL})")
+    for kind, done in steps.items():
+        if dialect.quoting == "all" or dialect.can_clash(kind):
+            done.append(enclose(CELL, dialect))
+    return steps
+
+
+def write_list(fields: Sequence[Field], steps: Sequence[str]) -> str:
+    """Give the SQL of a list of cells after all steps."""
+    made = f"[{', '.join(field.sql for field in fields)}]"
+    for step in steps:
+        made = f"list_transform({made}, lambda {CELL}: {step})"
+    return made
 
 
 def write_null(dialect: CsvDialect, *, alone: bool) -> str:
@@ -179,13 +188,48 @@ def write_null(dialect: CsvDialect, *, alone: bool) -> str:
 
 
 def write_cell(field: Field, dialect: CsvDialect, offsets: Sequence[Offset]) -> str:
-    """Give the SQL of a field's text, in quotes where needed; NULL when the value is."""
+    """Give the SQL of the text of a field that is no text and no number, in quotes where needed; NULL when it is."""
     forms = {
-        "text": f"guard({field.sql})",
-        "number": f"show_number({field.sql})",
         "integer": f"CAST({field.sql} AS VARCHAR)",
         "boolean": f"CAST({field.sql} AS VARCHAR)",
         "date": f"strftime({field.sql}, {quote_text(dialect.date_format)})",
     }
     text = forms.get(field.type) or write_time(f"epoch_us({field.sql})", dialect.datetime_format, offsets)
-    return f"enclose({text})" if dialect.quoting == "all" or dialect.can_clash(field.type) else text
+    return enclose(text, dialect) if dialect.quoting == "all" or dialect.can_clash(field.type) else text
+
+
+def is_formula(text: str) -> str:
+    """Give the SQL that tells whether a spreadsheet would run a text."""
+    return f"regexp_matches({text}, '{FORMULA}')"
+
+
+def needs_quotes(text: str, dialect: CsvDialect) -> str:
+    """Give the SQL that tells whether a text can stand in quotes only."""
+    special = "".join(rf"\x{{{ord(mark):x}}}" for mark in sorted(dialect.special))
+    return f"regexp_matches({text}, '[{special}]')"
+
+
+def enclose(text: str, dialect: CsvDialect) -> str:
+    """Give the SQL of a text in quotes, when it is to have some."""
+    quoted = f"""'"' || replace({text}, '"', '""') || '"'"""
+    if dialect.quoting == "minimal":
+        return f"if({needs_quotes(text, dialect)} OR {text} = {quote_text(dialect.empty)}, {quoted}, {text})"
+    return quoted if dialect.quoting == "all" else text
+
+
+def show_number(number: str, dialect: CsvDialect) -> str:
+    """Give the SQL of a number as a text. The database writes 1.5e-07 and 1e+16, people want 0.00000015."""
+    plain = f"CAST({number} AS VARCHAR)"
+    whole = f"CAST(CAST({number} AS BIGINT) AS VARCHAR)"
+    extreme = f"abs({number}) < 1e-3 OR abs({number}) >= 1e16"
+    fraction = f"if({extreme}, if(contains({plain}, 'e'), {spell_out(plain)}, {plain}), {plain})"
+    shown = fraction if dialect.decimal == "." else f"replace({fraction}, '.', ',')"
+    return f"if({number} = trunc({number}) AND abs({number}) < 1e16, {whole}, {shown})"
+
+
+def spell_out(text: str) -> str:
+    """Give the SQL of a number without its exponent."""
+    digits = f"regexp_replace(split_part({text}, 'e', 1), '[-.]', '', 'g')"
+    exponent = f"CAST(split_part({text}, 'e', 2) AS INTEGER)"
+    small = f"'0.' || repeat('0', -{exponent} - 1) || {digits}"
+    return f"if(starts_with({text}, '-'), '-', '') || if({exponent} < 0, {small}, rpad({digits}, {exponent} + 1, '0'))"

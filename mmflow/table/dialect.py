@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from mmflow.errors import UserError
@@ -68,6 +69,7 @@ class CsvDialect:
         return bool(self.special & marks[kind])
 
 
+@lru_cache(maxsize=256)  # jobs of one root are much alike
 def check_format(option: str, text: str, known: frozenset[str]) -> None:
     """Raise :class:`UserError` unless the text is made of ``known`` directives and of what stands between them."""
     for part in FORMAT_PART.findall(text):

@@ -160,7 +160,7 @@ def test_what_cannot_be_computed_is_null(workshop, make_case_job):
 
 def test_a_report_too_large_for_its_memory_says_so(workshop, make_case_job, monkeypatch):
     """The memory limit is real, and the database's own words do not come through."""
-    monkeypatch.setattr("mmflow.table.MEMORY_LIMIT", "6MB")
+    monkeypatch.setattr("mmflow.table.database.MEMORY_LIMIT", "6MB")
     workshop.answers = {("rows", "boston"): [{"machine": "A", "goodParts": 1}]}
     with pytest.raises(GiveUp, match="too large for the memory"):
         workshop.load(make_case_job(report={"metrics": ["goodParts"], "group_by": ["machine"]}))
