@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
 
 from mmflow.check.uses import SinkUse, attached
-from mmflow.deliver import blame
+from mmflow.deliver import blame_error
 from mmflow.errors import GiveUp, MmflowError, UserError, suggest_name
 from mmflow.sinks import find_function
-
-log = logging.getLogger(__name__)
 
 
 def choose_sinks(uses: Sequence[SinkUse], names: frozenset[str] | None) -> list[SinkUse]:
@@ -53,6 +50,5 @@ def ask_recipients(use: SinkUse) -> list[str]:
         return [str(one) for one in find_function(use.type.recipients)(use.options)]
     except MmflowError:
         raise
-    except (Exception, SystemExit) as error:
-        log.exception("sink %s failed", use.name)
-        raise GiveUp(blame(use, f"raised {type(error).__name__} when it named who gets messages: {error}")) from error
+    except BaseException as error:
+        raise GiveUp(blame_error(use, error, "when it named who gets messages")) from error

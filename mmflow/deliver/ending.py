@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 from mmflow.check.uses import SinkUse
-from mmflow.ledger import Delivery, RunState
+from mmflow.fetch import Missing
+from mmflow.ledger import Delivery, Ledger, RunState
 
 SETTLED: Final = frozenset({"done", "superseded"})  # what needs no more work
 
@@ -30,6 +31,19 @@ def judge_run(deliveries: Sequence[Delivery], uses: Sequence[SinkUse], lacks: Se
     if states := {delivery.state for delivery in bad if delivery.sink in required}:
         return "held" if states == {"skipped"} else "failed", "; ".join(errors)
     return ("degraded", "; ".join([*lacks, *errors])) if errors or lacks else ("ok", "")
+
+
+def list_shortfalls(deliveries: Sequence[Delivery], uses: Sequence[SinkUse], ledger: Ledger) -> Iterator[str]:
+    """Say what readers do without whose message an earlier run of the slot has sent, and it is not sent again."""
+    messages = {use.name for use in uses if use.type.semantics == "message"}
+    for delivery in deliveries:
+        if delivery.sink not in messages or delivery.state != "skipped":
+            continue
+        if (standing := ledger.standing_run(delivery.key)) not in ("", delivery.run):
+            told = f"{delivery.sink}, sent by run {standing}"
+            sent = ledger.delivery(standing, delivery.sink)
+            lacks = [*(str(Missing(*pair)) for pair in ledger.read_run(standing).missing), sent.error]
+            yield from (f"{told}: {lack}" for lack in lacks if lack)
 
 
 def find_required(uses: Sequence[SinkUse], done: Collection[str]) -> set[str]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
+from itertools import starmap
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -17,10 +18,10 @@ from mmflow.check.uses import SinkUse
 from mmflow.clock import Clock, SystemClock
 from mmflow.fetch import Spool
 from mmflow.job import Job, find_time_group
-from mmflow.ledger import Delivery, Run, SiteSpans, SlotKind
+from mmflow.ledger import Delivery, Moved, Run, SiteSpans, SlotKind
 from mmflow.plan import Plan
 from mmflow.settings import Network
-from mmflow.sinks import Facts, Receipt, RunInfo
+from mmflow.sinks import Facts, MovedWindow, Receipt, RunInfo
 from mmflow.table import Table
 from mmflow.windows import Span
 
@@ -55,8 +56,8 @@ class About:
     facts: Facts = field(default_factory=Facts)
 
 
-def about_run(run: Run, table: Table, job: Job) -> About:
-    """Say of a recorded run what its sinks are told."""
+def about_run(run: Run, table: Table, job: Job, restated: Iterable[tuple[Run, Moved]] = ()) -> About:
+    """Say of a recorded run what its sinks are told; ``restated`` are windows that moved since the report before."""
     return About(
         run=run.id,
         job=run.job,
@@ -66,8 +67,14 @@ def about_run(run: Run, table: Table, job: Job) -> About:
         missing=run.missing,
         extracted=run.extracted or run.started,
         time_column=time_column(table),
-        facts=find_facts(job, run.missing),
+        facts=replace(find_facts(job, run.missing), moved=tuple(starmap(describe_moved, restated))),
     )
+
+
+def describe_moved(run: Run, moved: Moved) -> MovedWindow:
+    """Say which window a run restated, and what moved in it."""
+    _, span = run.spans[0]
+    return MovedWindow(first_day=span.first_day, last_day=span.last_day, total=moved.total, cells=moved.cells)
 
 
 def about_rehearsal(plan: Plan, spool: Spool, table: Table, job: Job) -> About:

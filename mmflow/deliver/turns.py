@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from mmflow.check.uses import SinkUse, attached, waits_for
@@ -32,13 +32,25 @@ def order_uses(uses: Sequence[SinkUse]) -> list[SinkUse]:
     return list(ordered.values())
 
 
+def put_last(ordered: Sequence[SinkUse], crashed: Collection[str]) -> list[SinkUse]:
+    """Let those sinks come last during which the process ended, with those that wait for them: they may end it again.
+
+    What is left by a process that was killed looks the same, and costs nothing but the order.
+    """
+    late: dict[str, SinkUse] = {}
+    for use in ordered:
+        if use.name in crashed or any(name in late for name in waits_for(use, ordered)):
+            late[use.name] = use
+    return [*(use for use in ordered if use.name not in late), *late.values()]
+
+
 def find_files(use: SinkUse, deliveries: Mapping[str, Delivery], root: Path) -> dict[str, tuple[Path, ...]]:
     """Give the files that the attached sinks have written in this run; of one whose are gone or others, none."""
     found: dict[str, tuple[Path, ...]] = {}
     for name in attached(use):
         receipt = deliveries[name].receipt if name in deliveries else None
         files = [root / path for path in (receipt.path, *receipt.more) if path] if receipt else []
-        if receipt and files and deliveries[name].state not in FAILED | {"pending"} and is_unchanged(receipt, files):
+        if receipt and files and deliveries[name].state not in FAILED and is_unchanged(receipt, files):
             found[name] = tuple(files)
     return found
 
