@@ -12,7 +12,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from importlib.metadata import Distribution, EntryPoint, entry_points
+from importlib.metadata import EntryPoint, entry_points
 from importlib.resources import files
 from pathlib import Path
 from traceback import format_exception
@@ -26,8 +26,11 @@ from packaging.utils import canonicalize_name
 from mmflow import __version__, hookspecs
 from mmflow.errors import UserError, hint_names
 from mmflow.plugins.admission import ENGINE, Admission
+from mmflow.plugins.notifiers import FILE, WEBHOOK
+from mmflow.plugins.package import Package
 from mmflow.settings import PluginRules
 from mmflow.sinks import CONSOLE, SinkType
+from mmflow.text import read_error
 
 GROUP = "mmflow"
 API_VERSIONS = (1,)  # what a plugin module may declare as mmflow_api; absent means 1
@@ -87,8 +90,8 @@ class Registry:
         if package:
             return f"the sink {name!r} is not installed; install it with: {install_command(package)}"
         hint = hint_names(name, {*self.sinks, *self.packages})
-        others = ", ".join(info.name for info in left_out if info.kind == "plugin")
-        return f"there is no sink {name!r}; {hint}" + (f" (left out, see 'mmflow plugins': {others})" if others else "")
+        lost = ", ".join(info.name for info in left_out if info.kind == "plugin")
+        return f"there is no sink {name!r}; {hint}" + (f" (left out, see 'mmflow plugins': {lost})" if lost else "")
 
 
 class _Refused(Exception):  # noqa: N818  # a decision, not a failure
@@ -99,8 +102,8 @@ class _Refused(Exception):  # noqa: N818  # a decision, not a failure
 
 @hookspecs.hookimpl
 def mmflow_sinks() -> Iterable[SinkType]:
-    """Give the sinks of the engine itself, which is a plugin like any other."""
-    yield CONSOLE
+    """Give the types of the engine itself, which is a plugin like any other."""
+    yield from (CONSOLE, FILE, WEBHOOK)
 
 
 def load(rules: PluginRules | None = None) -> Registry:
@@ -112,33 +115,34 @@ def load(rules: PluginRules | None = None) -> Registry:
     given: list[tuple[SinkType, PluginInfo]] = []
     left_out: list[PluginInfo] = []
     for entry in entry_points(group=GROUP):
-        plugin = load_plugin(entry, admission)
+        package = Package.read(entry)
+        plugin = load_plugin(entry, package, admission)
         if isinstance(plugin, PluginInfo):
             left_out.append(plugin)
         else:
-            given.extend((sink, describe_sink(sink, entry)) for sink in plugin)
+            given.extend((sink, describe_sink(sink, package)) for sink in plugin)
     return make_registry(given, left_out, read_packages())
 
 
-def load_plugin(entry: EntryPoint, admission: Admission) -> tuple[SinkType, ...] | PluginInfo:
+def load_plugin(entry: EntryPoint, package: Package, admission: Admission) -> tuple[SinkType, ...] | PluginInfo:
     """Give what one plugin declares, or the row that says why it was left out."""
     try:
-        if objection := admission.object_to(_distribution(entry), entry.name):
-            return describe_refusal(entry, "blocked", objection)
-        check_requirement(_distribution(entry))
+        if objection := admission.object_to(package, entry.name):
+            return describe_refusal(entry.name, package, "blocked", objection)
+        check_requirement(package)
         module = entry.load()
         check_api(module)
         return call_hooks(module)
     except _Refused as refusal:
-        return describe_refusal(entry, refusal.state, str(refusal))
-    except (Exception, SystemExit) as error:  # noqa: BLE001  # a stranger's module may raise anything when imported
+        return describe_refusal(entry.name, package, refusal.state, str(refusal))
+    except (Exception, SystemExit, GeneratorExit) as error:  # noqa: BLE001  # a stranger's module may raise anything
         reason = f"it raised {type(error).__name__}: {_first_line(error)}"
-        return describe_refusal(entry, "failed", reason, "".join(format_exception(error)))
+        return describe_refusal(entry.name, package, "failed", reason, "".join(format_exception(error)))
 
 
-def check_requirement(distribution: Distribution) -> None:
+def check_requirement(package: Package) -> None:
     """Refuse a plugin whose package asks for another version of the engine."""
-    for requirement in map(Requirement, distribution.requires or ()):
+    for requirement in map(Requirement, package.requires):
         if canonicalize_name(requirement.name) != ENGINE or (requirement.marker and not requirement.marker.evaluate()):
             continue
         if not requirement.specifier.contains(__version__, prereleases=True):
@@ -206,29 +210,27 @@ def find_conflict(info: PluginInfo, claims: Sequence[PluginInfo], owner: str | N
     return f"{packages} both give a sink named {info.name!r}; uninstall one, or put it in plugins.block"
 
 
-def describe_sink(sink: SinkType, entry: EntryPoint) -> PluginInfo:
+def describe_sink(sink: SinkType, package: Package) -> PluginInfo:
     """Make the row of a sink that may be used."""
-    package = _distribution(entry)
     return PluginInfo(
         name=sink.name,
         kind="sink",
-        distribution=canonicalize_name(package.name),
+        distribution=package.name,
         version=package.version,
         state="loaded",
         summary=sink.summary,
     )
 
 
-def describe_refusal(entry: EntryPoint, state: State, reason: str, traceback: str = "") -> PluginInfo:
-    """Make the row of a plugin that was left out."""
-    package = _distribution(entry)
+def describe_refusal(name: str, package: Package, state: State, reason: str, traceback: str = "") -> PluginInfo:
+    """Make the row of a plugin that was left out, by the name of its entry point."""
     return PluginInfo(
-        name=entry.name,
+        name=name,
         kind="plugin",
-        distribution=canonicalize_name(package.name),
+        distribution=package.name,
         version=package.version,
         state=state,
-        summary=str(package.metadata.json.get("summary", "")),
+        summary=package.summary,
         reason=reason,
         traceback=traceback,
     )
@@ -241,11 +243,6 @@ def install_command(package: str) -> str:
     return f"{Path(sys.executable).name} -m pip install {source}"
 
 
-def _distribution(entry: EntryPoint) -> Distribution:
-    assert entry.dist is not None, "entry points come from installed distributions"
-    return entry.dist
-
-
 def _expect_sink(found: object) -> SinkType:
     if not isinstance(found, SinkType):
         raise TypeError(f"mmflow_sinks gave a {type(found).__name__}, expected a SinkType")
@@ -253,4 +250,4 @@ def _expect_sink(found: object) -> SinkType:
 
 
 def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).splitlines()), "")
+    return next(iter(read_error(error).splitlines()), "")

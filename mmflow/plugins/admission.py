@@ -13,6 +13,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from mmflow.errors import UserError
+from mmflow.plugins.package import Package
 from mmflow.settings import PluginRules
 
 ENGINE: Final = "mmflow-reports"
@@ -38,15 +39,15 @@ class Allowed:
             example = "'mmflow-files', 'mmflow-files==0.1.0' or 'mmflow-files==0.1.0 sha256:…'"
             raise UserError(f"{text[:40]!r} names no package; write one such as {example}") from None
 
-    def object_to(self, distribution: Distribution) -> str:
+    def object_to(self, package: Package) -> str:
         """Say why an installed package is not the one that is meant, "" when it is."""
-        name, specifier = canonicalize_name(distribution.name), self.requirement.specifier
-        if not specifier.contains(distribution.version, prereleases=True):
-            return f"plugins.allow wants {name} {specifier}, found {distribution.version}"
+        name, specifier = package.name, self.requirement.specifier
+        if not specifier.contains(package.version, prereleases=True):
+            return f"plugins.allow wants {name} {specifier}, found {package.version}"
         if not self.fingerprint:
             return ""
         try:
-            found = fingerprint(distribution)
+            found = fingerprint(package.distribution)
         except ValueError as error:
             return f"plugins.allow wants a fingerprint of {name}, but {error}"
         return "" if found == self.fingerprint else f"the files of {name} are not those that plugins.allow wants"
@@ -65,16 +66,15 @@ class Admission:
         allowed = None if rules.allow is None else tuple(map(Allowed.read, rules.allow))
         return cls(allowed, frozenset(map(canonicalize_name, rules.block)))
 
-    def object_to(self, distribution: Distribution, plugin: str) -> str:
+    def object_to(self, package: Package, plugin: str) -> str:
         """Say why a plugin of an installed package may not load, "" when it may. The engine itself needs no leave."""
-        name = canonicalize_name(distribution.name)
+        name = package.name
         if {name, canonicalize_name(plugin)} & self.blocked:
             return "it stands in plugins.block"
         if self.allowed is None or name == ENGINE:
             return ""
-        objections = [
-            line.object_to(distribution) for line in self.allowed if canonicalize_name(line.requirement.name) == name
-        ]
+        lines = (line for line in self.allowed if canonicalize_name(line.requirement.name) == name)
+        objections = [line.object_to(package) for line in lines]
         if not objections:
             return f"{name} does not stand in plugins.allow"
         return "" if "" in objections else objections[0]
