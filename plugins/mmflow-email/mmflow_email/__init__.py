@@ -26,4 +26,6 @@ def mmflow_sinks() -> Iterable[SinkType]:
         render="mmflow_email.letter:render_email",
         probe="mmflow_email.deliver:probe_email",
         recipients="mmflow_email.rules:list_recipients",
+        notify="mmflow_email.notices:notify_email",
+        check_notify="mmflow_email.notices:check_notices",
     )

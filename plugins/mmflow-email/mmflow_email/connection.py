@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 from urllib.parse import urlsplit
 
-from mmflow import GiveUp, RunInfo, Secret, has_reference, parse_duration
+from mmflow import GiveUp, Options, Secret, has_reference, parse_duration
 from mmflow_email.addresses import Mailbox, is_domain, read_mailbox
 from mmflow_email.options import EmailConnection
 
@@ -20,9 +20,8 @@ APPLICATION: Final = ("tenant", "client_id", "client_secret")
 Fault = tuple[str | tuple[str | int, ...], str]  # an option, or a path in it, and what is wrong there
 
 
-def find_connection(run: RunInfo) -> EmailConnection:
-    """Give the connection of a delivery; :class:`GiveUp` says everything that is wrong with it."""
-    connection = run.connection
+def find_connection(connection: Options | None) -> EmailConnection:
+    """Give the connection of a delivery or a notice; :class:`GiveUp` says everything that is wrong with it."""
     if not isinstance(connection, EmailConnection):
         raise GiveUp("there is no mail connection; name one of mmflow.yaml with the option connection")
     if faults := [f"{key}: {said}" for key, said in validate_connection(connection)]:

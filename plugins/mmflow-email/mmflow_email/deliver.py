@@ -16,7 +16,7 @@ from mmflow_email.letter.rules import check_files
 from mmflow_email.options import EmailOptions
 from mmflow_email.outbox import UNSENT, Entry, Outbox, Overtaken, Recipient, Spoilt
 from mmflow_email.rules import RECIPIENTS
-from mmflow_email.transport import Mail, TooLarge, Transport, name_option
+from mmflow_email.transport import Mail, TooLarge, find_transport, name_option
 
 GREYLISTED: Final = 300.0  # seconds; servers that say "later" on principle want five minutes or more
 RESENDS: Final = 1
@@ -30,7 +30,7 @@ def deliver_email(table: Table, options: EmailOptions, run: RunInfo) -> Receipt:
     The first try freezes its bytes. Later tries of the same delivery send those to who is left, whatever became of the
     job meanwhile.
     """
-    delivery = Delivery(table, options, run, find_connection(run), Outbox.of(run))
+    delivery = Delivery(table, options, run, find_connection(run.connection), Outbox.of(run))
     with delivery.outbox.hold(run):
         delivery.outbox.sweep(run.clock.now())
         entry = resume_mail(delivery) or freeze_mail(delivery)
@@ -95,7 +95,7 @@ def try_mail(entry: Entry, delivery: Delivery) -> tuple[Entry, Failure | None]:
         recipients = find_open(entry, delivery.options, delivery.run)
         check_allowed(list_mailboxes(recipients), delivery.connection)
         mail = Mail(delivery.outbox.read(entry), entry.sender, recipients, entry.bcc, others=entry.among("sent"))
-        find_transport(delivery)(mail, delivery.connection, delivery.run, notes)
+        find_transport(delivery.connection)(mail, delivery.connection, delivery.run, notes)
     except (TryLater, GiveUp) as error:
         notes.withdraw()
         return notes.entry, error
@@ -124,17 +124,6 @@ class EntryNotes:
         """Note that nobody got it after all."""
         if undone := self.entry.among("committing"):
             self.settle(dict.fromkeys(undone, Recipient("pending")))
-
-
-def find_transport(delivery: Delivery) -> Transport:
-    """Give the way of the connection; only that one's libraries are imported."""
-    if delivery.connection.transport == "graph":
-        from mmflow_email.graph import send_by_graph
-
-        return send_by_graph
-    from mmflow_email.smtp import send_by_smtp
-
-    return send_by_smtp
 
 
 def note_result(entry: Entry, delivery: Delivery) -> None:
@@ -238,7 +227,7 @@ def check_email(options: EmailOptions, run: RunInfo) -> None:
     """Look whether the connection lets us in and everybody may get mail; nothing is sent."""
     check_files(options, run)
     with name_option("connection"):
-        connection = find_connection(run)
+        connection = find_connection(run.connection)
     envelope = address_mail(options, connection, run)
     for key in RECIPIENTS:
         with name_option(key):

@@ -13,12 +13,12 @@ from urllib.parse import quote
 
 import httpx
 
-from mmflow import GiveUp, RunInfo, TryLater
+from mmflow import GiveUp, TryLater
 from mmflow_email.addresses import read_mailbox
 from mmflow_email.entra import explain_transport, fetch_token, read_json, read_wait
 from mmflow_email.options import EmailConnection
 from mmflow_email.outbox import Recipient
-from mmflow_email.transport import Mail, Notes, TooLarge, quote_reply
+from mmflow_email.transport import Around, Mail, Notes, TooLarge, quote_reply
 
 # Errors of httpx after which not one byte of the request has left.
 NEVER_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
@@ -31,7 +31,7 @@ SEND_FAULTS: Final[Mapping[int, str]] = {
 }
 
 
-def send_by_graph(mail: Mail, connection: EmailConnection, run: RunInfo, notes: Notes) -> None:
+def send_by_graph(mail: Mail, connection: EmailConnection, run: Around, notes: Notes) -> None:
     """Send a mail through Microsoft Graph; 202 means that Exchange has it.
 
     It goes to everybody whom its headers name, so a mail that a mail server gave to some of them cannot be finished.
@@ -49,7 +49,7 @@ def send_by_graph(mail: Mail, connection: EmailConnection, run: RunInfo, notes: 
         notes.settle(dict.fromkeys(mail.recipients, state))
 
 
-def check_graph(connection: EmailConnection, run: RunInfo) -> None:
+def check_graph(connection: EmailConnection, run: Around) -> None:
     """Raise what keeps us from getting a token; whether it may send, only sending shows."""
     with run.open_http() as client:
         fetch_token(client, connection, connection.base_url)

@@ -11,13 +11,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from mmflow import GiveUp, RunInfo, TryLater, parse_duration
+from mmflow import GiveUp, TryLater, parse_duration
 from mmflow_email.addresses import read_mailbox
 from mmflow_email.connection import find_port
 from mmflow_email.deadline import Deadline, LimitedSMTP, LimitedTLS
 from mmflow_email.options import EmailConnection
 from mmflow_email.outbox import Recipient, State
-from mmflow_email.transport import Mail, Notes, TooLarge, name_option, quote_reply
+from mmflow_email.transport import Around, Mail, Notes, TooLarge, name_option, quote_reply
 
 CLOSING: Final = 421  # the server ends the session, whatever was asked
 OK: Final = 250
@@ -30,7 +30,7 @@ MAILBOX_FULL: Final = re.compile(rb"\b5\.2\.2\b")
 ENDED: Final = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 
 
-def send_by_smtp(mail: Mail, connection: EmailConnection, run: RunInfo, notes: Notes) -> None:
+def send_by_smtp(mail: Mail, connection: EmailConnection, run: Around, notes: Notes) -> None:
     """Send a mail through a mail server."""
     with open_session(connection, run) as smtp:
         name_sender(smtp, mail)
@@ -40,7 +40,7 @@ def send_by_smtp(mail: Mail, connection: EmailConnection, run: RunInfo, notes: N
         notes.settle(found)
 
 
-def check_smtp(connection: EmailConnection, run: RunInfo) -> None:
+def check_smtp(connection: EmailConnection, run: Around) -> None:
     """Raise what keeps a mail server from letting us in, or from taking mail from us; none is sent.
 
     Only the sender's name shows that a server wants a login which the connection has not.
@@ -56,7 +56,7 @@ def check_smtp(connection: EmailConnection, run: RunInfo) -> None:
 
 
 @contextmanager
-def open_session(connection: EmailConnection, run: RunInfo) -> Iterator[smtplib.SMTP]:
+def open_session(connection: EmailConnection, run: Around) -> Iterator[smtplib.SMTP]:
     """Give a session that is protected and logged in as the connection wants it; on failure it is just left."""
     where = f"mail server {connection.host}:{find_port(connection)}"
     smtp = None
@@ -121,8 +121,13 @@ def answer_error(what: str, code: int, text: bytes | str) -> TryLater | GiveUp:
     return GiveUp(f"{said}; somebody has to change that first") if code >= 500 else TryLater(said)
 
 
-def make_context(connection: EmailConnection, run: RunInfo) -> ssl.SSLContext:
-    """Give how the server has to prove who it is: by the system's authorities, and the company's."""
+def make_context(connection: EmailConnection, run: Around) -> ssl.SSLContext:
+    """Give how the server has to prove who it is: by the system's authorities, and the company's.
+
+    Without TLS nobody is asked for it, and nobody trusted: reading all certificates takes a while.
+    """
+    if connection.security == "none":
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if connection.ca_bundle:
@@ -155,7 +160,7 @@ def protect(smtp: smtplib.SMTP, connection: EmailConnection, context: ssl.SSLCon
     smtp.ehlo()
 
 
-def log_in(smtp: smtplib.SMTP, connection: EmailConnection, run: RunInfo, where: str) -> None:
+def log_in(smtp: smtplib.SMTP, connection: EmailConnection, run: Around, where: str) -> None:
     """Log in when the connection has a name; only ever called on a connection that is safe when it has."""
     if not connection.username:
         return
@@ -171,7 +176,7 @@ def log_in(smtp: smtplib.SMTP, connection: EmailConnection, run: RunInfo, where:
         raise type(error)(f"{error}; {hint}" if hint else str(error))
 
 
-def answer_token(smtp: smtplib.SMTP, connection: EmailConnection, run: RunInfo) -> tuple[int, bytes]:
+def answer_token(smtp: smtplib.SMTP, connection: EmailConnection, run: Around) -> tuple[int, bytes]:
     """Give a token of Microsoft; one that is refused may just have run out, so a new one is fetched once."""
     from mmflow_email.entra import fetch_token
 

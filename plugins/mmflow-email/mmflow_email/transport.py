@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol
 
 from msgspec.structs import fields
 
-from mmflow import GiveUp, RunInfo, TryLater
+from mmflow import GiveUp, Options, TryLater
 from mmflow_email.addresses import find_control
 from mmflow_email.options import EmailConnection, EmailOptions
 from mmflow_email.outbox import Recipient
+
+if TYPE_CHECKING:
+    from httpx import Client
 
 LONGEST_REPLY = 200
 OPTIONS: Final = frozenset(field.encode_name for kind in (EmailOptions, EmailConnection) for field in fields(kind))
@@ -27,6 +31,25 @@ class Mail:
     recipients: Sequence[str]
     bcc: Sequence[str] = ()
     others: Sequence[str] = ()
+
+
+class Around(Protocol):
+    """What sending needs of a run, or of a notice."""
+
+    @property
+    def root(self) -> Path:
+        """Where relative paths start."""
+        ...
+
+    @property
+    def connection(self) -> Options | None:
+        """The options of the connection."""
+        ...
+
+    @property
+    def open_http(self) -> Callable[[], Client]:
+        """Open a way to the network."""
+        ...
 
 
 class Notes(Protocol):
@@ -47,9 +70,20 @@ class Transport(Protocol):
     Raises ``TryLater`` or ``GiveUp`` when nobody got it, and :class:`TooLarge` when the size was the reason.
     """
 
-    def __call__(self, mail: Mail, connection: EmailConnection, run: RunInfo, notes: Notes) -> None:
+    def __call__(self, mail: Mail, connection: EmailConnection, run: Around, notes: Notes) -> None:
         """Send."""
         ...
+
+
+def find_transport(connection: EmailConnection) -> Transport:
+    """Give the way of a connection; only that one's libraries are imported."""
+    if connection.transport == "graph":
+        from mmflow_email.graph import send_by_graph
+
+        return send_by_graph
+    from mmflow_email.smtp import send_by_smtp
+
+    return send_by_smtp
 
 
 @contextmanager

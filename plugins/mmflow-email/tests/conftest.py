@@ -85,3 +85,21 @@ def trusted(authority):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1", "localhost").configure_cert(context)
     return context
+
+
+@pytest.fixture
+def bundle(authority, tmp_path):
+    """The company's CA as a file."""
+    path = tmp_path / "company.pem"
+    authority.cert_pem.write_to_path(path)
+    return str(path)
+
+
+@pytest.fixture
+def through(run, make_connection):
+    """Give a delivery through another server than the usual one."""
+
+    def make(server, **written):
+        return run(connection=make_connection(server.port, **written))
+
+    return make

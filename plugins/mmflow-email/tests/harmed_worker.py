@@ -1,4 +1,4 @@
-"""Delivers a mail again and again, each time in a process that is harmed before its n-th step; run by test_harmed.py.
+"""Delivers a mail again and again, each time in a process that is harmed before a later step; run by test_harmed.py.
 
 Steps are what can be seen from outside of the process: a file takes its place or goes, a line goes to the server. The
 harm is a kill, a disk that is full from then on, or an outbox that somebody deletes. What came of each try is printed
@@ -16,7 +16,7 @@ from shutil import rmtree
 from mmflow.clock import FixedClock
 from mmflow.options import convert_values
 from mmflow.sinks import Partial
-from mmflow.table import make_table
+from mmflow.table import make_table, share_database
 from mmflow.testing.deliveries import MACHINE, PARTS, make_run
 from mmflow_email import EmailConnection, EmailOptions
 from mmflow_email.deliver import deliver_email
@@ -66,7 +66,8 @@ def try_once(table, options, run, kind, step):
         os.close(reading)
         harm = Harm(kind, step if run.fence == 1 else 0, run.store)
         try:
-            deliver_email(table, options, run)
+            with share_database():  # as in a run
+                deliver_email(table, options, run)
             said = "done"
         except Partial as part:
             said = "partly" if part.retry else "done in part"
@@ -81,9 +82,9 @@ def try_once(table, options, run, kind, step):
     return json.loads(said) if said else [True, "killed"]
 
 
-def main(folder, port, policy, kind):
+def main(folder, port, policy, kind, stride):
     table = make_table([("Haas 1", 7)], columns=(MACHINE, PARTS), path=Path(folder) / "snapshot.parquet")
-    for step in range(1, MOST):
+    for step in range(1, MOST, stride):
         root = Path(folder) / str(step)
         root.mkdir()
         harmed, said = try_once(table, *prepare(root, port, step, 1, policy), kind, step)
@@ -96,4 +97,4 @@ def main(folder, port, policy, kind):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4])
+    main(sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4], int(sys.argv[5]))

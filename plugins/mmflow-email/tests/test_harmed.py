@@ -10,16 +10,18 @@ import pytest
 
 WORKER = Path(__file__).parent / "harmed_worker.py"
 MOST = 60
+# A delivery takes some twenty steps. Every other one is tried; MMFLOW_EVERY_KILL=1 in the environment: all.
+STRIDE = 1 if os.environ.get("MMFLOW_EVERY_KILL") else 2
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork a process")
 
 
 def run_worker(folder, server, policy, kind):
-    words = [sys.executable, str(WORKER), str(folder), str(server.port), policy, kind]
+    words = [sys.executable, str(WORKER), str(folder), str(server.port), policy, kind, str(STRIDE)]
     ended = subprocess.run(words, capture_output=True, text=True, timeout=280, check=False)
     assert ended.returncode == 0, ended.stderr
     *harmed, last = [json.loads(line) for line in ended.stdout.splitlines()]
-    assert len(harmed) > 10
+    assert len(harmed) > 10 // STRIDE
     assert all(one["harmed"] for one in harmed)
     assert not last["harmed"]
     return [*harmed, last]
@@ -33,7 +35,7 @@ def copies(server, one):
 
 
 @pytest.mark.row("R9", "R60")
-@pytest.mark.timeout(300)  # some thirty processes, one after the other
+@pytest.mark.timeout(300)  # some twenty processes, one after the other
 @pytest.mark.parametrize(("policy", "bob"), [("resend", "451 4.7.1 greylisted"), ("hold", "250 2.1.5 ok")])
 def test_everybody_gets_it_once_or_it_is_known_that_nobody_can_tell(policy, bob, tmp_path, server):
     for step in range(1, MOST):
@@ -51,7 +53,7 @@ def test_everybody_gets_it_once_or_it_is_known_that_nobody_can_tell(policy, bob,
     # A second copy is possible only when the process ended between the server's word and our note of it.
     assert doubtful <= 2
     if policy == "hold":
-        assert sum(any(said.startswith("Unknown") for said in one["outcomes"]) for one in found) == 2
+        assert sum(any(said.startswith("Unknown") for said in one["outcomes"]) for one in found) == 2 // STRIDE
 
 
 @pytest.mark.row("R9")

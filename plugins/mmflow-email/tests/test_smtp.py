@@ -3,38 +3,20 @@
 import socket
 import ssl
 from contextlib import suppress
-from dataclasses import replace
 from hashlib import sha256
 from threading import Event, Thread
 from time import sleep
+from types import SimpleNamespace
 
-import httpx
 import pytest
 
 from mmflow.errors import GiveUp, RunError, TryLater, Unknown
 from mmflow.sinks import Partial
+from mmflow_email.deadline import Deadline
 from mmflow_email.deliver import check_email, deliver_email
 from mmflow_email.testing import MailServer
 
 LOGIN = ("reports", "geheim-ä-4711")
-
-
-@pytest.fixture
-def bundle(authority, tmp_path):
-    """The company's CA as a file."""
-    path = tmp_path / "company.pem"
-    authority.cert_pem.write_to_path(path)
-    return str(path)
-
-
-@pytest.fixture
-def through(run, make_connection):
-    """Give a delivery through another server than the usual one."""
-
-    def make(server, **written):
-        return run(connection=make_connection(server.port, **written))
-
-    return make
 
 
 @pytest.mark.row("R62", "S41")
@@ -101,111 +83,6 @@ def test_tls_below_1_2_is_not_spoken(table, options, through, authority, bundle)
 def test_tls_on_the_port_of_starttls_is_told(table, options, through, bundle):
     with MailServer() as server, pytest.raises(GiveUp, match="check port and security"):
         deliver_email(table(), options(), through(server, security="tls", ca_bundle=bundle))
-
-
-@pytest.mark.row("R62")
-def test_wrong_password_gives_up_without_showing_it(table, options, through, trusted, bundle):
-    with MailServer(starttls=trusted, login=LOGIN) as server:
-        keys = {"security": "starttls", "ca_bundle": bundle, "username": "reports", "password": "wrong-4711"}
-        with pytest.raises(GiveUp, match="does not accept the login of reports: 535") as refused:
-            deliver_email(table(), options(), through(server, **keys))
-    assert "4711" not in str(refused.value)
-    assert server.mails == []
-
-
-@pytest.mark.row("R62")
-@pytest.mark.parametrize(
-    ("answer", "error", "said"),
-    [
-        ("454 4.7.0 try again", TryLater, "454 4.7.0 try again"),
-        ("535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled", GiveUp, "transport: graph"),
-    ],
-)
-def test_answers_to_a_login(answer, error, said, table, options, through, trusted, bundle):
-    with MailServer(starttls=trusted, login=LOGIN) as server:
-        server.answer("AUTH", answer)
-        keys = {"security": "starttls", "ca_bundle": bundle, "username": LOGIN[0], "password": LOGIN[1]}
-        with pytest.raises(error, match=said):
-            deliver_email(table(), options(), through(server, **keys))
-
-
-def test_login_that_the_server_does_not_offer_is_told(table, options, through, trusted, bundle):
-    with MailServer(starttls=trusted) as server:
-        server.answer_always("EHLO", "250-here\r\n250 STARTTLS")
-        keys = {"security": "starttls", "ca_bundle": bundle, "username": LOGIN[0], "password": LOGIN[1]}
-        with pytest.raises(GiveUp, match="offers no login by password"):
-            deliver_email(table(), options(), through(server, **keys))
-
-
-@pytest.mark.parametrize("without", ["PLAIN", "LOGIN"])
-def test_login_works_in_both_ways(without, table, options, through, trusted, bundle):
-    with MailServer(starttls=trusted, login=LOGIN, without=(without,)) as server:
-        keys = {"security": "starttls", "ca_bundle": bundle, "username": LOGIN[0], "password": LOGIN[1]}
-        deliver_email(table(), options(), through(server, **keys))
-    assert server.logins == [LOGIN]
-
-
-@pytest.fixture
-def exchange(graph, trusted):
-    """A mail server that takes tokens of Microsoft."""
-    with MailServer(starttls=trusted, knows=graph.knows) as server:
-        yield server
-
-
-@pytest.fixture
-def by_token(exchange, graph, bundle, through):
-    """Give a delivery with a login by token."""
-    keys = {
-        "security": "starttls",
-        "ca_bundle": bundle,
-        "login": "xoauth2",
-        "username": "reports@example.com",
-        "tenant": graph.tenant,
-        "client_id": graph.client_id,
-        "client_secret": graph.client_secret,
-        "login_url": graph.url,
-    }
-
-    def make(generation=1, **written):
-        made = through(exchange, **keys | written)
-        return replace(made, open_http=lambda: httpx.Client(trust_env=False), generation=generation)
-
-    return make
-
-
-@pytest.mark.row("R62")
-def test_login_by_token(table, options, exchange, graph, by_token):
-    deliver_email(table(), options(), by_token())
-    assert len(exchange.mails) == 1
-    assert graph.tokens == ["token-1"]
-
-
-@pytest.mark.row("R62")
-def test_token_that_ran_out_is_fetched_anew_once(table, options, exchange, graph, by_token):
-    graph.revoked.add("token-1")
-    deliver_email(table(), options(), by_token())
-    assert (len(exchange.mails), graph.tokens) == (1, ["token-1", "token-2"])
-    graph.revoked |= {"token-3", "token-4"}
-    with pytest.raises(GiveUp, match=r"does not accept the login of reports@example.com: 535") as refused:
-        deliver_email(table(), options(), by_token(generation=2))
-    assert "token" not in str(refused.value)
-    assert (len(exchange.mails), len(graph.tokens)) == (1, 4)
-
-
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({"client_secret": "wrong"}, "the client secret is wrong"),
-        ({"username": ""}, "username: xoauth2 needs it"),
-        ({"tenant": ""}, "xoauth2 needs tenant"),
-        ({"login_url": "http://login.example.com"}, "login_url: found 'http://login.example.com', expected"),
-        ({"security": "cleartext"}, "would show the password"),
-    ],
-)
-def test_login_by_token_that_cannot_be(changes, said, table, options, exchange, by_token):
-    with pytest.raises(GiveUp, match=said):
-        deliver_email(table(), options(), by_token(**changes))
-    assert exchange.mails == []
 
 
 @pytest.mark.parametrize(
@@ -403,3 +280,16 @@ def test_answer_that_is_none_leaves_it_unknown_after_the_mail_and_is_later_befor
     server.answer("END", "nonsense")
     with pytest.raises(Unknown, match=r"ann@example.com: no answer of SMTP"):
         deliver_email(table(), hold, run(fence=3))
+
+
+def test_connection_that_is_made_after_the_time_is_over_is_cut_too():
+    ours, theirs = socket.socketpair()
+    session = SimpleNamespace(sock=None)
+    with ours, theirs, Deadline(0.01) as deadline:
+        deadline.watch(session)
+        while not deadline.passed:
+            sleep(0.01)
+        sleep(0.05)
+        session.sock = ours
+        theirs.settimeout(20)
+        assert theirs.recv(1) == b""

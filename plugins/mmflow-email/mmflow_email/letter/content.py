@@ -18,6 +18,7 @@ from mmflow_email.letter.figures import (
 )
 from mmflow_email.letter.layout import MOST_COLUMNS, PHONE, Content, Layout, is_number, judge, measure_table
 from mmflow_email.letter.moments import list_windows, say_changing, say_extracted, say_window
+from mmflow_email.letter.moves import gather_moves
 from mmflow_email.letter.options import LetterOptions
 from mmflow_email.letter.ranking import Ranking, Watch, choose_top
 
@@ -84,6 +85,7 @@ def gather_content(
         "extracted": say_extracted(run),
         "extracted_at": run.extracted_at.isoformat(),
         "changing": say_changing(run),
+        "moved": gather_moves(facts.moved, table.columns),
         "compared": name_comparison(table.columns) if layout.merged else "",
         "sites": [site for site, _ in run.spans],
         "missing": [{"site": site, "reason": tidy_text(reason, LONGEST_NOTICE)} for site, reason in facts.missing],

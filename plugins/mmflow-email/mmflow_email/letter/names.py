@@ -13,7 +13,7 @@ from mmflow import PATH_WORDS, suggest_name
 CONTENT: Final = frozenset(
     (
         *PATH_WORDS, "kind", "title", "description", "owner", "intro", "window", "windows", "extracted", "extracted_at",
-        "changing", "compared", "sites", "missing", "filters", "notices", "attached", "columns", "stacked",
+        "changing", "moved", "compared", "sites", "missing", "filters", "notices", "attached", "columns", "stacked",
         "hidden_columns", "rows", "count", "hidden", "footers", "headline", "lights", "attention", "attention_more",
         "top", "charts",
     )

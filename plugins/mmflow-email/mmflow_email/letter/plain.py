@@ -93,6 +93,8 @@ def say_foot(content: Content) -> Iterator[str]:
     if content["compared"]:
         yield f"Changes are against {content['compared']}."
     yield f"Numbers as of {content['extracted']}. {content['changing']}"
+    if content["moved"]["count"]:
+        yield content["moved"]["text"]
     owner = f", owner {content['owner']}" if content["owner"] else ""
     yield f"Job {content['job']}, run {content['run']}{owner}"
 
