@@ -82,6 +82,12 @@ def cells(tmp_path):
 
 
 @pytest.fixture
+def open_book(tmp_path):
+    """Open the delivered workbook."""
+    return lambda: openpyxl.load_workbook(tmp_path / "out/morning-oee.xlsx")
+
+
+@pytest.fixture
 def office(tmp_path):
     """Convert a file with LibreOffice, in a profile of its own."""
     program = shutil.which("soffice") or shutil.which("libreoffice")
