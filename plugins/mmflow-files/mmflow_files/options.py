@@ -212,8 +212,9 @@ def validate_csv(options: CsvOptions, outline: Outline) -> Iterable[Fault]:
 
 def find_faults(options: CsvOptions) -> Iterator[tuple[str, str]]:
     """Say what is wrong with each option of the text by itself, or else with all of them together."""
-    alone = (replace(CsvOptions(), **{name: getattr(options, name)}) for name in FREE)
-    yield from [fault for one in alone for fault in explain_refusal(one)] or explain_refusal(options)
+    if together := list(explain_refusal(options)):
+        alone = (replace(CsvOptions(), **{name: getattr(options, name)}) for name in FREE)
+        yield from [fault for one in alone for fault in explain_refusal(one)] or together
 
 
 def explain_refusal(options: CsvOptions) -> Iterator[tuple[str, str]]:

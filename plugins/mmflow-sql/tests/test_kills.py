@@ -36,6 +36,11 @@ def make_rows(path: Path, rows: list[list[Any]]) -> Table:
     return make_table([(FIRST, *row, None) for row in rows], columns=COLUMNS, path=path)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_database() -> None:
+    """None for these tests: its threads would be missing from a process that is forked."""
+
+
 FORKS = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 
 

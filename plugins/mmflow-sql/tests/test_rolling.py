@@ -25,8 +25,8 @@ PLANTS = (
 )
 HOURS, DAYS = timedelta(hours=1), timedelta(days=1)
 # Each time by each window; in SQLite the other way round, too.
-CASES = [("hour", "month", "autumn"), ("day", "last", "spring"), ("week", "month", "spring")]
-TURNED = [("hour", "last", "spring"), ("day", "month", "autumn"), ("week", "last", "autumn")]
+CASES = [("hour", "last", "spring"), ("day", "month", "autumn"), ("week", "last", "autumn")]
+TURNED = [("hour", "month", "autumn"), ("day", "last", "spring"), ("week", "month", "spring")]
 CASES = [(kind, *case) for kind in ("sqlite", "duckdb", "postgres", "mariadb") for case in CASES]
 CASES += [("sqlite", *case) for case in TURNED]
 
@@ -47,6 +47,7 @@ def start_week(plant: PlantCalendar, day: date) -> date:
     return day - (day.weekday() - plant.week_starts) % 7 * DAYS
 
 
+@pytest.mark.timeout(400)  # many deliveries, on a machine that has much else to do
 @pytest.mark.parametrize(("kind", "group", "window", "season"), CASES)
 def test_thirty_mornings_leave_each_moment_once_as_it_was_said_last(request, make_plant, kind, group, window, season):
     plant = make_plant(request.getfixturevalue(f"{kind}_database"))
