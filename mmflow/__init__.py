@@ -51,6 +51,11 @@ if TYPE_CHECKING:
     from mmflow.replacement import Replacement as Replacement
     from mmflow.replacement import moment_text as moment_text
     from mmflow.sinks import Facts as Facts
+    from mmflow.sinks import MovedCell as MovedCell
+    from mmflow.sinks import MovedWindow as MovedWindow
+    from mmflow.sinks import Notice as Notice
+    from mmflow.sinks import NoticeInfo as NoticeInfo
+    from mmflow.sinks import NoticeItem as NoticeItem
     from mmflow.sinks import Outline as Outline
     from mmflow.sinks import Partial as Partial
     from mmflow.sinks import Presence as Presence
@@ -81,6 +86,11 @@ PUBLIC = {
     "LightRule": "mmflow.lights",
     "Lights": "mmflow.lights",
     "MmflowError": "mmflow.errors",
+    "MovedCell": "mmflow.sinks",
+    "MovedWindow": "mmflow.sinks",
+    "Notice": "mmflow.sinks",
+    "NoticeInfo": "mmflow.sinks",
+    "NoticeItem": "mmflow.sinks",
     "Options": "mmflow.options",
     "Outline": "mmflow.sinks",
     "PATH_WORDS": "mmflow.paths",

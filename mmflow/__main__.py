@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mmflow.cli import Surroundings
 
+LONGEST_MESSAGE = 65_536  # characters of what ends a command: the problems of a file may be many
+
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line of this process and give its exit code."""
@@ -44,13 +46,13 @@ def run_guarded(words: list[str], around: Surroundings) -> int:
     """Run one command; every error becomes redacted text on stderr and the exit code of its kind."""
     from mmflow import errors
     from mmflow.cli import run_command
-    from mmflow.text import show_lines
+    from mmflow.text import read_error, show_lines
 
     try:
         code = run_command(words, around)
         around.stdout.flush()
     except errors.MmflowError as error:
-        around.stderr.write(show_lines(around.redactor.redact(str(error))) + "\n")
+        around.stderr.write(show_lines(around.redactor.shorten(read_error(error), LONGEST_MESSAGE)) + "\n")
         return error.exit_code
     except KeyboardInterrupt:
         around.stderr.write("interrupted\n")
@@ -76,12 +78,12 @@ def report_bug(error: Exception, words: list[str], around: Surroundings) -> int:
 
     from mmflow import __version__
     from mmflow.errors import EXIT_BUG
-    from mmflow.text import show_lines
+    from mmflow.text import describe, show_lines
 
     machine = f"Python {platform.python_version()}, {platform.platform()}"
     facts = f"mmflow {__version__}, {machine}\nmmflow {' '.join(words)}\n\n"
     text = around.redactor.redact(facts + "".join(traceback.format_exception(error)))
-    around.stderr.write(show_lines(around.redactor.redact(f"a bug in mmflow: {type(error).__name__}: {error}")) + "\n")
+    around.stderr.write(show_lines(around.redactor.shorten(f"a bug in mmflow: {describe(error)}")) + "\n")
     try:
         with tempfile.NamedTemporaryFile(
             "w", encoding="utf-8", prefix="mmflow-bug-", suffix=".log", delete=False

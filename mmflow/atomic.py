@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from mmflow.errors import Unknown
+from mmflow.errors import StateError, Unknown
 
 STATE: Final = ".mmflow"  # the folder of a root that holds what mmflow remembers
 DRAFT: Final = ".mmflow-tmp"  # nobody else's files end like this, so whatever a killed process left can be swept
@@ -76,6 +76,17 @@ def make_folders(folder: Path, mode: int) -> None:
         missing.mkdir(mode, exist_ok=True)
         missing.chmod(missing.stat().st_mode | mode)
         sync_folder(missing.parent)
+
+
+def refuse_closed(folder: Path) -> None:
+    """Raise :class:`StateError` for a folder that is there and that this account may not look into."""
+    if not folder.exists() or os.access(folder, os.R_OK | os.X_OK):
+        return
+    try:
+        owner = folder.owner()
+    except KeyError:  # an account without a name
+        owner = f"#{folder.stat().st_uid}"
+    raise StateError(f"{folder} is for account {owner} alone; run mmflow as that account: sudo -u '{owner}' mmflow …")
 
 
 def make_private(folder: Path) -> None:

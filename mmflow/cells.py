@@ -15,7 +15,7 @@ import msgspec
 
 from mmflow.check import CheckedJob
 from mmflow.check.uses import SinkUse
-from mmflow.deliver import blame
+from mmflow.deliver import blame_error
 from mmflow.deliver.told import Destination, about_check, sink_info
 from mmflow.errors import GiveUp, MmflowError, UserError
 from mmflow.job import WindowSpec
@@ -46,9 +46,8 @@ def settle_window(
         first, last = map(expect_day, find_function(use.type.read_window)(use.options, window.cells, info))
     except MmflowError:
         raise
-    except (Exception, SystemExit) as error:
-        log.exception("sink %s failed", use.name)
-        raise GiveUp(blame(use, f"raised {type(error).__name__} when it read {window.cells}: {error}")) from error
+    except BaseException as error:
+        raise GiveUp(blame_error(use, error, f"when it read {window.cells}")) from error
     zones = {calendars[site].zone.key for site in job.sites}
     found = WindowSpec(from_=write_border(first, zones), to=write_border(last, zones))
     log.info("%s holds %s to %s", window.cells, found.from_, found.to)

@@ -15,6 +15,7 @@
     │   ├── Unknown                 1    it may or may not have happened (the connection died after the last byte)
     │   └── Held                    1    the gate stopped the report; why is recorded, nobody gets it
     └── StateError                  4    the ledger is locked, damaged or from a newer version
+        └── Busy                    4    somebody else is at it right now: wait, then try again
 
 Anything else that escapes is our bug (exit code 3) and leaves a log worth pasting. Messages say what was found, what
 was expected and what to do, start in lower case, and never contain a secret.
@@ -149,10 +150,14 @@ class Unknown(RunError):
 
 
 class Held(RunError):
-    """The gate stopped the report. ``reasons`` are sentences, which the ledger keeps with the run."""
+    """The gate stopped the report. ``reasons`` are sentences, which the ledger keeps with the run.
 
-    def __init__(self, reasons: Iterable[str]) -> None:
+    ``passing`` tells whether all of them may be gone in a while.
+    """
+
+    def __init__(self, reasons: Iterable[str], *, passing: bool = False) -> None:
         self.reasons: tuple[str, ...] = tuple(reasons)
+        self.passing = passing
         super().__init__("held: " + "; ".join(self.reasons))
 
 
@@ -160,6 +165,10 @@ class StateError(MmflowError):
     """The ledger cannot be used: locked by another process, damaged, or written by a newer version."""
 
     exit_code = EXIT_STATE
+
+
+class Busy(StateError):
+    """Somebody else is at work where only one may be."""
 
 
 def raise_errors(problems: Iterable[Problem]) -> None:

@@ -21,6 +21,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from mmflow.errors import UserError, suggest_name
 from mmflow.table.cells import quote_name
@@ -165,7 +166,9 @@ def read_expression(text: str) -> Expression:
     return Expression(text, frozenset(reader.names), " ".join(reader.sql))
 
 
+@lru_cache(maxsize=1024)  # jobs of one root are much alike
 def _walk(text: str) -> _Reader:
+    """Give the reader at the end of its walk; nobody moves it again."""
     if len(text) > LONGEST_EXPRESSION:
         raise UserError(f"an expression may have {LONGEST_EXPRESSION} characters, this one has {len(text)}")
     reader = _Reader(list(split_tokens(text)))

@@ -27,11 +27,12 @@ class Verdict:
     """What to do with the table. All texts are sentences with figures.
 
     ``hold``: nobody gets it, and ``reasons`` say why. ``skip``: nobody gets it and that is in order. ``deliver``: it
-    goes out.
+    goes out. ``passing`` tells of a table that is held only because the job waits for a missing site.
     """
 
     state: Literal["deliver", "hold", "skip"]
     reasons: tuple[str, ...] = ()
+    passing: bool = False
 
 
 def judge(shaped: Shaped, job: Job, spool: Spool) -> Verdict:
@@ -39,7 +40,7 @@ def judge(shaped: Shaped, job: Job, spool: Spool) -> Verdict:
     missing = tuple(map(str, spool.missing))
     reasons = tuple(find_reasons(shaped, job, missing))
     if reasons:
-        return Verdict("hold", reasons)
+        return Verdict("hold", reasons, passing=job.on_partial == "wait" and set(reasons) <= set(missing))
     if shaped.facts.rows == 0 and job.on_empty == "skip" and not missing:
         return Verdict("skip", (NO_ROWS,))
     return Verdict("deliver")

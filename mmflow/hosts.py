@@ -78,6 +78,13 @@ def check_address(url: str) -> str | None:
     return next((fault for broken, fault in list_rules(url, parts, port) if broken), None)
 
 
+def check_hook(url: str) -> str | None:
+    """Do as :func:`check_address` for an address that is called as it stands: it may have a query."""
+    address, _, query = url.partition("?")
+    odd = None if set(query) <= ADDRESS_CHARACTERS - {"#"} else "holds a character that no address has"
+    return check_address(address) or odd
+
+
 def check_proxy(url: str) -> str | None:
     """Say in one phrase why an address cannot be a proxy's, or None when it can; a name and a port are enough."""
     try:
@@ -93,7 +100,7 @@ def list_rules(url: str, parts: SplitResult, port: int | None) -> tuple[tuple[bo
     host = parts.hostname or ""
     return (
         (not set(url) <= ADDRESS_CHARACTERS, "holds a character that no address has"),
-        (parts.scheme not in {"https", "http"}, "must begin with https://"),
+        (parts.scheme not in {"https", "http"}, "must begin with https:// (or http:// for this very machine)"),
         (not host, "names no host; expected something like https://api.example.com"),
         ("@" in parts.netloc, "must not hold a user name or password; the key belongs in api_key"),
         (bool(parts.query or parts.fragment or url.endswith(("?", "#"))), "must not have a query or a fragment"),

@@ -92,14 +92,103 @@ Window = Annotated[str, Meta(description="A word such as yesterday.", examples=[
 
 
 class Schedule(Options):
-    """When the job is due. It is checked and shown; the daemon that will go by it is to come."""
+    """When the job is due, and what happens when its time was missed or it is still running."""
 
-    cron: Annotated[str, Meta(description="Five cron fields.", examples=["40 6 * * mon-fri"])]
+    cron: Annotated[str, Meta(description="Five cron fields.", examples=["40 6 * * mon-fri"])] = ""
+    every: Annotated[
+        str | tuple[str, ...],
+        Meta(
+            description="day, weekday, a weekday or several, month; hour, or a length such as 15 min.",
+            examples=["weekday", ["monday", "thursday"], "15 min"],
+        ),
+    ] = ""
+    at: Annotated[
+        str | tuple[str, ...],
+        Meta(
+            description="With every: the time of day, or several; alone: one moment.",
+            examples=["06:40", "2026-12-01 06:00"],
+        ),
+    ] = ""
+    after_shift: Annotated[str, Meta(description="When this shift of the site ends.", examples=["Second"])] = ""
+    settle: Annotated[
+        str, Meta(description="How long after the end of the shift; 10 min unless given.", examples=["10 min"])
+    ] = ""
+    after: Annotated[
+        str, Meta(description="When this other job has delivered, for the same slot.", examples=["morning-oee"])
+    ] = ""
     timezone: Annotated[str, Meta(description="Zone of the schedule; the site's zone unless given.")] = ""
+    calendar: Annotated[
+        str | tuple[str, ...],
+        Meta(
+            description="Days on which it is skipped: holidays, weekends, dates, ranges of dates, ICS or CSV files.",
+            examples=["holidays", ["holidays", "2026-12-24 to 2027-01-01", "shutdown.ics"]],
+        ),
+    ] = ()
+    skip_when_idle: Annotated[bool, Meta(description="Skip when nothing was scheduled to run in the window.")] = False
     catch_up: Annotated[
         Literal["latest", "all", "none"],
-        Meta(description="What to do about times missed while off; for the daemon, which is to come."),
+        Meta(description="Which of the times that were missed while nothing ran are made up for."),
     ] = "latest"
+    catch_up_limit: Annotated[
+        str, Meta(description="How far back it is made up for; never more than 100 times.", examples=["7 days"])
+    ] = "30 days"
+    overlap: Annotated[
+        Literal["skip", "queue"], Meta(description="Due while it is still running: skip that time, or wait in line.")
+    ] = "skip"
+    expires: Annotated[
+        str,
+        Meta(
+            description="How late it may still begin, and its messages be sent; for ever unless given.",
+            examples=["3 hours"],
+        ),
+    ] = ""
+    jitter: Annotated[
+        str, Meta(description="Begin up to so much later, each job at its own moment.", examples=["5 min"])
+    ] = ""
+    pause_on_failure: (
+        Annotated[int, Meta(ge=1, description="Pause the job when so many times in a row failed.", examples=[3])] | None
+    ) = None
+
+
+# Which keys say when; the others go with each of them.
+SCHEDULE_FORMS: tuple[tuple[frozenset[str], frozenset[str]], ...] = (
+    (frozenset({"cron"}), frozenset()),
+    (frozenset({"every"}), frozenset({"at"})),
+    (frozenset({"at"}), frozenset()),
+    (frozenset({"after_shift"}), frozenset({"settle"})),
+    (frozenset({"after"}), frozenset()),
+)
+
+NoticeKind = Literal["failed", "held", "degraded", "late", "missed", "skipped", "expired", "paused", "recovered"]
+
+
+class Notify(Options):
+    """Who is told when something goes wrong. In ``defaults`` of mmflow.yaml it is that of all jobs."""
+
+    on: Annotated[
+        tuple[NoticeKind, ...],
+        Meta(description="What is told; [] for nothing.", examples=[["failed", "late", "recovered"]]),
+    ] = ("failed", "held", "late", "missed", "paused", "recovered")
+    to: Annotated[
+        tuple[str, ...], Meta(description="Who is told beside the owner of the job.", examples=[["ops@example.com"]])
+    ] = ()
+    # Options of a notifier belong to its type, as those of a sink; here they are plain data.
+    via: Annotated[
+        tuple[dict[str, Any], ...],
+        Meta(
+            description="By which ways: blocks with a type, as of sinks; the daemon's log unless given.",
+            examples=[[{"type": "webhook", "connection": "ops_hook"}]],
+        ),
+    ] = ()
+
+
+class WayKeys(Options):
+    """The keys that every block of ``notify: via`` may have beside its own options."""
+
+    type: Annotated[
+        str, Meta(description="How people are told: console, file, webhook, or a sink that can.", examples=["webhook"])
+    ]
+    connection: Annotated[str, Meta(description="Name of a connection in mmflow.yaml.")] = ""
 
 
 class ColumnSpec(Options):
@@ -201,7 +290,7 @@ class Job(Options):
     job: Annotated[Name, Meta(description="Name of the job, unique under the root.", examples=["morning-oee"])]
     description: Annotated[str, Meta(description="What the report is for.")] = ""
     owner: Annotated[
-        str, Meta(description="Who answers for the report; recorded, nothing is sent.", examples=["ops@example.com"])
+        str, Meta(description="Who answers for the report, and is told when it fails.", examples=["ops@example.com"])
     ] = ""
     sites: Annotated[tuple[str, ...], Meta(description="Names of sites in mmflow.yaml; all of them unless given.")] = ()
     report: Annotated[
@@ -210,9 +299,29 @@ class Job(Options):
     ]
     window: Window
     schedule: Annotated[
-        Schedule | None,
-        Meta(description="When the job is due; nothing runs by itself yet.", examples=[{"cron": "40 6 * * mon-fri"}]),
+        Literal["manual"] | Schedule | None,
+        Meta(
+            description="When the daemon runs the job; manual, or nothing: only by hand.",
+            examples=[{"every": "weekday", "at": "06:40"}],
+        ),
     ] = None
+    deadline: Annotated[
+        str,
+        Meta(
+            description="By when it must be delivered, else it is late: a time of day, or how long after it is due.",
+            examples=["06:55", "30 min"],
+        ),
+    ] = ""
+    restate: Annotated[
+        str,
+        Meta(
+            description="Each run also looks at the windows of the last days again, and replaces what changed.",
+            examples=["3 days"],
+        ),
+    ] = ""
+    notify: Annotated[
+        Notify, Meta(description="Who is told when something goes wrong.", examples=[{"to": ["ops@example.com"]}])
+    ] = Notify()
     shape: Annotated[Shape, Meta(description="What becomes of the rows.", examples=[{"sort": ["-downtime"]}])] = Shape()
     checks: Annotated[
         tuple[CheckSpec, ...],
@@ -223,7 +332,7 @@ class Job(Options):
     ] = "deliver"
     on_partial: Annotated[
         Literal["deliver", "wait", "fail"],
-        Meta(description="A site is missing: deliver with a notice, or hold (wait: like fail, for now)."),
+        Meta(description="A site is missing: deliver with a notice, try again until the next time is due, or hold."),
     ] = "deliver"
     slice: Annotated[str, Meta(description="Longest piece asked in one request.", examples=["7 days", "1 day"])] = (
         "7 days"

@@ -1,6 +1,8 @@
-"""Secrets of ``mmflow.yaml``: where they lie in typed options, and whether a job would show one to its readers.
+"""Secrets of ``mmflow.yaml``: what they are, and whether a job would show one to its readers.
 
-Jobs are written by more people than ``mmflow.yaml``, and whatever a job says may end up in a report.
+A process runs jobs beside each other, and any of them may print what is another one's: its environment, a file. So
+whoever runs jobs hides the secrets of all. Jobs are written by more people than ``mmflow.yaml``, and whatever a job
+says may end up in a report.
 """
 
 from __future__ import annotations
@@ -37,6 +39,24 @@ def list_parts(value: object) -> Iterable[tuple[str | int, object]]:
     return enumerate(value) if isinstance(value, tuple | list) else ()
 
 
+def learn_secrets(
+    settings: CheckedSettings, registry: Registry, resolver: Resolver, references: Iterable[str] = ()
+) -> None:
+    """Have every secret of ``mmflow.yaml`` hidden from all output, whoever uses it, as far as it has a value now.
+
+    Those are what its references give, if that is a secret by its name, its looks, its place or as a file; and so is
+    what the ``references`` of jobs give.
+    """
+    values = settings.document.values
+    resolver.learn(text for _, text in all_texts(values))
+    resolver.learn(references, confined=True)
+    for _, secret in (*find_keys(settings, resolver), *find_connected(settings, registry, resolver)):
+        resolver.redactor.remember(secret)
+    for _, text in find_texts(values, ("daemon", "heartbeat")):  # whoever knows the address can ask it
+        with suppress(UnresolvedReference):
+            resolver.redactor.remember(resolver.resolve(text))
+
+
 def list_secrets(
     job: Layers, settings: CheckedSettings, registry: Registry, resolver: Resolver
 ) -> list[tuple[str, Redactor]]:
@@ -56,10 +76,13 @@ def list_secrets(
 
 
 def find_keys(settings: CheckedSettings, resolver: Resolver) -> Iterator[tuple[str, Secret]]:
-    """Give the keys of all sites whose references have a value."""
+    """Give the keys of all sites, and the password of the ledger, whose references have a value."""
     for path, text in find_texts(settings.document.values, ("sites", EACH, "api_key")):
         with suppress(UnresolvedReference):
             yield f"the api_key of site {path[1]}", Secret(resolver.resolve(text))
+    for _, text in find_texts(settings.document.values, ("state", "password")):
+        with suppress(UnresolvedReference):
+            yield "the password of the ledger", Secret(resolver.resolve(text))
 
 
 def find_connected(settings: CheckedSettings, registry: Registry, resolver: Resolver) -> Iterator[tuple[str, Secret]]:

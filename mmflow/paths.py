@@ -83,12 +83,17 @@ def place_file(template: str, run: RunInfo, more: Mapping[str, str] | None = Non
     words = {**run.names, **(more or {})}
     if problem := check_template(template, words):
         raise UserError(f"the path {template!r} {problem}")
-    filled = template.format_map({word: safe_name(text) for word, text in words.items()})
-    output = Path(os.path.realpath(run.output))
-    target = Path(os.path.realpath(output.joinpath(*map(fit_name, filled.split("/")))))
-    if not target.is_relative_to(output) or target == output:
-        raise GiveUp(f"{filled} leads out of the output folder {output} through a symbolic link; remove the link")
+    target = place_inside(template.format_map({word: safe_name(text) for word, text in words.items()}), run.output)
     warn_open_folder(target.parent, run)
+    return target
+
+
+def place_inside(path: str, folder: Path) -> Path:
+    """Give the real path of what lies at a relative path in a folder; raises like :func:`place_file` for a link."""
+    output = Path(os.path.realpath(folder))
+    target = Path(os.path.realpath(output.joinpath(*map(fit_name, path.split("/")))))
+    if not target.is_relative_to(output) or target == output:
+        raise GiveUp(f"{path} leads out of the output folder {output} through a symbolic link; remove the link")
     return target
 
 

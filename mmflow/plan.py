@@ -25,11 +25,19 @@ from typing import Literal
 from mmflow.job import Job, WindowSpec
 from mmflow.plant import PlantCalendar
 from mmflow.plant.periods import WEEK
-from mmflow.question import Question, ask_metrics, asks_totals, question_rows, question_totals
+from mmflow.question import (
+    Question,
+    ask_metrics,
+    asks_planned,
+    asks_totals,
+    question_planned,
+    question_rows,
+    question_totals,
+)
 from mmflow.table import Cell
 from mmflow.windows import Span, earlier_span, resolve_window
 
-QueryKey = Literal["rows", "totals", "previous", "previous_totals"]
+QueryKey = Literal["rows", "totals", "previous", "previous_totals", "planned"]
 Constants = tuple[tuple[str, Cell], ...]
 Piece = tuple[Constants, date, date]  # the first and the last production day, both included
 ONE_HOUR = timedelta(hours=1)
@@ -143,7 +151,7 @@ def find_span(job: Job, calendar: PlantCalendar, slot: datetime, given: Span | N
 def plan_site(
     job: Job, calendar: PlantCalendar, site: str, span: Span, slot: datetime, *, given: bool = False
 ) -> Iterator[Query]:
-    """Give the queries of one site: the rows, their totals when only the service knows them, and the same earlier."""
+    """Give the queries of one site: rows, their totals when only the service knows them, both earlier, planned time."""
     rounds: list[tuple[QueryKey, QueryKey, Span]] = [("rows", "totals", span)]
     if job.shape.compare:
         window = repeat_span(span) if given else job.window
@@ -154,6 +162,8 @@ def plan_site(
         yield make_query(rows, site, over, calendar, question_rows(job))
         if asks_totals(job):
             yield make_query(totals, site, over, calendar, question_totals(job))
+    if asks_planned(job):
+        yield make_query("planned", site, span, calendar, question_planned())
 
 
 def repeat_span(span: Span) -> WindowSpec:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from mmflow.catalogue import GROUPS, METRICS, metric
 from mmflow.durations import parse_duration
 from mmflow.expressions import names_in
-from mmflow.job import Job, MetricUse
+from mmflow.job import Job, MetricUse, Schedule
 
 # Rows of these groups may cover the same time twice: a machine in two groups, two operators at one machine.
 OVERLAPPING_GROUPS = frozenset({"machineGroup", "operator", "jobOperation"})
+PLANNED_TIME = "nonOptionalTime"  # taken for the planned production time, see load/idle.py
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,16 @@ def question_rows(job: Job) -> Question:
 def question_totals(job: Job) -> Question:
     """Give what one row over the whole span needs."""
     return Question((), ask_metrics(job))
+
+
+def question_planned() -> Question:
+    """Give what tells whether anything was planned to run."""
+    return Question((), (PLANNED_TIME,))
+
+
+def asks_planned(job: Job) -> bool:
+    """Say whether the planned time is asked for, because a scheduled report is skipped when there is none."""
+    return isinstance(job.schedule, Schedule) and job.schedule.skip_when_idle
 
 
 def asks_totals(job: Job) -> bool:

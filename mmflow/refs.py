@@ -11,17 +11,24 @@ import logging
 import os
 import re
 import stat
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, NoReturn, final
 
 from mmflow.errors import UnresolvedReference, UserError
-from mmflow.secrecy import list_forms, looks_like_secret
+from mmflow.secrecy import SHORTEST_FORM, list_forms, looks_like_secret
 from mmflow.text import BadText, check_inside, decode_text, find_unseen, read_bytes
 
 HIDDEN: Final = "***"
+CUT: Final = "…"  # what stands where a text was cut short
+SHORTEST_BEGINNING: Final = 6  # characters of a secret that was cut; fewer begin too many words
+MANY_FORMS: Final = 400  # of secrets; from there on a look at how they begin is quicker than one at each (measured)
 MAX_FILE: Final = 64 * 1024
+LONGEST_TEXT: Final = 4_096  # characters of an error, as it is kept and shown
+LONGEST_LINE: Final = 16_384  # characters of a line of a log, with its traceback
 
 
 @final
@@ -60,20 +67,73 @@ class Secret:
 class Redactor:
     """Knows the secrets of this process and takes them out of text; values shorter than 4 characters stay."""
 
-    _forms: tuple[str, ...] = field(default=(), repr=False)
+    _known: set[str] = field(default_factory=set, repr=False)
+    _found: set[str] = field(default_factory=set, repr=False)  # their forms
+    _sorted: tuple[str, ...] = field(default=(), repr=False)  # the same, the longest first
+    _beginnings: frozenset[str] = field(default=frozenset(), repr=False)  # of the forms
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def remember(self, secret: str | Secret) -> None:
         """Hide this value from now on: whole, encoded, and those of its parts that are secrets by themselves."""
-        forms = list_forms(secret.reveal() if isinstance(secret, Secret) else secret)
-        self._forms = tuple(sorted(forms.union(self._forms), key=len, reverse=True))
+        value = secret.reveal() if isinstance(secret, Secret) else secret
+        if value in self._known:
+            return
+        forms = list_forms(value)
+        with self._lock:
+            self._found |= forms
+            self._known.add(value)
+
+    @property
+    def _forms(self) -> tuple[str, ...]:
+        """Give what to look for; sorted when it is needed, since thousands may come to be known one by one."""
+        if len(self._sorted) < len(self._found):
+            with self._lock:
+                self._beginnings = frozenset(form[:SHORTEST_FORM] for form in self._found)
+                self._sorted = tuple(sorted(self._found, key=len, reverse=True))
+        return self._sorted
 
     def redact(self, text: str) -> str:
         """Give the text with every known secret replaced by ``***``."""
         # The longest first, and again until none is left: what remains may join to another one. Each round shortens
         # the text, since no form is shorter than 4.
-        while form := next((form for form in self._forms if form in text), ""):
+        forms = self._forms
+        while self._may_hold(text) and (form := next((form for form in forms if form in text), "")):
             text = text.replace(form, HIDDEN)
+        if forms and CUT in text:
+            *starts, last = text.split(CUT)
+            text = CUT.join([*map(self._hide_end, starts), last])
         return text
+
+    def _may_hold(self, text: str) -> bool:
+        """Tell quickly of most texts that no secret is in them; the more secrets there are, the more it saves."""
+        if len(self._sorted) < MANY_FORMS:
+            return True
+        places = range(len(text) - SHORTEST_FORM + 1)
+        return not self._beginnings.isdisjoint([text[at : at + SHORTEST_FORM] for at in places])
+
+    def _hide_end(self, text: str) -> str:
+        """Hide the beginning of a secret at the end of a text that somebody else has cut there."""
+        sizes = (
+            size
+            for form in self._forms
+            if form[:SHORTEST_BEGINNING] in text
+            for size in range(min(len(form), len(text)), SHORTEST_BEGINNING - 1, -1)
+            if text.endswith(form[:size])
+        )
+        size = max(sizes, default=0)
+        return f"{text[:-size]}{HIDDEN}" if size else text
+
+    def shorten(self, text: str, most: int = LONGEST_TEXT) -> str:
+        """Give the text without secrets, of a longer one than ``most`` characters its two ends.
+
+        It is cut before its secrets are looked for, which takes long, and nothing is left of a secret that was cut.
+        """
+        if len(text) <= most:
+            return self.redact(text)
+        half, edge = most // 2, len(self._forms[0]) if self._forms else 0
+        start, end = self.redact(text[: half + edge]), self.redact(text[-half - edge :])
+        start, end = start[: max(0, len(start) - edge)], end[edge:]
+        return f"{start[:half]} … ({len(text) - most} characters left out) … {end[-half:]}"
 
 
 class RedactingFormatter(logging.Formatter):
@@ -86,7 +146,7 @@ class RedactingFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Give the line, or lines, as they may be shown."""
-        return self._redactor.redact(self._inner.format(record))
+        return self._redactor.shorten(self._inner.format(record), LONGEST_LINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +187,7 @@ def find_references(text: str) -> list[Reference]:
 
 def has_reference(text: str) -> bool:
     """Tell whether a text holds a reference, also a malformed one."""
-    return any(not piece["escape"] for piece in _PIECE.finditer(text))
+    return "${" in text and any(not piece["escape"] for piece in _PIECE.finditer(text))
 
 
 def is_secret_form(text: str) -> bool:
@@ -172,6 +232,14 @@ class Resolver:
             return _PIECE.sub(lambda piece: self._replace_piece(piece, confined), text)
         except BadText as bad:
             raise UnresolvedReference(bad.message, bad.hint) from None
+
+    def learn(self, texts: Iterable[str], *, confined: bool = False) -> None:
+        """Have the redactor hide what each reference in these texts gives; one that gives nothing is passed over."""
+        for text in {text for text in texts if "${" in text}:
+            with suppress(BadText):
+                for one in find_references(text):
+                    with suppress(UnresolvedReference, OSError):
+                        self.resolve(text[one.start : one.end], confined=confined)
 
     def _replace_piece(self, piece: re.Match[str], confined: bool) -> str:
         reference = _read_piece(piece)

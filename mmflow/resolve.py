@@ -14,6 +14,7 @@ from mmflow.check.faults import Finding, Owner, explain_error
 from mmflow.check.fit import fit_model
 from mmflow.check.layers import Layers, get
 from mmflow.check.rules import SETTINGS_RULES, Facts, apply_rules
+from mmflow.check.rules.settings import check_state
 from mmflow.check.uses import SinkUse, fit_connection
 from mmflow.document import Path, Value, change_texts
 from mmflow.errors import ProblemsError, UnresolvedReference, UserError, raise_errors
@@ -21,10 +22,12 @@ from mmflow.job import Job
 from mmflow.leaks import find_leaks, find_secrets, list_secrets
 from mmflow.plugins import Registry
 from mmflow.refs import Resolver, check_key_characters
-from mmflow.settings import Settings
+from mmflow.settings import Settings, State
 
 # The keys of a job that decide what is asked, and about which time.
 ASKED_KEYS: Final = frozenset({"job", "sites", "report", "window", "shape", "checks", "slice"})
+STATE_KEYS: Final = frozenset({"url", "password", "ca"})  # of the ledger; nothing else in the settings has such keys
+BEAT_KEYS: Final = frozenset({"heartbeat"})  # the daemon reads it at each beat; no run needs it
 NOWHERE: Final[list[Value]] = [{"type": "console"}]
 
 
@@ -35,12 +38,13 @@ def resolve_settings(
     *,
     ask: bool = True,
     reach: bool = True,
+    record: bool = True,
 ) -> Settings:
     """Give the settings with the values of their references, holding only the sites that are asked for (all: None).
 
     Connections and defaults stay as written; :func:`resolve_job` resolves those that a job uses. With ``ask=False``
-    keys and addresses of the sites stay as written too, and with ``reach=False`` ``network`` is left out, so that no
-    secret is needed.
+    keys and addresses of the sites stay as written too, with ``record=False`` those of the ledger, and with
+    ``reach=False`` ``network`` is left out, so that no secret is needed.
     Raises :class:`ProblemsError` with every reference that has no value and every value that does not fit.
     """
     raise_errors(checked.problems)
@@ -50,15 +54,36 @@ def resolve_settings(
     wanted = {name: site for name, site in named.items() if sites is None or name in sites}
     needed = {key: value for key, value in values.items() if reach or key != "network"}
     written = Layers({**needed, "sites": wanted, "connections": {}, "defaults": {}}, checked.document)
-    layers = resolve_layers(written, resolver, frozenset() if ask else HOST_KEYS)
+    left = BEAT_KEYS | (frozenset() if ask else HOST_KEYS) | (frozenset() if record else STATE_KEYS)
+    layers = resolve_layers(written, resolver, left)
     settings, found = fit_model(layers.values, Settings, Owner("mmflow.yaml"), strict=False)
     found += drop_said(apply_rules(SETTINGS_RULES, Facts(layers.values, checked.changes, root=resolver.root)), found)
     raise_errors(layers.problems(found))
     assert settings, "what does not fit has been raised"
+    if record:
+        remember_secrets(settings.state, resolver)
     if ask:
-        remember_secrets(settings, resolver)
+        remember_secrets(settings.sites, resolver)
         raise_errors(written.problems(check_keys(settings, checked)))
     return place_bundle(settings, resolver.root)
+
+
+def resolve_state(checked: CheckedSettings, resolver: Resolver) -> State:
+    """Give where the ledger is, with the values of its references, whatever else is wrong in ``mmflow.yaml``.
+
+    Raises :class:`ProblemsError` with what is wrong in ``state``.
+    """
+    written = get(checked.document.values, ("state",))
+    if written is None:
+        return State()
+    raise_errors(problem for problem in checked.problems if problem.path.partition(".")[0] == "state")
+    layers = resolve_layers(Layers({"state": written}, checked.document), resolver)
+    block = get(layers.values, ("state",))
+    state, found = fit_model(block, State, Owner("'state'"), ("state",), strict=False)
+    raise_errors(layers.problems([*found, *check_state(Facts(layers.values, checked.changes, root=resolver.root))]))
+    assert state, "what does not fit has been raised"
+    remember_secrets(state, resolver)
+    return state
 
 
 def check_keys(settings: Settings, checked: CheckedSettings) -> Iterator[Finding]:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from typing import Final
 from urllib.parse import quote, quote_plus, unquote
 
+from mmflow.text import show_start
+
 _KNOWN_SECRETS: Final = re.compile(
     r"""
     (?: \b (?: sk|pk|rk ) [-_] (?: live|test|proj|ant ) | \b gh[pousr]_ | \b github_pat_ | \b glpat- ) [\w-]{12}
@@ -39,10 +41,14 @@ def looks_like_secret(text: str) -> bool:
     with their kind in front (``sha256:…``) are not taken for secrets. A guess, for warnings: short passwords and
     words of lower-case letters alone pass.
     """
-    plain = _REFERENCE.sub("", text)
+    plain = _REFERENCE.sub("", text) if "${" in text else text
+    if len(plain) < SHORTEST_SECRET or (len(plain) < SHORTEST_PLAIN_SECRET and plain.isalnum()):
+        return False
     return bool(_KNOWN_SECRETS.search(plain)) or any(map(_seems_random, plain.split()))
 
 
+SHORTEST_SECRET: Final = 6  # characters; no known form is shorter than "://:p@"
+SHORTEST_PLAIN_SECRET: Final = 20  # of one without a sign: nothing else of so few is looked at more closely
 _REFERENCE: Final = re.compile(r"\$\{[^}]*\}")
 
 
@@ -60,7 +66,7 @@ def _changes_often(run: str) -> bool:
     return len(run) <= longest * len(_CHUNK.findall(run))
 
 
-_SHORTEST: Final = 4  # hiding less would hide half of every sentence
+SHORTEST_FORM: Final = 4  # hiding less would hide half of every sentence
 _SHORTEST_BASE64: Final = 8  # of the value; its encoded middle would be too short to mean anything
 _PERCENT: Final = re.compile("%[0-9A-F]{2}")
 _ENCODINGS: Final[tuple[Callable[[str], str], ...]] = (
@@ -70,18 +76,21 @@ _ENCODINGS: Final[tuple[Callable[[str], str], ...]] = (
     lambda text: json.dumps(json.dumps(text)[1:-1])[1:-1],  # JSON as a text inside of JSON
     lambda text: json.dumps(text, ensure_ascii=False)[1:-1],
     html.escape,
+    lambda text: show_start(text, len(text)),  # in one line, as what others say is shown
     lambda text: quote(_encode_bytes(text)),
     lambda text: quote(_encode_bytes(text), safe=""),
     lambda text: quote_plus(_encode_bytes(text)),
     lambda text: _PERCENT.sub(lambda code: code[0].lower(), quote(_encode_bytes(text), safe="")),
+    lambda text: _encode_bytes(text).hex(),
+    lambda text: _encode_bytes(text).hex().upper(),
 )
 
 
 def list_forms(secret: str) -> set[str]:
     """Give every form in which a secret may turn up in a log, a URL, a header or a body; none is shorter than 4."""
     parts = {secret, secret.strip(), *_find_parts(secret)}
-    forms = {form for part in parts if len(part) >= _SHORTEST for form in _encode_secret(part)}
-    return {form for form in forms if len(form) >= _SHORTEST}
+    forms = {form for part in parts if len(part) >= SHORTEST_FORM for form in _encode_secret(part)}
+    return {form for form in forms if len(form) >= SHORTEST_FORM}
 
 
 def _encode_bytes(text: str) -> bytes:

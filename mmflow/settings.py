@@ -99,6 +99,50 @@ class Retention(Options):
     snapshots: Annotated[str, Meta(description="Stored tables, which resend needs.")] = "30 days"
 
 
+class State(Options):
+    """Where the ledger is: in a file under the root, or in a PostgreSQL that several daemons share."""
+
+    url: Annotated[
+        str,
+        Meta(
+            description="Address of the database; a file under .mmflow unless given.",
+            examples=["postgresql://mmflow@db.example.com/mmflow"],
+        ),
+    ] = ""
+    password: Annotated[Secret | None, Meta(description="A reference: ${env:NAME} or ${file:path}.")] = None
+    tls: Annotated[
+        Literal["verify", "require", "off"] | None,
+        Meta(
+            description="verify: encrypted, and the server has to prove its name (unless told otherwise, except on "
+            "this machine). require: encrypted, whoever answers. off: in plain text."
+        ),
+    ] = None
+    ca: Annotated[
+        str,
+        Meta(description="PEM file of the authority that signed the server's certificate; starts at the root."),
+    ] = ""
+    network_drive: Annotated[
+        bool, Meta(description="Keep the file although .mmflow is on a drive of the network; no other machine uses it.")
+    ] = False
+
+
+class Daemon(Options):
+    """How the daemon works."""
+
+    workers: Annotated[int, Meta(ge=1, le=64, description="Runs at a time, each in a process of its own.")] = 2
+    run_time: Annotated[str, Meta(description="Longest time of one run; it is then ended.")] = "1 hour"
+    run_memory_mb: Annotated[int, Meta(ge=1024, description="Most memory of one run, in MB.")] = 2048
+    lease: Annotated[
+        str, Meta(description="How long a daemon may be silent until what it had begun is taken up by another.")
+    ] = "1 minute"
+    grace: Annotated[str, Meta(description="How long runs may go on when the daemon is told to stop.")] = "25 seconds"
+    heartbeat: Annotated[
+        str,
+        Meta(description="An address asked every minute while all is well; who listens there notices when it stops."),
+    ] = ""
+    notice_wait: Annotated[str, Meta(description="How long notices are gathered into one message.")] = "1 minute"
+
+
 class Settings(Options):
     """``mmflow.yaml``."""
 
@@ -118,3 +162,5 @@ class Settings(Options):
     network: Annotated[Network, Meta(description="How the service is reached.")] = Network()
     plugins: Annotated[PluginRules, Meta(description="Which installed plugins may load.")] = PluginRules()
     retention: Annotated[Retention, Meta(description="How long things are kept.")] = Retention()
+    state: Annotated[State, Meta(description="Where the ledger is.")] = State()
+    daemon: Annotated[Daemon, Meta(description="How the daemon works.")] = Daemon()

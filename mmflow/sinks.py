@@ -9,9 +9,9 @@ import logging
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TextIO
 
 import msgspec
 from msgspec import Meta
@@ -37,9 +37,9 @@ COMMON_KEYS = frozenset(key.encode_name for key in msgspec.structs.fields(SinkKe
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     """What a sink can prove about a delivery; stored in the ledger as JSON.
 
-    ``rows`` counts the rows written without totals, ``path`` is relative to the root, ``sha256`` is of the bytes as
-    written, ``more`` holds the paths of further files when there is more than one, ``details`` anything else worth
-    showing in ``mmflow runs show``.
+    ``rows`` counts the rows written without totals; a receipt of less than none, or of more than 63 bits count, proves
+    nothing. ``path`` is relative to the root, ``sha256`` is of the bytes as written, ``more`` holds the paths of
+    further files when there is more than one, ``details`` anything else worth showing in ``mmflow runs show``.
     """
 
     rows: int
@@ -67,15 +67,45 @@ class Outline:
     connection: Options | None = None  # as written, references unresolved; None when it cannot be read like that
 
 
+class MovedCell(msgspec.Struct, frozen=True, kw_only=True):
+    """A cell that a restated table holds otherwise, or a row that is new or gone, which has no ``column``.
+
+    ``row`` is what the row is known by, by column. Days and instants are ISO 8601.
+    """
+
+    row: dict[str, str | int | float | bool | None]
+    change: Literal["changed", "new", "gone"]
+    column: str = ""
+    before: str | int | float | bool | None = None
+    after: str | int | float | bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MovedWindow:
+    """An earlier window that has other numbers by now: ``total`` cells and rows, of which the first are in ``cells``.
+
+    Its days are production days of the first site.
+    """
+
+    first_day: date
+    last_day: date
+    total: int
+    cells: tuple[MovedCell, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What readers of a report want to know of it beside its numbers."""
+    """What readers of a report want to know of it beside its numbers.
+
+    ``moved`` are the windows of the same job that were restated since its report before, and have moved.
+    """
 
     description: str = ""
     owner: str = ""
     filter: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     exclude: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     missing: tuple[tuple[str, str], ...] = ()  # (site, reason) of those that are not in the table
+    moved: tuple[MovedWindow, ...] = ()
 
 
 def refuse_http() -> Client:
@@ -90,7 +120,7 @@ class RunInfo:
     run: str  # id of the execution
     job: str
     sink: str  # the sink's name in the job
-    kind: Literal["schedule", "manual", "backfill"] = "manual"
+    kind: Literal["schedule", "manual", "backfill", "restate"] = "manual"
     slot: datetime  # the due instant, UTC
     key: str  # the delivery's key: equal keys replace each other
     generation: int  # rises when the same key is delivered anew; the tries of one delivery share it
@@ -112,6 +142,61 @@ class RunInfo:
     open_http: Callable[[], Client] = field(default=refuse_http)  # an httpx client: proxy and company CA are set
     clock: Clock = field(default_factory=SystemClock)
     log: logging.Logger = field(default_factory=lambda: logging.getLogger("mmflow.sink"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoticeItem:
+    """One thing that people are told, in sentences that hold no secret. Times are UTC.
+
+    ``kind`` is one of those that ``notify: on`` knows, or a word for what is about the daemon itself; ``job``, ``slot``
+    and ``run`` are empty then, and where there are none. ``reason`` is what happened, ``hits`` who has the report all
+    the same and who has not, ``advice`` what to do, ``command`` the command line that does it ("" for none). ``zone``
+    is the IANA zone in which people read its times, "" for UTC.
+    """
+
+    kind: str
+    reason: str
+    job: str = ""
+    slot: datetime | None = None
+    run: str = ""
+    state: str = ""  # of the run, or of a slot without one
+    advice: str = ""
+    command: str = ""
+    temporary: bool = False  # nobody has to do anything unless it lasts
+    at: datetime | None = None  # when it happened
+    hits: str = ""
+    zone: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """A message to the people who answer for jobs. ``id`` is the same at each try, so that it can be told only once.
+
+    ``text`` is plain text of several lines and says all that ``items`` say, the oldest first, those of equal reasons
+    together. ``to`` names people as the jobs do, by an address or not.
+    """
+
+    id: str
+    subject: str
+    text: str
+    to: tuple[str, ...]
+    items: tuple[NoticeItem, ...]
+    created: datetime  # of the oldest item
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoticeInfo:
+    """What the engine hands to a notifier beside the notice. What is printed elsewhere than there becomes log lines."""
+
+    root: Path
+    output: Path  # every file stays under it
+    output_mode: int
+    store: Path  # a private folder of this type, kept; made when first used
+    connection: Options | None = None
+    open_http: Callable[[], Client] = field(default=refuse_http)  # an httpx client: proxy and company CA are set
+    clock: Clock = field(default_factory=SystemClock)
+    log: logging.Logger = field(default_factory=lambda: logging.getLogger("mmflow.notify"))
+    terminal: TextIO | None = None  # where who watches the daemon reads what is printed; None where nobody can
 
 
 class Partial(Exception):  # noqa: N818  # a result, named for what it is
@@ -176,7 +261,13 @@ class SinkType:
     after a try that ended without a word, whether the delivery ``run.key``, ``run.generation`` is at the destination.
     ``recipients(options) -> Iterable[str]`` names who gets a message, before it goes. ``read_window(options, cells,
     run)`` gives the first and the last day (both included), or two naive times of the plant (the last excluded), that
-    stand in cells such as ``Input!B3:D4`` of the destination. Nothing calls ``notify`` yet: it is for the daemon.
+    stand in cells such as ``Input!B3:D4`` of the destination.
+
+    ``notify(notice, options, info) -> None`` tells people what happened: a :class:`Notice`, an instance of
+    ``notice_options``, and a :class:`NoticeInfo`. It raises :class:`~mmflow.errors.TryLater` or
+    :class:`~mmflow.errors.GiveUp` when nobody was told, and is then called again with the same notice. A type without
+    ``deliver`` only tells people: it stands under ``notify: via``, and takes no table. ``check_notify(options, info)``
+    is called by ``mmflow doctor``: it raises what is in the way, and tells nobody.
 
     Options with these names mean the same everywhere: ``path`` is a file under the output folder, ``attach`` names
     sinks of the job whose files are wanted in ``run.attachments``.
@@ -186,8 +277,8 @@ class SinkType:
 
     name: str
     summary: str
-    options: type[Options]
-    deliver: Reference
+    options: type[Options] = Options
+    deliver: Reference | None = None
     connection: type[Options] | None = None
     validate_connection: Reference | None = None
     modes: tuple[str, ...] = ("replace",)
@@ -199,16 +290,20 @@ class SinkType:
     probe: Reference | None = None
     recipients: Reference | None = None
     read_window: Reference | None = None
-    notify: Reference | None = None  # not called yet: notify(text, options) -> None
+    notify: Reference | None = None
+    check_notify: Reference | None = None
+    notice_options: type[Options] = Options
     distribution: str = ""  # filled in by the registry
 
     def __post_init__(self) -> None:
         """Refuse what no job could name; the registry then names the plugin."""
         if not re.fullmatch(r"[a-z][a-z0-9_-]{0,62}", self.name):
             raise ValueError(f"a sink cannot be named {self.name!r}, expected small letters, digits, - and _")
-        if not issubclass(self.options, Options):
+        if self.deliver is None and self.notify is None:
+            raise ValueError(f"sink {self.name!r} has neither a function deliver nor notify")
+        if not (issubclass(self.options, Options) and issubclass(self.notice_options, Options)):
             raise TypeError(f"the options of sink {self.name!r} are no subclass of mmflow.options.Options")
-        if taken := COMMON_KEYS & {option.encode_name for option in msgspec.structs.fields(self.options)}:
+        if taken := COMMON_KEYS.intersection(self.options.__struct_encode_fields__):
             raise ValueError(f"sink {self.name!r} has an option {min(taken)!r}, which every sink of a job has already")
 
 
@@ -270,4 +365,5 @@ CONSOLE = SinkType(
     options=ConsoleOptions,
     deliver=print_table,
     render=render_console,
+    notify="mmflow.notices.ways:print_notice",
 )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -15,7 +16,7 @@ from mmflow.check import CheckedJob, CheckedSettings, check_job, check_settings
 from mmflow.check.faults import Finding, Owner, show
 from mmflow.check.fit import fit_model
 from mmflow.check.layers import all_texts, get
-from mmflow.document import Document, read_file
+from mmflow.document import Document, read_file, read_text
 from mmflow.errors import Problem, ProblemsError, UserError, hint_names
 from mmflow.plugins import Registry, load
 from mmflow.refs import has_reference
@@ -45,10 +46,10 @@ class Workspace:
     def read_jobs(self) -> tuple[tuple[CheckedJob, ...], tuple[Problem, ...]]:
         """Read and check every job: give the jobs, each with its own problems, and the problems of unreadable files.
 
-        Two files with one job name are both wrong.
+        Two files with one job name are both wrong, as are jobs that follow none, or each other in a circle.
         """
         jobs, unread = self._read_files(self.list_files())
-        return jobs, (*unread, *self._refuse_endings())
+        return refuse_followers(jobs, complete=not unread), (*unread, *self._refuse_endings())
 
     def read_job(self, word: str, cwd: Path | None = None) -> CheckedJob:
         """Give the job that a command line names: by its name, or by a path from ``cwd`` when it ends in ``.yaml``.
@@ -68,6 +69,14 @@ class Workspace:
     def read_file(self, path: Path) -> CheckedJob:
         """Read and check one file; raises :class:`ProblemsError` when it is not YAML."""
         return check_job(read_file(path, self.root), self.checked, self.registry)
+
+    def check_lead(self, job: CheckedJob) -> CheckedJob:
+        """Give a job with what is wrong with the one that it follows; the others are read only when it follows any."""
+        if not find_lead(job):
+            return job
+        jobs, unread = self._read_files(self.list_files())
+        others = (other for other in jobs if other.document.name != job.document.name)
+        return refuse_followers((job, *others), complete=not unread)[0]
 
     def _refuse_endings(self) -> Iterator[Problem]:
         for path in sorted(_walk_jobs(self.root / JOBS_FOLDER, ".yml")):
@@ -94,15 +103,19 @@ def find_root(start: Path, given: Path | None, environ: Mapping[str, str], job: 
     asked = given or (Path(environ["MMFLOW_ROOT"]) if environ.get("MMFLOW_ROOT") else None)
     if asked:
         folder = (start / asked).resolve()
-        if (folder / SETTINGS_FILE).is_file():
-            return folder
         source = "--root" if given else "MMFLOW_ROOT"
+        try:
+            if (folder / SETTINGS_FILE).is_file():
+                return folder
+        except PermissionError as error:
+            message = f"{source} is {folder}, which is closed to this account; run mmflow as the one whose it is"
+            raise UserError(message) from error
         raise UserError(
             f"{source} is {folder}, which holds no {SETTINGS_FILE}; run 'mmflow init' there, or give another"
         )
     places = [*([(start / job).parent.resolve()] if _is_path(job) else []), start.resolve()]
     for folder in (folder for here in places for folder in (here, *here.parents)):
-        if (folder / SETTINGS_FILE).is_file():
+        if os.access(folder, os.X_OK) and (folder / SETTINGS_FILE).is_file():
             return folder
     looked = " or ".join(dict.fromkeys(map(str, places)))
     advice = "go where it is, give --root FOLDER, or run 'mmflow init'"
@@ -118,9 +131,23 @@ def open_workspace(root: Path, now: datetime, registry: Registry | None = None) 
 
     ``now`` is the instant of the check. Raises :class:`ProblemsError` when the file is not YAML.
     """
-    document = read_file(root / SETTINGS_FILE, root)
+    return make_workspace(read_file(root / SETTINGS_FILE, root), root, now, registry)
+
+
+def read_workspace(text: str | bytes, root: Path, now: datetime, registry: Registry | None = None) -> Workspace:
+    """Do as :func:`open_workspace` for a daemon, with a text that stands, or once stood, in ``mmflow.yaml``.
+
+    What counts of files of days is what the daemon has kept of them.
+    """
+    return make_workspace(read_text(text, SETTINGS_FILE), root, now, registry, kept=True)
+
+
+def make_workspace(
+    document: Document, root: Path, now: datetime, registry: Registry | None = None, *, kept: bool = False
+) -> Workspace:
+    """Check ``mmflow.yaml`` with the plugins that it lets in, or those of a ``registry``."""
     registry = registry or load_admitted(document)
-    return Workspace(root, check_settings(document, registry, root, now), registry)
+    return Workspace(root, check_settings(document, registry, root, now, kept=kept), registry)
 
 
 def load_admitted(document: Document) -> Registry:
@@ -164,6 +191,48 @@ def _refuse_twin(job: CheckedJob, twins: Sequence[CheckedJob]) -> CheckedJob:
     where = f"{twins[0].document.name}:{line}:{column}"
     twin = Finding(("job",), f"{where} has the name {job.name!r} too", "give one of them another name")
     return replace(job, problems=tuple(sorted((*job.problems, job.layers.problem(twin)))))
+
+
+def refuse_followers(
+    jobs: Sequence[CheckedJob], *, complete: bool, others: Iterable[str] = ()
+) -> tuple[CheckedJob, ...]:
+    """Give every job that follows a job that does not exist, or itself by way of others, the problem that says so.
+
+    ``complete`` tells that no file was left out: otherwise the job that is missing may stand there. ``others`` are the
+    names of jobs that exist beside these.
+    """
+    leads = {job.name: lead for job in jobs if job.name and (lead := find_lead(job))}
+    names = {*others, *(job.name for job in jobs if job.name)}
+    return tuple(_refuse_follower(job, leads, names if complete else {*names, *leads.values()}) for job in jobs)
+
+
+def find_lead(job: CheckedJob) -> str:
+    """Give the name of the job that a job follows, "" when it has a time of its own or none."""
+    lead = get(job.layers.values, ("schedule", "after"))
+    return lead if isinstance(lead, str) else ""
+
+
+def _refuse_follower(job: CheckedJob, leads: Mapping[str, str], names: AbstractSet[str]) -> CheckedJob:
+    lead = find_lead(job)
+    if not lead or lead == job.name:  # itself: said of the job alone
+        return job
+    path = ("schedule", "after")
+    if lead not in names:
+        finding = Finding(path, f"there is no job {show(lead)}", hint_names(lead, names - {job.name}))
+    elif job.name in (circle := list(_walk_leads(lead, leads))):
+        followed = ", which follows ".join(show(name) for name in circle)
+        finding = Finding(path, f"it follows {followed}: none of them is ever due", "give one of them a time")
+    else:
+        return job
+    return replace(job, problems=tuple(sorted((*job.problems, job.layers.problem(finding)))))
+
+
+def _walk_leads(job: str, leads: Mapping[str, str]) -> Iterator[str]:
+    seen: set[str] = set()
+    while job and job not in seen:
+        yield job
+        seen.add(job)
+        job = leads.get(job, "")
 
 
 def _holds(path: Path, word: str) -> bool:

@@ -16,7 +16,7 @@ from mmflow.errors import UserError, suggest_name
 from mmflow.refs import Redactor
 
 # Modules of this package that serve the commands and are none themselves.
-NOT_COMMANDS = frozenset({"arguments", "listing", "messages", "output", "plants", "session", "show"})
+NOT_COMMANDS = frozenset({"arguments", "known", "listing", "messages", "output", "session", "show", "times"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import date, datetime, timedelta
 
+from mmflow.check import CheckedJob
 from mmflow.cli.session import Session, open_engine
 from mmflow.errors import UserError
 from mmflow.job import Job, WindowSpec
@@ -87,12 +88,12 @@ def read_order(args: argparse.Namespace, job: Job, calendars: Mapping[str, Plant
     return Order(slot=read_moment(args.at, calendar) if args.at else now)
 
 
-def plan_offline(session: Session, args: argparse.Namespace) -> Plan:
-    """Plan the job and the dates that a command line names; asks no site.
+def plan_offline(session: Session, args: argparse.Namespace, checked: CheckedJob | None = None) -> Plan:
+    """Plan the job, unless one is given, and the dates that a command line names; asks no site.
 
     No network and no secret is needed, but for a job whose dates stand in cells: they are read.
     """
-    checked = session.read_job(args.job)
+    checked = checked or session.read_job(args.job)
     reads = not args.first and has_cells(checked.job)
     settled = session.resolve_job(checked) if reads else None
     job = settled.job if settled else session.resolve_question(checked)

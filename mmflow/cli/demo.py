@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     session = open_session(args)
     out = session.out
     checked = session.resolve_job(session.read_job("morning-oee"))
-    with open_engine(session, checked.job.sites) as engine:
+    with open_engine(session, checked.job.sites, record=True) as engine:
         result = run_job(engine, checked, Order(slot=engine.clock.now()))
     if result.cause:
         raise result.cause

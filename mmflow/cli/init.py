@@ -20,20 +20,23 @@ STARTER = ("mmflow.yaml", "jobs/morning-oee.yaml")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the folder."""
-    parser.add_argument("folder", nargs="?", default=".", help="where to write (default: here)")
+    parser.add_argument("folder", nargs="?", help="where to write (default: --root, else here)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Write the files, and the schemas that editors complete from."""
     out = open_output(args)
-    folder = args.around.cwd / args.folder
+    if args.root and args.folder:
+        raise UserError("a folder and --root name two places to write to; leave one of them out")
+    named = args.folder or args.root or "."
+    folder = args.around.cwd / named
     made = write_starter(folder)
     if out.as_json:
         out.data({"root": str(folder), "files": made})
         return 0
     for name in made:
-        out.line(f"wrote {Path(args.folder) / name}")
-    go = "" if args.folder == "." else f"cd {args.folder} && "
+        out.line(f"wrote {Path(named) / name}")
+    go = "" if named == "." else f"cd {named} && "
     out.line(f"next: {go}mmflow run morning-oee")
     return 0
 

@@ -1,25 +1,29 @@
-"""``mmflow jobs``: every job, who owns it, when it runs, and what came of it last."""
+"""``mmflow jobs``: every job, who owns it, when it is due, and what came of it last."""
 
 from __future__ import annotations
 
 import argparse
-from datetime import datetime
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, tzinfo
 
 from mmflow.check import CheckedJob
 from mmflow.check.layers import get
-from mmflow.cli.session import open_session
-from mmflow.errors import EXIT_OK, EXIT_USER, describe_problems
-from mmflow.ledger import Ledger, Run
+from mmflow.cli.known import list_last
+from mmflow.cli.session import Session, open_session
+from mmflow.cli.times import SHOWN, describe_due, describe_pause, find_next, find_pause, find_timetable
+from mmflow.errors import EXIT_OK, EXIT_USER, Problem, describe_problems
+from mmflow.ledger import JobRow, Ledger, Run
+from mmflow.ledger.slots import FOREVER
 from mmflow.refs import HIDDEN
 from mmflow.secrecy import looks_like_secret
 
-SUMMARY = "List the jobs: owner, schedule, last result."
+SUMMARY = "List the jobs: owner, schedule, next time, last result."
 EXAMPLES = """
 mmflow jobs
 mmflow jobs --json
 """
 
-HEADINGS = ("job", "file", "owner", "schedule", "problems", "last", "at (UTC)")
+HEADINGS = ("job", "file", "owner", "schedule", "next", "paused", "problems", "last", "at (UTC)")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,29 +31,53 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print one line a job; exit code 2 when a file could not be read."""
+    """Print one line a job, and what is wrong with any; exit code 2 when something is."""
     session = open_session(args)
     jobs, unread = session.workspace.read_jobs()
+    wrong = sorted({*unread, *(problem for job in jobs for problem in job.problems if problem.severity == "error")})
     with session.open_ledger() as ledger:
-        rows = [describe_job(job, ledger) for job in jobs]
+        planned = ledger.slots.read_jobs()
+        rows = [
+            describe_job(session, job, planned.get(job.name), ledger, errors)
+            for job, errors in count_errors(session, jobs, unread)
+        ]
     if session.out.as_json:
-        session.out.data({"jobs": rows, "problems": unread})
+        session.out.data({"jobs": rows, "problems": wrong})
     else:
         session.out.table(HEADINGS, [[show_value(value) for value in row.values()] for row in rows])
-        if unread:
-            session.out.note(describe_problems(unread))
-    return EXIT_USER if unread else EXIT_OK
+        if wrong:
+            session.out.note(describe_problems(wrong))
+    return EXIT_USER if wrong else EXIT_OK
 
 
-def describe_job(job: CheckedJob, ledger: Ledger) -> dict[str, object]:
+def count_errors(
+    session: Session, jobs: Sequence[CheckedJob], unread: Sequence[Problem]
+) -> Iterator[tuple[CheckedJob, int]]:
+    """Give every job with the number of its mistakes; one that has any as it was last good, if it ever was."""
+    broken = [problem.file for problem in unread]
+    wrong = {job.document.name: sum(problem.severity == "error" for problem in job.problems) for job in jobs}
+    last = {job.document.name: job for job in list_last(session)} if broken or any(wrong.values()) else {}
+    for file, job in {job.document.name: job for job in jobs}.items():
+        yield last.get(file, job) if wrong[file] else job, wrong[file]
+    yield from ((job, broken.count(file)) for file, job in last.items() if file in broken)
+
+
+def describe_job(
+    session: Session, job: CheckedJob, planned: JobRow | None, ledger: Ledger, errors: int
+) -> dict[str, object]:
     """Give one row; a job with mistakes is listed with what can be read of it."""
+    timetable, now = find_timetable(session.workspace, job), session.around.clock.now()
+    zone: tzinfo = timetable.zone if timetable else UTC
+    start = find_pause(planned, now) or now
+    due = find_next(timetable, start) if timetable and start != FOREVER else None
     last: Run | None = next(iter(ledger.runs(job.name, 1)), None) if job.name else None
-    errors = sum(problem.severity == "error" for problem in job.problems)
     return {
         "job": job.name,
         "file": job.document.name,
         "owner": find_text(job, "owner"),
-        "schedule": find_text(job, "schedule", "cron"),
+        "schedule": describe_due(session.workspace, job),
+        "next": due.astimezone(zone) if due else None,
+        "paused": describe_pause(planned, now, zone),
         "problems": errors,
         "last": last.state if last else "",
         "at": last.started if last else None,
@@ -66,4 +94,4 @@ def find_text(job: CheckedJob, *path: str) -> str:
 
 def show_value(value: object) -> object:
     """Give a time as people read it, anything else as it is."""
-    return f"{value:%Y-%m-%d %H:%M}" if isinstance(value, datetime) else value
+    return f"{value:{SHOWN}}{'' if value.tzinfo is UTC else f' {value:%Z}'}" if isinstance(value, datetime) else value

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 from mmflow.cli.output import Output
 from mmflow.cli.session import open_engine, open_session
-from mmflow.errors import EXIT_OK, EXIT_RUN, RunError, UserError, hint_names
+from mmflow.errors import EXIT_OK, EXIT_RUN, RunError, TryLater, UserError, hint_names
 from mmflow.fetch.names import Entry, NameBook, name_kind
 
 Listed = Mapping[str, tuple[Entry, ...]]
@@ -28,7 +28,7 @@ def list_kind(args: argparse.Namespace, kind: str) -> int:
     session = open_session(args)
     sites = choose_sites(args.site or (), session.workspace.settings.sites)
     with open_engine(session, sites) as engine, ExitStack() as stack:
-        apis = open_apis(engine.hosts, engine.settings.network, engine.clock, engine.progress, stack)
+        apis = open_apis(engine.hosts, engine.service, stack)
 
         def list_names(site: str) -> tuple[Entry, ...]:
             book = NameBook(site, apis[site], engine.state / "cache", engine.clock)
@@ -87,5 +87,6 @@ def show_day(entry: Entry) -> str:
 def note_failures(out: Output, failed: Mapping[str, RunError]) -> int:
     """Say which sites did not answer, and give the exit code."""
     for site, error in failed.items():
-        out.note(f"{site}: {error}")
+        advice = "; see why: mmflow doctor" if isinstance(error, TryLater) else ""
+        out.note(f"{site}: {error}{advice}")
     return EXIT_RUN if failed else EXIT_OK

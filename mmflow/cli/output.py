@@ -60,7 +60,7 @@ class Output:
             bool(listed) and all(isinstance(row[place], int | float | None) for row in listed)
             for place in range(len(headings))
         ]
-        texts = [["" if cell is None else str(cell) for cell in row] for row in listed]
+        texts = [["" if cell is None else " ".join(str(cell).splitlines()) for cell in row] for row in listed]
         for text in align_texts(headings, texts, right, widest=WIDEST_CELL):
             self.line(text)
 
@@ -73,6 +73,10 @@ class Output:
             self._stderr.write(show_text(self._redactor.redact(text)))
             self._stderr.flush()
             self._pending = bool(text)
+
+    def flush(self) -> None:
+        """Let what was printed be seen now, also by another program."""
+        self._stdout.flush()
 
     def _write(self, stream: TextIO, text: str) -> None:
         with self._lock:

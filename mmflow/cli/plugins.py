@@ -95,8 +95,12 @@ def show_plugin(out: Output, info: PluginInfo, sink: SinkType | None, verbose: b
     if info.traceback:
         out.line(info.traceback if verbose else "the traceback is shown with --verbose")
     if sink:
-        out.line(f"modes: {', '.join(sink.modes)}; semantics: {sink.semantics}")
-        show_keys(out, "options of a sink in a job", sink.options)
+        if sink.deliver:
+            out.line(f"modes: {', '.join(sink.modes)}; semantics: {sink.semantics}")
+            show_keys(out, "options of a sink in a job", sink.options)
+        if sink.notify:
+            out.line("it can tell people: name it under notify: via")
+            show_keys(out, "options of a way to tell people", sink.notice_options)
         if sink.connection:
             show_keys(out, "keys of a connection in mmflow.yaml", sink.connection)
     out.line()
@@ -142,5 +146,7 @@ def info_document(info: PluginInfo, registry: Registry) -> dict[str, object]:
         "traceback": info.traceback,
         "modes": sink.modes if sink else (),
         "options": list_keys(sink.options) if sink else (),
+        "tells": bool(sink and sink.notify),
+        "notice_options": list_keys(sink.notice_options) if sink and sink.notify else (),
         "connection": list_keys(sink.connection) if sink and sink.connection else (),
     }

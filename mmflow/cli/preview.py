@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import tempfile
 import webbrowser
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from mmflow.check.uses import SinkUse
 from mmflow.cli.arguments import add_dates, add_job, plan_offline, read_order
 from mmflow.cli.output import Output
 from mmflow.cli.session import Session, open_engine, open_session
-from mmflow.errors import EXIT_OK, EXIT_RUN, UserError
+from mmflow.errors import EXIT_OK, EXIT_RUN, TryLater, UserError
 from mmflow.plan import Plan, describe_plan
 from mmflow.sinks import CONSOLE, ConsoleOptions, Rendering
 from mmflow.table import Cell, Table, shorten_cell
@@ -50,7 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the plan or the table; exit code 1 when the gate would hold the report."""
     from mmflow.deliver.chosen import choose_sinks
-    from mmflow.run import calendars_of, compare_sink, make_report, plan_job, rehearse_sink, settle_job
+    from mmflow.run import calendars_of, make_report, plan_job, settle_job
+    from mmflow.run.rehearsal import compare_sink, rehearse_sink
 
     session = open_session(args)
     check_flags(args)
@@ -64,7 +66,8 @@ def run(args: argparse.Namespace) -> int:
         checked = settle_job(engine, checked, order)
         plan = plan_job(engine, checked.job, order)
         with tempfile.TemporaryDirectory(prefix="mmflow-", ignore_cleanup_errors=True) as folder:
-            report = make_report(engine, checked, plan, Path(folder), Path(folder) / "table.parquet")
+            with pointing_to_doctor():
+                report = make_report(engine, checked, plan, Path(folder), Path(folder) / "table.parquet")
             if args.diff:
                 show_difference(session.out, compare_sink(engine, checked, use, report))
             else:
@@ -73,6 +76,15 @@ def run(args: argparse.Namespace) -> int:
                 show_report(session.out, report, shown.text)
             note_verdict(session.out, report)
     return EXIT_RUN if report.verdict.state == "hold" else EXIT_OK
+
+
+@contextmanager
+def pointing_to_doctor() -> Iterator[None]:
+    """Say how to find out why a site does not answer."""
+    try:
+        yield
+    except TryLater as error:
+        raise TryLater(f"{error}; see why: mmflow doctor", after=error.after) from error
 
 
 def check_flags(args: argparse.Namespace) -> None:
@@ -143,7 +155,11 @@ def show_report(out: Output, report: Report, shown: str) -> None:
 
 
 def note_verdict(out: Output, report: Report) -> None:
-    """Print on stderr what the gate thinks of the report."""
+    """Print on stderr what the gate thinks of the report, and whether the daemon would make it at all."""
+    from mmflow.load.idle import find_idle
+
+    if idle := find_idle(report.plan, report.spool):
+        out.note(f"skipped by the daemon: {idle}")
     for reason in report.verdict.reasons:
         out.note(f"{report.verdict.state}: {reason}")
 

@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     from mmflow.deliver import Messages
     from mmflow.deliver.chosen import choose_sinks
     from mmflow.deliver.ending import is_settled
-    from mmflow.run import resend_run
+    from mmflow.run.again import resend_run
 
     session = open_session(args)
     with session.open_ledger() as ledger:
@@ -40,6 +40,9 @@ def run(args: argparse.Namespace) -> int:
     settled = {one.sink for one in deliveries if args.failed and is_settled(one)}
     uses = [use for use in choose_sinks(checked.sinks, named_sinks(args)) if use.name not in settled]
     messages = Messages(send=may_send(session, args, uses))
-    with open_engine(session, checked.job.sites, ask=False, reach=True) as engine, quiet_stdout(session.out):
+    with (
+        open_engine(session, checked.job.sites, ask=False, reach=True, record=True) as engine,
+        quiet_stdout(session.out),
+    ):
         result = resend_run(engine, checked, args.run, named_sinks(args), failed=args.failed, messages=messages)
     return end_run(session.out, result)

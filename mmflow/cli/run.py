@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from mmflow.cli.arguments import add_dates, add_job, add_sinks, named_sinks, read_order
 from mmflow.cli.messages import add_sending, may_send
@@ -11,6 +13,9 @@ from mmflow.cli.output import quiet_stdout
 from mmflow.cli.session import open_engine, open_session
 from mmflow.cli.show import end_run
 from mmflow.errors import UserError
+
+if TYPE_CHECKING:
+    from mmflow.check.uses import SinkUse
 
 SUMMARY = "Ask the service for a job's report and deliver it."
 EXAMPLES = """
@@ -45,9 +50,20 @@ def run(args: argparse.Namespace) -> int:
     chosen = choose_messages(checked.sinks, named_sinks(args)) if args.mail_to else named_sinks(args)
     uses = choose_sinks(checked.sinks, chosen)
     send = may_send(session, args, uses, args.mail_to)
-    with open_engine(session, checked.job.sites) as engine:
+    with open_engine(session, checked.job.sites, record=True) as engine:
         order = read_order(args, checked.job, calendars_of(engine, checked.job), engine.clock.now())
+        if args.at and order.slot > engine.clock.now() and send and not args.mail_to:
+            refuse_early(args.at, uses)
         order = replace(order, sinks=chosen, messages=Messages(to=args.mail_to, send=send))
         with quiet_stdout(session.out):
             result = run_job(engine, checked, order)
     return end_run(session.out, result)
+
+
+def refuse_early(at: str, uses: Sequence[SinkUse]) -> None:
+    """Refuse to send a message before its time; each is sent once, so that nothing would go out when it is due."""
+    if senders := [use.name for use in uses if use.type.semantics == "message"]:
+        raise UserError(
+            f"{at} is still to come: what {', '.join(senders)} sent now would be the message that is due then, "
+            "which is sent once; add --no-send, or --to ADDRESS to see it yourself"
+        )

@@ -10,18 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mmflow.atomic import STATE
+from mmflow.atomic import STATE, refuse_closed
 from mmflow.check import CheckedJob
 from mmflow.cli import Surroundings
 from mmflow.cli.output import NoteHandler, Output
 from mmflow.errors import ProblemsError, raise_errors
 from mmflow.job import Job
+from mmflow.leaks import learn_secrets
 from mmflow.refs import RedactingFormatter, Resolver
-from mmflow.resolve import resolve_job, resolve_question, resolve_settings
+from mmflow.resolve import resolve_job, resolve_question, resolve_settings, resolve_state
 from mmflow.workspace import Workspace, find_root, open_workspace
 
 if TYPE_CHECKING:
-    from mmflow.ledger import Ledger
+    from mmflow.ledger import Ledger, Place
     from mmflow.run import Engine
 
 
@@ -37,6 +38,13 @@ class Session:
     def root(self) -> Path:
         """The folder that holds mmflow.yaml."""
         return self.workspace.root
+
+    @property
+    def state(self) -> Path:
+        """The folder of what mmflow remembers, which need not be there; StateError for one of another account."""
+        folder = self.root / STATE
+        refuse_closed(folder)
+        return folder
 
     @property
     def resolver(self) -> Resolver:
@@ -63,7 +71,13 @@ class Session:
         """Open the record of what ran, for looking."""
         from mmflow.ledger import Ledger
 
-        return Ledger.look(self.root / STATE / "ledger.sqlite", self.around.clock)
+        return Ledger.look(self.find_place(), self.around.clock)
+
+    def find_place(self) -> Place:
+        """Say where the record is; its password is put in."""
+        from mmflow.ledger import find_place
+
+        return find_place(resolve_state(self.workspace.checked, self.resolver), self.state)
 
 
 def open_output(args: argparse.Namespace) -> Output:
@@ -97,20 +111,21 @@ def open_session(args: argparse.Namespace, *, sinks: bool = True) -> Session:
 
 @contextmanager
 def open_engine(
-    session: Session, sites: Iterable[str], *, ask: bool = True, reach: bool | None = None
+    session: Session, sites: Iterable[str], *, ask: bool = True, reach: bool | None = None, record: bool = False
 ) -> Iterator[Engine]:
     """Give what runs need, with the settings of these sites resolved.
 
     ``ask=False`` opens no way to the service and needs no key; ``reach`` says whether anything else is reached by
-    network (as ``ask`` unless given), such as the destination of a sink.
+    network (as ``ask`` unless given), such as the destination of a sink, and ``record`` whether the ledger is opened.
 
     Raises :class:`ProblemsError` with everything that is wrong in mmflow.yaml.
     """
-    from mmflow.cli.plants import open_hosts
+    from mmflow.plants import open_hosts
     from mmflow.run import Engine
 
     named, reach = tuple(sites), ask if reach is None else reach
-    settings = resolve_settings(session.workspace.checked, session.resolver, named, ask=ask, reach=reach)
+    learn_secrets(session.workspace.checked, session.workspace.registry, session.resolver)
+    settings = resolve_settings(session.workspace.checked, session.resolver, named, ask=ask, reach=reach, record=record)
     with open_hosts(session.workspace.checked, settings, named if ask else (), session.around.clock) as hosts:
         yield Engine(
             root=session.root,

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from mmflow.cli.output import Output
 from mmflow.errors import EXIT_OK, EXIT_RUN
-from mmflow.ledger import Delivery, Run
+from mmflow.ledger import Delivery, Run, Slot
 from mmflow.windows import Span
 
 if TYPE_CHECKING:
@@ -19,14 +19,17 @@ if TYPE_CHECKING:
 UNSHOWN: Final = ("bytes", "files")  # of a receipt: what nobody reads, or what is said otherwise
 
 
-def run_document(run: Run, deliveries: Sequence[Delivery]) -> dict[str, object]:
-    """Give the JSON of one run."""
+def run_document(run: Run, deliveries: Sequence[Delivery], slot: Slot | None = None) -> dict[str, object]:
+    """Give the JSON of one run; ``next_at`` is when its slot is worked on again, if it is the slot's latest."""
     return {
         "run": run.id,
         "job": run.job,
         "slot": run.slot,
+        "kind": run.kind,
         "state": run.state,
+        "next_at": find_next(run, slot),
         "rows": run.rows,
+        "asked": {"requests": run.requests, "tries": run.tries, "bytes": run.received},
         "started": run.started,
         "finished": run.finished,
         "error": run.error,
@@ -37,6 +40,9 @@ def run_document(run: Run, deliveries: Sequence[Delivery]) -> dict[str, object]:
                 "sink": delivery.sink,
                 "type": delivery.type,
                 "state": delivery.state,
+                "attempts": delivery.attempts,
+                "updated": delivery.updated,
+                "next_at": delivery.next_at,
                 "rows": delivery.receipt.rows if delivery.receipt else None,
                 "receipt": delivery.receipt,
                 "error": delivery.error,
@@ -44,6 +50,11 @@ def run_document(run: Run, deliveries: Sequence[Delivery]) -> dict[str, object]:
             for delivery in deliveries
         ],
     }
+
+
+def find_next(run: Run, slot: Slot | None) -> datetime | None:
+    """Give when a run's slot is worked on again, None when it is not, or another run was begun since."""
+    return slot.next_at if slot and slot.run == run.id and slot.state == "due" else None
 
 
 def span_document(site: str, span: Span) -> dict[str, object]:
@@ -74,13 +85,17 @@ def end_run(out: Output, result: Result) -> int:
     return EXIT_OK if result.run.state in ("ok", "degraded") else EXIT_RUN
 
 
-def show_run(out: Output, run: Run, deliveries: Sequence[Delivery], *, say_why: bool = True) -> None:
-    """Print what a run did, and why it is not ok unless that is said elsewhere."""
+def show_run(
+    out: Output, run: Run, deliveries: Sequence[Delivery], slot: Slot | None = None, *, say_why: bool = True
+) -> None:
+    """Print what a run did, and why it is not ok unless that is said elsewhere; with its ``slot``, also what for."""
     if out.as_json:
-        out.data(run_document(run, deliveries))
+        out.data(run_document(run, deliveries, slot))
         return
     rows = "" if run.rows is None else f", {run.rows} row{'s' * (run.rows != 1)}"
     out.line(f"{run.job}: {run.state}{rows}  (run {run.id})")
+    if slot:
+        out.line(f"  {describe_slot(run, slot)}")
     for site, span in run.spans:
         out.line(f"  {site}: {describe_span(span)}")
     for delivery in deliveries:
@@ -91,6 +106,25 @@ def show_run(out: Output, run: Run, deliveries: Sequence[Delivery], *, say_why: 
         out.line(f"  {error}")
     if run.state == "held":
         out.line(f"  'mmflow resend {run.id}' delivers it all the same")
+
+
+def describe_slot(run: Run, slot: Slot) -> str:
+    """Say what a run was for, and what has become of that."""
+    facts = [f"{run.kind} slot {show_moment(run.slot)}, begun {show_moment(run.started)}"]
+    if slot.run != run.id:
+        facts.append(f"{slot.state} by run {slot.run}")
+    elif next_at := find_next(run, slot):
+        facts.append(f"next try {show_moment(next_at)}")
+    if slot.tries > 1:
+        facts.append(f"{slot.tries} runs so far")
+    if slot.reason and slot.run == run.id and slot.reason != run.error:
+        facts.append(slot.reason)
+    return ", ".join(facts)
+
+
+def show_moment(moment: datetime) -> str:
+    """Give an instant to the minute."""
+    return f"{moment:%Y-%m-%d %H:%M} UTC"
 
 
 def leave_out_said(error: str, deliveries: Sequence[Delivery]) -> str:
@@ -116,6 +150,10 @@ def describe_delivery(delivery: Delivery) -> str:
         facts += [f"{name.replace('_', ' ')} {value}" for name, value in proof.details.items() if name not in UNSHOWN]
     if delivery.error:
         facts.append(delivery.error)
+    if delivery.attempts > 1:
+        facts.append(f"{delivery.attempts} tries")
+    if delivery.state == "retrying" and delivery.next_at:
+        facts.append(f"next try {show_moment(delivery.next_at)}")
     return ", ".join(facts)
 
 

@@ -14,7 +14,7 @@ from mmflow.check import CheckedJob
 from mmflow.check.layers import Layers
 from mmflow.cli.output import Output
 from mmflow.cli.session import Session, open_engine, open_output, open_session
-from mmflow.errors import EXIT_OK, EXIT_USER, Problem, ProblemsError, describe_problems
+from mmflow.errors import EXIT_OK, EXIT_RUN, EXIT_USER, Problem, ProblemsError, describe_problems
 from mmflow.resolve import resolve_settings
 
 log = logging.getLogger(__name__)
@@ -42,11 +42,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the problems; exit code 2 when one of them is an error."""
+    """Print the problems; exit code 2 when one of them is an error, 1 when only a site did not answer."""
     count, problems = find_problems(args)
     show_problems(open_output(args), count, problems)
-    failed = any(args.strict or problem.severity == "error" for problem in problems)
-    return EXIT_USER if failed else EXIT_OK
+    failed = [problem for problem in problems if args.strict or problem.severity == "error"]
+    if not failed:
+        return EXIT_OK
+    return EXIT_RUN if args.live and is_unanswered(failed) else EXIT_USER
+
+
+def is_unanswered(failed: Sequence[Problem]) -> bool:
+    """Tell whether nothing is wrong but that sites did not answer."""
+    from mmflow.live import NO_ANSWER
+
+    return all(problem.id == NO_ANSWER for problem in failed)
 
 
 def find_problems(args: argparse.Namespace) -> tuple[int, Sequence[Problem]]:
@@ -67,7 +76,8 @@ def find_problems(args: argparse.Namespace) -> tuple[int, Sequence[Problem]]:
 def read_jobs(session: Session, word: str | None) -> tuple[Sequence[CheckedJob], Sequence[Problem]]:
     """Give the jobs asked for, and the problems of files that could not be read."""
     if word:
-        return [session.workspace.read_job(word, session.around.cwd)], []
+        job = session.workspace.read_job(word, session.around.cwd)
+        return [session.workspace.check_lead(job)], []
     return session.workspace.read_jobs()
 
 
@@ -76,7 +86,7 @@ def ask_live(session: Session, jobs: Sequence[CheckedJob], *, all_sites: bool) -
     from mmflow.live import check_live
 
     def unlock(site: str) -> str:
-        resolve_settings(checked, session.resolver, (site,))
+        resolve_settings(checked, session.resolver, (site,), record=False)
         return site
 
     checked = session.workspace.checked

@@ -6,6 +6,7 @@ import argparse
 from datetime import datetime
 
 from mmflow.cli.arguments import add_dates, add_job, plan_offline
+from mmflow.cli.known import read_known
 from mmflow.cli.output import Output
 from mmflow.cli.session import open_session
 from mmflow.cli.show import local_time, span_document
@@ -32,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the span of every site, as a run would ask for it; needs no network, and no secret of a site or sink."""
     session = open_session(args)
-    show_windows(session.out, plan_offline(session, args))
+    show_windows(session.out, plan_offline(session, args, read_known(session, args.job)))
     return EXIT_OK
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import lru_cache
 from itertools import product
 from typing import Literal
@@ -78,12 +78,14 @@ class Plant:
         start_of_day: str = "06:00",
         week_starts: Weekday = "monday",
         company: str = "Demo Plant",
+        holidays: Collection[date] = (),
     ) -> None:
         self.seed = seed
         self.zone = ZoneInfo(zone)
         self.start_of_day = start_of_day
         self.week_starts = week_starts
         self.company = company
+        self.holidays = frozenset(holidays)  # days on which no shift begins
         self.company_id = self._make_id("company", company)
         self.days = Days(self.zone, read_minutes(start_of_day))
         self.groups = tuple(self._make_groups())
@@ -125,7 +127,7 @@ class Plant:
         return [clip_atom(a, first, last) for a in atoms if a.start < last and a.start + a.length > first]
 
     def _plan_shifts(self, schedule: Schedule | None, day: Day) -> tuple[tuple[Shift, bool] | None, ...]:
-        return plan_shifts(self.days, schedule, day)
+        return plan_shifts(self.days, schedule, day, self.holidays)
 
     def _make_atoms(self, machine: Machine, day: Day, corrected: bool) -> list[Atom]:
         return make_atoms(self.seed, self._plan_work(machine, day), corrected=corrected)

@@ -31,6 +31,8 @@ class Profile:
     """Combinations without data: no row, or a row of zeros for each time at which anybody else has one."""
     empty_rate: Literal["null", "zero"] = "null"
     """A rate whose denominator is zero."""
+    unplanned: Literal["zero", "null"] = "zero"
+    """``nonOptionalTime`` where none was planned."""
     counts: Literal["int", "float"] = "int"
     """Counts and milliseconds as ``12`` or ``12.0``."""
     csv: Literal["text", "ignored"] = "text"
@@ -67,6 +69,7 @@ PROFILES: dict[str, Profile] = {
         ungrouped_items="absent",
         missing="zero",
         empty_rate="zero",
+        unplanned="null",
         counts="float",
         csv="ignored",
         both_windows="days",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, timedelta
 
 from mmflow.simulator.days import QUARTER, Day, Days, find_instant
@@ -12,15 +12,18 @@ from mmflow.simulator.members import Job, Machine, Operator, Schedule, Shift
 BREAK_ATOMS = 2
 
 
-def plan_shifts(days: Days, schedule: Schedule | None, day: Day) -> tuple[tuple[Shift, bool] | None, ...]:
+def plan_shifts(
+    days: Days, schedule: Schedule | None, day: Day, holidays: Collection[date] = ()
+) -> tuple[tuple[Shift, bool] | None, ...]:
     """Give the shift of each quarter of a production day, and whether it is the break in the middle of the shift.
 
-    A shift belongs to the weekday on which it begins, and keeps its wall-clock borders when the clock changes.
+    A shift belongs to the weekday on which it begins, and keeps its wall-clock borders when the clock changes. On
+    holidays none begins.
     """
     quarters: list[tuple[Shift, bool] | None] = [None] * ((day.end - day.start) // QUARTER)
     for begun in (day.date + timedelta(days=n) for n in (-1, 0, 1)):
         for shift in schedule.shifts if schedule else ():
-            if shift.first <= begun.weekday() <= shift.last:
+            if shift.first <= begun.weekday() <= shift.last and begun not in holidays:
                 start, end = (find_instant(days.zone, begun, m) for m in (shift.begin, shift.end))
                 middle = (end - start) // QUARTER // 2
                 for place, instant in enumerate(range(start, end, QUARTER)):

@@ -167,6 +167,8 @@ class _Pen:
     def write_value(self, metric: Metric, cell: Cell, sums: dict[str, int]) -> Value:
         if metric.kind == "sum":
             value = sums[metric.over] if metric.per == 1 else sums[metric.over] / metric.per
+            if metric.name == "nonOptionalTime" and not value and self.profile.unplanned == "null":
+                return None
             return value if self.profile.counts == "int" else float(value)
         if metric.kind == "rate":
             return self.write_rate(sums[metric.over] * metric.scale, sums[metric.under])
