@@ -21,6 +21,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
+from daemon import bench_idle, bench_jobs, bench_storm
 from measure import Measure, measure, show_peak
 from sinks import bench_sinks
 
@@ -216,6 +217,13 @@ BENCHES = {
         "Deliveries of 12 columns, each beside the first of its destination",
         ("to", "who", "rows", "time", "rows/s", "the first is", "peak"),
         bench_sinks,
+    ),
+    "jobs": Bench("Reading jobs", ("when", "jobs", "time", "processor", "faster", "peak"), bench_jobs),
+    "idle": Bench("A daemon with nothing to do", ("jobs", "of a core", "memory"), bench_idle),
+    "storm": Bench(
+        "Jobs due in one second, from then on",
+        ("who", "jobs", "half begun", "99 % begun", "all begun", "all leased", "runs/s", "memory of the daemon"),
+        bench_storm,
     ),
 }
 
