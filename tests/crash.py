@@ -1,5 +1,8 @@
 """A command that is killed just before its n-th effect on the disk: ``python -m tests.crash ROOT N WORDS…``.
 
+Where processes can be forked, ``python -m tests.crash`` alone holds what such commands import, and forks one for each
+line of its input: to import it takes longer than most of them live. :func:`open_crashes` is the other end.
+
 Effects are what a crash can come between: a file opened for writing, a rename, a removal, a new folder, an fsync, and
 the begin and the commit of a transaction. ``N`` is 0 to be killed never; the count is then printed. What the product
 runs is the product: the interpreter's audit hook tells about files, and fsync and SQLite are watched from outside.
@@ -7,19 +10,32 @@ runs is the product: the interpreter's audit hook tells about files, and fsync a
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sqlite3
+import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from threading import Lock
+from typing import TypeAlias
 
 from mmflow.__main__ import run_guarded
 from mmflow.cli import Surroundings
 from mmflow.clock import FixedClock
 from tests.desk import KEY, NOW
 
+Done: TypeAlias = subprocess.CompletedProcess[str]
+Crash: TypeAlias = Callable[..., Done]
+
+ROOT = Path(__file__).parents[1]
+COMMAND = [sys.executable, "-m", "tests.crash"]
+# What a run imports when it needs it, some of it by the name of a function.
+WARM = ("mmflow.cli.run", "mmflow.cli.resend", "mmflow.api.client", "mmflow_excel.deliver", "mmflow_files.deliver")
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 EVENTS = frozenset({"os.rename", "os.remove", "os.rmdir", "os.mkdir"})
 
@@ -87,5 +103,54 @@ def main(root: Path, fatal: int, words: list[str]) -> int:
     return code
 
 
+def serve() -> None:
+    """Fork a command for each line, and answer with the code by which it ended; its words go to two files."""
+    for module in WARM:
+        import_module(module)
+    for line in sys.stdin:
+        task = json.loads(line)
+        child = os.fork()
+        if not child:
+            for stream in (1, 2):
+                os.dup2(os.open(task["said"][stream - 1], os.O_WRONLY), stream)
+            sys.exit(main(Path(task["root"]), task["fatal"], task["words"]))
+        _, status = os.waitpid(child, 0)
+        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
+        sys.stdout.flush()
+
+
+@contextmanager
+def open_crashes(folder: Path) -> Iterator[Crash]:
+    """Give what runs a command of mmflow that is killed before its n-th effect: ``crash(root, n, *words)``."""
+    if not hasattr(os, "fork"):
+        yield crash_anew
+        return
+    with subprocess.Popen(COMMAND, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+        yield partial(crash_warm, server, folder / "out", folder / "err")
+        server.kill()
+
+
+def crash_anew(root: Path, fatal: int, *words: str) -> Done:
+    """Run a command in a process that imports everything for itself."""
+    command = [*COMMAND, str(root), str(fatal), *words]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+
+
+def crash_warm(server: subprocess.Popen[str], out: Path, err: Path, root: Path, fatal: int, *words: str) -> Done:
+    """Let the process that forks run a command."""
+    assert server.stdin
+    assert server.stdout
+    out.write_bytes(b"")
+    err.write_bytes(b"")
+    task = {"root": str(root), "fatal": fatal, "words": words, "said": [str(out), str(err)]}
+    server.stdin.write(json.dumps(task) + "\n")
+    server.stdin.flush()
+    code = int(server.stdout.readline())
+    return Done(words, code, out.read_text(encoding="utf-8"), err.read_text(encoding="utf-8"))
+
+
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]))
+    if not sys.argv[1:]:
+        serve()
+    else:
+        sys.exit(main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]))

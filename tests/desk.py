@@ -6,6 +6,7 @@ import io
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -88,7 +89,12 @@ def open_desk(root: Path, simulator: Simulator) -> Desk:
     return desk
 
 
+@cache
+def know_plant(seed: int = 1, zone: str = "America/New_York", start_of_day: str = "06:00") -> Plant:
+    """Give a plant that all tests share: nothing changes it, and what happened in it is worked out once."""
+    return Plant(seed=seed, zone=zone, start_of_day=start_of_day, week_starts="monday")
+
+
 def open_plant() -> Simulator:
-    """Give a plant whose clock stands still; start it with ``with``."""
-    plant = Plant(seed=1, zone="America/New_York", start_of_day="06:00", week_starts="monday")
-    return Simulator(plants={KEY: plant}, now=NOW)
+    """Give a service of one plant, whose clock stands still; start it with ``with``."""
+    return Simulator(plants={KEY: know_plant()}, now=NOW)

@@ -1,7 +1,6 @@
 """Files with mistakes beside the exact text they give, and the promise that both ways of checking say the same."""
 
 import json
-import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +21,7 @@ from mmflow.plugins import Registry, load
 from mmflow.refs import Secret
 from mmflow.sinks import SinkType
 from tests.changes import ANYTHING, GOOD_JOB, GOOD_SETTINGS, list_places, put
+from tests.golden import hold_against
 
 JOBS = Path(__file__).parent / "jobs"
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -92,13 +92,6 @@ def describe(problems: tuple[Problem, ...]) -> str:
     return describe_problems(problems) + "\n"
 
 
-def hold_against(golden: Path, text: str) -> None:
-    """Compare with the stored text; MMFLOW_GOLDEN=write stores it anew, to be read before it is committed."""
-    if os.environ.get("MMFLOW_GOLDEN") == "write":
-        golden.write_text(text, encoding="utf-8")
-    assert text == golden.read_text(encoding="utf-8")
-
-
 def problems_of_job(path: Path, settings: CheckedSettings, registry: Registry) -> tuple[Problem, ...]:
     try:
         return check_job(read_text(path.read_bytes(), f"jobs/{path.name}"), settings, registry).problems
@@ -127,11 +120,36 @@ def test_names_of_jobs_are_plain(name, settings, registry):
     assert (problem.path, problem.severity) == ("job", "error")
 
 
+@pytest.mark.parametrize(
+    ("when", "warned"),
+    [
+        ({"every": "day", "at": "02:00"}, ["schedule.at"]),  # the first time that is skipped
+        ({"every": "day", "at": "03:00"}, []),
+        ({"every": "weekday", "at": "02:30"}, []),  # clocks change on Sundays
+        ({"at": "2027-03-14 02:30"}, ["schedule.at"]),
+        ({"at": "2027-03-14T02:30-05:00"}, []),
+    ],
+)
+def test_a_time_is_warned_of_where_the_clocks_skip_it_and_needs_no_second_zone(when, warned, settings, registry):
+    """The sites lie in two zones, of which the schedule names one."""
+    text = json.dumps(GOOD_JOB | {"sites": [], "schedule": when | {"timezone": "America/New_York"}})
+    problems = check_job(read_text(text, "jobs/x.yaml"), settings, registry).problems
+    assert [problem.path for problem in problems if problem.path.startswith("schedule")] == warned
+
+
 def test_a_good_job_has_no_problem(settings, registry):
     checked = check_job(read_text(json.dumps(GOOD_JOB), "jobs/x.yaml"), settings, registry)
     assert not checked.problems
     assert checked.job.sites == ("boston",)
     assert [use.name for use in checked.sinks] == ["csv"]
+
+
+@pytest.mark.parametrize("column", ["machine", "oee", "oee_previous", "scrap", "scrap_previous", "downtime"])
+def test_rows_may_be_sorted_by_any_column_that_there_will_be(column, settings, registry):
+    report = {"metrics": ["oee"], "group_by": ["machine"]}
+    shape = {"columns": {"scrap": "1 - oee"}, "compare": {"to": "previous"}, "sort": [f"-{column}"]}
+    values = GOOD_JOB | {"report": report, "shape": shape}
+    assert not check_job(read_text(json.dumps(values), "jobs/x.yaml"), settings, registry).problems
 
 
 def test_a_sink_with_a_warning_is_still_one_of_the_job(settings, registry):

@@ -279,6 +279,15 @@ def test_state_is_for_its_owner_only_whatever_command_makes_it(desk):
         os.umask(mask)
 
 
+def test_init_writes_to_the_root_that_is_given(desk):
+    done = desk.mmflow("init", "--root", "plant")
+    assert (done.code, done.out.splitlines()[0]) == (0, f"wrote {Path('plant/mmflow.yaml')}")
+    assert done.out.endswith("next: cd plant && mmflow run morning-oee\n")
+    assert (desk.root / "plant/jobs/morning-oee.yaml").exists()
+    done = desk.mmflow("init", "there", "--root", "plant")
+    assert (done.code, "name two places" in done.err) == (2, True)
+
+
 @pytest.mark.parametrize(("command", "folder"), [("init", "file"), ("init", "file/below"), ("demo", "file/below")])
 def test_a_folder_that_cannot_be_written_is_no_bug(desk, command, folder):
     desk.write("file", "a file where a folder should be")

@@ -64,6 +64,13 @@ def test_a_complaint_is_shown_at_its_word_else_at_its_block(layers: Layers, fiel
     assert str(problem) == f"{place}: it is refused; do something"
 
 
+def test_a_metric_that_is_asked_for_to_skip_idle_times_is_shown_at_that_key():
+    text = TEXT.replace("window:", "schedule: {every: day, at: '06:40', skip_when_idle: true}\nwindow:")
+    layers = lay_over(read_text(text, "jobs/test.yaml"), read_text(DEFAULTS, "mmflow.yaml"))
+    (problem,) = locate_errors([Complaint("data", "it is refused", "nonOptionalTime")], layers)
+    assert str(problem) == "jobs/test.yaml:12:53: schedule.skip_when_idle: it is refused"
+
+
 def test_all_complaints_are_shown_in_the_order_of_the_file(layers: Layers) -> None:
     found = locate_errors([Complaint("groupBy", "b", "wek"), Complaint("data", "a", "oee")], layers)
     assert [problem.line for problem in found] == [5, 7]

@@ -292,11 +292,11 @@ def test_each_value_of_a_footer_is_written_as_what_it_is() -> None:
 
 
 def test_columns_named_like_words_of_the_rendering_are_harmless() -> None:
-    names = ("t", "x", "#", 'a "b"', "source")
+    names = ("t", "x", "#", 'a "b"', "source", "#cell")
     columns = [*(Column(name, name, "text") for name in names), Column("e", "e", "number")]
-    assert body("=1", "b,c", "d", "e", "f", 1e-7, columns=columns) == '\'=1,"b,c",d,e,f,0.0000001'
+    assert body("=1", "b,c", "d", "e", "f", "=g", 1e-7, columns=columns) == "'=1,\"b,c\",d,e,f,'=g,0.0000001"
     with pytest.raises(GiveUp, match=r"^row 1, column '#': the text begins"):
-        body("a", "b", "=c", "d", "e", 1.0, columns=columns, formula_guard="reject")
+        body("a", "b", "=c", "d", "e", "f", 1.0, columns=columns, formula_guard="reject")
 
 
 @pytest.mark.parametrize(

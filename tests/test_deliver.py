@@ -1,6 +1,8 @@
 """What the engine makes of a sink: retries, outcomes, what it tells the sink, and what it writes down."""
 
+import logging
 import os
+import signal
 import sys
 from contextlib import suppress
 from dataclasses import replace
@@ -55,6 +57,14 @@ def test_a_sink_that_asks_for_more_than_a_minute_has_failed_at_once_and_says_whe
 
 
 BUG = "; this is a bug in acme"
+NOBODY = "so nobody can tell what was delivered"
+
+
+class Mute(Exception):  # noqa: N818  a stranger's, who names it as he likes
+    """An error that fails when it is shown."""
+
+    def __str__(self):
+        raise ValueError("no")
 
 
 @pytest.mark.parametrize(
@@ -72,6 +82,11 @@ BUG = "; this is a bug in acme"
         (Skip("nothing has changed"), "skipped", "nothing has changed"),
         (ValueError("oops"), "failed", f"script raised ValueError: oops{BUG}"),
         (SystemExit(2), "failed", f"script raised SystemExit: 2{BUG}"),
+        (GeneratorExit(), "failed", f"script raised GeneratorExit: {BUG}"),
+        (BaseException("odd"), "failed", f"script raised BaseException: odd{BUG}"),
+        (ValueError("\ud800\0"), "failed", f"script raised ValueError: \\ud800\\x00{BUG}"),
+        (GiveUp("\ud800"), "failed", "\\ud800"),
+        (Mute(), "failed", f"script raised Mute: what it says cannot be shown (ValueError){BUG}"),
         (None, "unknown", f"script gave NoneType, not a Receipt{BUG}"),
         ("done", "unknown", f"script gave str, not a Receipt{BUG}"),
         (
@@ -82,6 +97,10 @@ BUG = "; this is a bug in acme"
                 f"got `array` - at `$.details[...]`{BUG}"
             ),
         ),
+        (Receipt(rows=-1), "unknown", f"script gave a receipt of -1 rows, {NOBODY}{BUG}"),
+        (Receipt(rows=2**70), "unknown", f"script gave a receipt of 1180591620717411303424 rows, {NOBODY}{BUG}"),
+        (Receipt(rows=2**63 - 1), "done", ""),
+        (Partial(Receipt(rows=-1), retry=("bob",)), "unknown", f"script gave a receipt of -1 rows, {NOBODY}{BUG}"),
     ],
     ids=[
         "receipt",
@@ -92,20 +111,58 @@ BUG = "; this is a bug in acme"
         "skip",
         "bug",
         "exit",
+        "closed",
+        "base",
+        "surrogate",
+        "surrogate of ours",
+        "mute",
         "nothing",
         "text",
         "odd receipt",
+        "less than none",
+        "too many to count",
+        "as many as can be",
+        "less than none in part",
     ],
 )
-def test_whatever_a_sink_does_is_an_outcome_and_the_next_sink_has_its_turn(stage, line, state, error):
+def test_whatever_a_sink_does_is_an_outcome_and_the_next_sink_has_its_turn(stage, caplog, line, state, error):
+    caplog.set_level(
+        logging.CRITICAL, "mmflow.deliver"
+    )  # a surrogate in a log cannot travel between processes of xdist
     found = stage.deliver(Script(line).use("first"), Script(Receipt(rows=2)).use("second"))
     assert (found["first"].state, found["first"].error, found["first"].attempts) == (state, error, 1)
     assert (found["second"].state, found["second"].receipt) == ("done", Receipt(rows=2))
 
 
-def test_an_interrupt_is_nobodys_outcome(stage):
+@pytest.fixture
+def handle_interrupts():
+    before = signal.getsignal(signal.SIGINT)
+    yield lambda handler: signal.signal(signal.SIGINT, handler)
+    signal.signal(signal.SIGINT, before)
+
+
+def test_an_interrupt_is_nobodys_outcome(stage, handle_interrupts):
+    handle_interrupts(signal.default_int_handler)
     with pytest.raises(KeyboardInterrupt):
         stage.deliver(Script(KeyboardInterrupt()).use())
+
+
+def test_an_interrupt_where_nobody_can_interrupt_is_one_of_the_sink(stage, handle_interrupts):
+    handle_interrupts(signal.SIG_IGN)
+    found = stage.deliver(Script(KeyboardInterrupt()).use("first"), Script(Receipt(rows=2)).use("second"))
+    assert (found["first"].error, found["second"].state) == (f"script raised KeyboardInterrupt: {BUG}", "done")
+
+
+def test_a_sink_during_which_the_process_ended_has_its_turn_after_the_others(stage, handle_interrupts):
+    handle_interrupts(signal.default_int_handler)
+    bad, letter, good = Script(KeyboardInterrupt(), Receipt(rows=1)), Script(Receipt(rows=1)), Script(Receipt(rows=1))
+    uses = bad.use("bad"), letter.use("letter", attach=("bad",)), good.use("good")
+    with pytest.raises(KeyboardInterrupt):
+        stage.deliver(*uses)
+    good.lines.insert(0, KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        stage.again(*uses)
+    assert (len(bad.heard), len(letter.heard), len(good.heard)) == (1, 0, 1)
 
 
 def test_nothing_on_record_holds_a_secret(stage):
@@ -252,6 +309,21 @@ def test_a_run_that_sends_no_messages_delivers_everything_else(stage):
     found = stage.deliver(post.use("post", "message"), other.use("other"), messages=Messages(send=False))
     assert [found[name].state for name in ("post", "other")] == ["skipped", "done"]
     assert found["post"].error == "not sent: this run sends no messages"
+
+
+def test_a_message_that_expires_while_its_run_goes_on_is_not_sent(stage):
+    end = stage.clock.now() + timedelta(minutes=5)
+
+    class Slow(Script):
+        def __call__(self, *told):
+            stage.clock.set(end + timedelta(seconds=1))
+            return super().__call__(*told)
+
+    in_time, slow, late = Script(Receipt(rows=1)), Slow(Receipt(rows=1)), Script()
+    uses = (in_time.use("in_time", "message"), slow.use("slow"), late.use("late", "message"))
+    found = stage.deliver(*uses, messages=Messages(expires=end))
+    assert {name: one.state for name, one in found.items()} == {"in_time": "done", "slow": "done", "late": "skipped"}
+    assert found["late"].error == "not sent: it expired at 2026-11-22 11:45 UTC"
 
 
 def test_messages_can_be_sent_to_somebody_else_only(stage):

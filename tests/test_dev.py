@@ -58,3 +58,9 @@ def test_environment_that_was_not_finished_is_made_anew(tmp_path, monkeypatch, e
 def test_every_package_of_the_project_is_installed_in_place():
     folders = [ROOT, *(path.parent for path in sorted(ROOT.glob("plugins/*/pyproject.toml")))]
     assert dev.STAGES["mmflow"] == [word for folder in folders for word in ("--editable", str(folder))]
+
+
+def test_what_tests_start_keeps_what_it_has_compiled(tmp_path):
+    (tmp_path / "module.py").write_text("", encoding="utf-8")
+    subprocess.run([sys.executable, "-c", "import module"], cwd=tmp_path, check=True)
+    assert list(tmp_path.glob("__pycache__/module.*.pyc"))

@@ -7,7 +7,8 @@ import pytest
 from mmflow.errors import GiveUp, Held
 from mmflow.ledger import Ledger
 from mmflow.refs import Redactor
-from mmflow.run import Engine, record_failure
+from mmflow.run import Engine, Order
+from mmflow.run.ending import record_failure
 from mmflow.settings import Settings, Site
 from tests.desk import NOW, FixedClock
 
@@ -79,6 +80,9 @@ def test_a_required_sink_that_may_have_it_or_not_fails_the_run_and_is_sent_again
     assert (again.code, again.data["state"]) == (0, "ok")
 
 
+BY_HAND = Order(slot=NOW)
+
+
 @pytest.fixture
 def begun(tmp_path):
     """An engine, and its ledger in which a run has begun."""
@@ -102,7 +106,7 @@ def begun(tmp_path):
 )
 def test_why_a_run_ended_is_on_record_without_secrets(begun, error, state, recorded):
     engine, ledger = begun
-    with pytest.raises(type(error)), record_failure(engine, ledger, "r1"):
+    with pytest.raises(type(error)), record_failure(engine, ledger, "r1", BY_HAND):
         raise error
     assert (ledger.read_run("r1").state, ledger.read_run("r1").error) == (state, recorded)
 
@@ -110,7 +114,7 @@ def test_why_a_run_ended_is_on_record_without_secrets(begun, error, state, recor
 def test_a_ledger_that_cannot_be_written_does_not_hide_why_a_run_ended(begun, caplog, monkeypatch):
     engine, ledger = begun
     monkeypatch.setattr(logging.getLogger("mmflow"), "propagate", True)  # the command line turns that off
-    with pytest.raises(GiveUp, match="the disk is full"), record_failure(engine, ledger, "r1"):  # noqa: PT012  as it comes
+    with pytest.raises(GiveUp, match="the disk is full"), record_failure(engine, ledger, "r1", BY_HAND):  # noqa: PT012  as it comes
         ledger.close()
         raise GiveUp("the disk is full")
     assert "the end of run r1 is not on record: the ledger " in caplog.text

@@ -1,13 +1,12 @@
 """What the service can do to a run, as its user meets it: exit code, message, record, and the file that readers see."""
 
 import csv
-import os
-from contextlib import suppress
+import shutil
 
 import pytest
 
-from mmflow.simulator import PROFILES, Plant, Simulator
-from tests.desk import KEY, NOW, open_desk
+from mmflow.simulator import PROFILES, Simulator
+from tests.desk import KEY, NOW, know_plant, open_desk
 
 AUSTIN_KEY = "key-of-austin-55d0e9b1"
 JOB = """
@@ -21,24 +20,32 @@ JOB = """
 REPORT = {"match": "/reports"}
 
 
-@pytest.fixture(params=PROFILES)
-def plant(request):
-    """A service of its own under each profile, with two companies."""
-    plants = {key: Plant(seed=seed, zone="America/New_York", start_of_day="06:00", week_starts="monday")
-              for seed, key in enumerate((KEY, AUSTIN_KEY), 1)}  # fmt: skip
-    with Simulator(plants=plants, now=NOW, profile=request.param) as simulator:
-        yield simulator
+def open_companies(profile):
+    """Give a service under a profile, with two companies."""
+    return Simulator(plants={KEY: know_plant(1), AUSTIN_KEY: know_plant(2)}, now=NOW, profile=profile)
+
+
+@pytest.fixture(scope="module", params=PROFILES)
+def yesterday(request, tmp_path_factory):
+    """A profile, and a root whose job has run under it; nobody changes that root."""
+    root = tmp_path_factory.mktemp("yesterday")
+    with open_companies(request.param) as simulator:
+        desk = open_desk(root, simulator)
+        desk.job(JOB)
+        assert desk.mmflow("run", "daily").code == 0
+    return request.param, root
 
 
 @pytest.fixture
-def stage(tmp_path, plant):
-    """A desk that has yesterday's file from before."""
-    desk = open_desk(tmp_path, plant)
-    desk.write("mmflow.yaml", desk.text("mmflow.yaml") + "network: {max_answer_mb: 1}\n")
-    desk.job(JOB)
-    assert desk.mmflow("run", "daily").code == 0
-    desk.clock.sleep(60)
-    return desk
+def stage(tmp_path, yesterday):
+    """A desk that has yesterday's file from before, and a service of its own."""
+    profile, root = yesterday
+    shutil.copytree(root, tmp_path, dirs_exist_ok=True)
+    with open_companies(profile) as simulator:
+        desk = open_desk(tmp_path, simulator)
+        desk.write("mmflow.yaml", desk.text("mmflow.yaml") + "network: {max_answer_mb: 1}\n")
+        desk.clock.sleep(60)
+        yield desk
 
 
 def last_run(desk):
@@ -160,6 +167,8 @@ def test_a_service_that_cannot_be_reached_costs_nothing_but_time(stage):
         done = stage.mmflow("run", "daily")
         assert done.code == 1
         assert "http://127.0.0.1:9 cannot be reached" in done.err
+    shown = stage.mmflow("preview", "daily")
+    assert (shown.code, "see why: mmflow doctor" in shown.err) == (1, True), shown.err
     stage.write("mmflow.yaml", settings)
     assert stage.mmflow("run", "daily").code == 0
     assert stage.text("out/daily.csv") == before
@@ -312,47 +321,3 @@ def test_a_clock_that_went_back_does_not_confuse_which_delivery_stands(stage):
     shown = stage.mmflow("runs", "show", early, "--json").data
     assert shown["started"] > late.data["started"]
     assert shown["deliveries"][0]["state"] == "superseded"
-
-
-# --- the disk ------------------------------------------------------------------------------------------------------
-
-
-def fill_disk(disk, room):
-    """Leave so many bytes of room, and give what makes room again."""
-    filler = disk / "filler"
-    with suppress(OSError), filler.open("wb", buffering=0) as file:
-        while True:
-            file.write(b"x" * 4096)
-    os.truncate(filler, max(0, filler.stat().st_size - room))
-    return filler.unlink
-
-
-@pytest.mark.row("R22")
-@pytest.mark.row("R49")
-def test_a_disk_that_fills_up_at_any_step_is_named_and_costs_no_file(small_disk, service):
-    desk = open_desk(small_disk, service)
-    desk.job(JOB)
-    assert desk.mmflow("run", "daily").code == 0
-    before, codes = desk.text("out/daily.csv"), set()
-    for room in range(0, 131_072, 8192):
-        desk.clock.sleep(60)
-        make_room = fill_disk(small_disk, room)
-        done = desk.mmflow("run", "daily")
-        codes.add(done.code)
-        assert done.code == 0 or "full" in done.err, done.err
-        assert desk.text("out/daily.csv") == before
-        assert [path.name for path in (desk.root / "out").iterdir()] == ["daily.csv"]
-        make_room()
-    assert codes == {0, 1, 4}
-    assert desk.mmflow("run", "daily").code == 0
-    states = {run["state"] for run in desk.mmflow("runs", "--json").data["runs"]}
-    assert states <= {"ok", "failed"}
-
-
-def test_a_folder_that_cannot_be_made_for_the_state_is_a_clear_refusal(desk):
-    desk.job(JOB)
-    desk.write(".mmflow", "a file where a folder should be")
-    for words in (("run", "daily"), ("runs",)):
-        done = desk.mmflow(*words)
-        assert done.code == 4
-        assert ".mmflow" in done.err

@@ -29,6 +29,7 @@ from mmflow.refs import (
     Secret,
     check_key_characters,
 )
+from mmflow.text import show_start
 
 CANARY = "c4n4ry/K3y+With=Signs&\"quotes'"
 
@@ -158,6 +159,39 @@ def test_no_secret_is_left_in_redacted_text(secrets: list[str], pieces: list[str
         shown = redactor.redact(text)
         assert not any(secret in shown for secret in secrets)
         assert redactor.redact(shown) == shown
+
+
+@pytest.mark.parametrize("before", [*range(4_096 // 2 - 2, 4_096 // 2 + 90), 10_000])
+def test_a_long_text_is_cut_and_leaves_nothing_of_a_secret_at_the_cut(before: int) -> None:
+    redactor = Redactor()
+    redactor.remember("7f3a9c1e5b")
+    edge = "." * before
+    shown = redactor.shorten(f"{edge}7f3a9c1e5b{'.' * 6_000}7f3a9c1e5b{edge}")
+    assert len(shown) < 4_200
+    assert "characters left out" in shown
+    assert not set(shown.replace("***", "").split(" … ")[0] + shown.split(" … ")[2].replace("***", "")) - {"."}
+
+
+@pytest.mark.parametrize("secret", ["7f3a9c1e5b-7f3a9c1e5c", CANARY, 'two "lines"\nof a\tsecret'])
+def test_nothing_is_left_of_a_secret_that_somebody_else_has_cut_short(secret: str) -> None:
+    redactor = Redactor()
+    redactor.remember(secret)
+    for said in (secret, repr(secret)[1:-1], base64.b64encode(secret.encode()).decode()):
+        text = f"the server has answered: {said}"
+        for most in range(25, len(text)):
+            shown = redactor.redact(f"not cut … {show_start(text, most)} or so")
+            assert said[:6] not in shown, shown
+    assert redactor.redact(f"{secret[:8]}…") == "***…"
+    line = redactor.redact(f"it said {show_start(secret)} and … {secret[:5]}…")
+    assert line == f"it said *** and … {secret[:5]}…", "what is that short begins too many words"
+
+
+def test_a_text_of_fifty_megabytes_is_cut_at_once_and_a_short_one_stays_whole() -> None:
+    redactor = Redactor()
+    redactor.remember("7f3a9c1e5b")
+    assert redactor.shorten("it is 7f3a9c1e5b" + "." * 4_000) == "it is ***" + "." * 4_000
+    assert redactor.shorten("begin" + "x" * 50_000_000 + "end").startswith("beginx")
+    assert redactor.shorten("begin" + "x" * 50_000_000 + "end").endswith("xend")
 
 
 def test_values_shorter_than_four_characters_are_left_alone() -> None:

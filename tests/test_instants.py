@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
 
@@ -87,9 +88,49 @@ def test_names_that_are_no_zone_are_refused(name: str) -> None:
         find_zone(name)
 
 
-@pytest.mark.parametrize("name", ["UTC", "Etc/UTC", "GMT", "CET", "US/Eastern", "America/Argentina/Buenos_Aires"])
+@pytest.mark.parametrize("name", ["UTC", "Etc/UTC", "US/Eastern", "America/Argentina/Buenos_Aires"])
 def test_zones_are_found_by_name(name: str) -> None:
     assert find_zone(name).key == name
+
+
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [
+        ("right/Asia/Tokyo", "Asia/Tokyo"),
+        ("posix/Europe/Berlin", "Europe/Berlin"),
+        ("posix/EST5EDT", "a place, such as America/New_York"),
+        ("localtime", "a place, such as America/New_York"),
+        ("posixrules", "a place, such as America/New_York"),
+        ("Factory", "a place, such as America/New_York"),
+        ("GMT", "UTC"),
+        ("GMT0", "UTC"),
+        ("Etc/Zulu", "UTC"),
+        ("EST5EDT", "America/New_York"),
+        ("CET", "Europe/Berlin"),
+    ],
+)
+def test_names_without_a_place_are_refused_with_the_zone_to_use(name: str, instead: str) -> None:
+    with pytest.raises(UserError) as caught:
+        find_zone(name)
+    assert str(caught.value) == f"{name!r} names no place, and not every machine knows it; write {instead}"
+
+
+def test_every_zone_of_the_database_is_taken_or_refused_with_one_to_use() -> None:
+    def is_taken(name: str) -> bool:
+        try:
+            return find_zone(name).key == name
+        except UserError as error:
+            return "is not a time zone" in str(error)
+
+    assert sorted(name for name in available_timezones() if "/" not in name and is_taken(name)) == ["UTC"]
+
+
+@pytest.mark.parametrize("name", ["Asia/Tokio", "localtme", "EST5ED", "Etc/GNT", "GMTO", "new york", "eastern"])
+def test_a_zone_that_is_proposed_is_taken(name: str) -> None:
+    with pytest.raises(UserError, match="is not a time zone") as caught:
+        find_zone(name)
+    for near in re.findall("did you mean '(.*)'", str(caught.value)):
+        assert find_zone(near)
 
 
 @pytest.mark.row("R70")

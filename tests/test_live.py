@@ -1,10 +1,15 @@
 """What ``validate --live`` finds by asking: keys, metrics, groups, names, calendars, sinks."""
 
 import json
+import sys
 
 import pytest
 
+from mmflow.cli.listing import note_failures
+from mmflow.cli.output import Output
 from mmflow.clock import FixedClock
+from mmflow.errors import GiveUp, TryLater
+from mmflow.refs import Redactor
 from mmflow.simulator import PROFILES, Access, Plant, Simulator
 from tests.desk import KEY, NOW, open_desk
 
@@ -203,6 +208,23 @@ def test_a_site_that_is_down_hides_no_other_site(desk):
     assert code == 2
     assert "cannot be reached" in found["sites.austin"]["message"]
     assert found["report.metrics[1]"]["severity"] == "error"
+
+
+def test_when_only_a_site_does_not_answer_it_is_no_mistake_of_the_files(desk):
+    add_austin(desk, url="http://127.0.0.1:1")
+    desk.job(JOB)
+    code, found = find(desk)
+    assert (code, found["sites.austin"]["id"]) == (1, "no-answer")
+    assert "see that this machine reaches it" in found["sites.austin"]["hint"]
+    desk.environ["AUSTIN_KEY"] = "x"
+    change(desk, ("http://127.0.0.1:1", desk.simulator.url))
+    assert find(desk)[0] == 2, "a key that is refused is to be mended"
+
+
+def test_where_names_are_listed_what_to_do_about_a_site_that_is_down_is_said(capsys):
+    out = Output(sys.stdout, sys.stderr, Redactor(), as_json=False)
+    assert note_failures(out, {"austin": TryLater("it cannot be reached"), "boston": GiveUp("no")}) == 1
+    assert capsys.readouterr().err == "austin: it cannot be reached; see why: mmflow doctor\nboston: no\n"
 
 
 def test_a_name_of_one_site_is_enough_and_a_site_without_any_is_warned_of(desk):

@@ -7,7 +7,8 @@ import pytest
 
 from mmflow.cli import Surroundings
 from mmflow.cli.session import open_engine, open_session
-from mmflow.run import Order, resend_run, run_job
+from mmflow.run import Order, run_job
+from mmflow.run.again import resend_run
 from tests.acme import ACME, JOB, answer, sent, states
 
 
@@ -72,6 +73,26 @@ def test_a_second_run_of_a_slot_sends_nothing_again_and_resend_does(acme):
     assert acme.mmflow("resend", first, "--failed").code == 2, "nothing is left"
     acme.mmflow("resend", first, "--sink", "post")
     assert len(sent(acme)) == 2
+
+
+def test_a_run_whose_message_went_out_before_and_not_to_everybody_is_no_better_than_that(acme):
+    acme.job(JOB.replace("bob@", "nobody@"))
+    at = ("--at", "2026-11-21T07:00")
+    first, again = (acme.mmflow("run", "daily", *at, "--json").data for _ in range(2))
+    assert (first["state"], first["error"]) == ("degraded", "post: nobody@example.com is unknown there")
+    assert (states(again)["post"], again["state"]) == ("skipped", "degraded")
+    assert again["error"] == f"post, sent by run {first['run']}: nobody@example.com is unknown there"
+
+
+def test_a_message_is_not_sent_before_it_is_due(acme):
+    at = ("--at", "2027-01-04T07:00")
+    done = acme.mmflow("run", "daily", *at)
+    assert (done.code, sent(acme)) == (2, [])
+    assert "2027-01-04T07:00 is still to come: what post sent now would be the message that is due then" in done.err
+    assert acme.mmflow("run", "daily", *at, "--sink", "csv").code == 0
+    assert acme.mmflow("run", "daily", *at, "--no-send").code == 0
+    assert acme.mmflow("run", "daily", *at, "--to", "me@example.com").code == 0
+    assert len(sent(acme)) == 1
 
 
 def test_a_message_to_oneself_is_not_that_of_the_slot(acme):

@@ -49,6 +49,11 @@ def test_a_table_is_not_widened_by_one_cell(out, terminal):
     assert "a-1" in terminal.getvalue()
 
 
+def test_a_row_of_a_table_is_one_line_whatever_a_reason_says(out, terminal):
+    out.table(["job", "reason"], [["daily", "it broke\r\nand then\nmore"], ["weekly", ""]])
+    assert terminal.getvalue().splitlines()[-2].split() == ["daily", "it", "broke", "and", "then", "more"]
+
+
 def test_a_copy_for_a_file_is_left_as_it_is():
     piped = io.StringIO()
     text = "\ufeffday,note\r\n2026-11-21,tab\there\r\n" + "N" * 40_000

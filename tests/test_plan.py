@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmflow.job import CheckSpec, ColumnSpec, Compare, Job, MetricUse, Report, Shape, WindowSpec
+from mmflow.job import CheckSpec, ColumnSpec, Compare, Job, MetricUse, Report, Schedule, Shape, WindowSpec
 from mmflow.plan import Plan, Query, describe_plan, make_plan
 from mmflow.plant import PlantCalendar
 from mmflow.settings import Site
@@ -25,7 +25,7 @@ def calendar(**keys: object) -> PlantCalendar:
 
 
 def job(window: object = "yesterday", shape: Shape = Shape(), **keys: object) -> Job:  # noqa: B008  # frozen
-    own = {name: keys.pop(name) for name in ("slice", "sites", "checks") if name in keys}
+    own = {name: keys.pop(name) for name in ("slice", "sites", "checks", "schedule") if name in keys}
     report = Report(**{"metrics": ("goodParts",), **keys})
     return Job(job="test", report=report, window=window, shape=shape, sinks=({},), **own)
 
@@ -359,6 +359,18 @@ def test_totals_are_one_request_over_the_whole_span_without_groups() -> None:
     (piece,) = made.queries[1].slices
     assert (piece.query, piece.groups, piece.constants) == ("totals", (), ())
     assert (str(piece.first_day), str(piece.last_day)) == ("2026-10-01", "2026-10-31")
+
+
+def test_the_planned_time_of_the_same_span_is_asked_for_only_to_skip_idle_times() -> None:
+    weekly = Schedule(every="day", at="06:40", skip_when_idle=True)
+    made = plan(job("last_month", group_by=("week", "day"), schedule=weekly, shape=Shape(compare=Compare())))
+    assert [query.key for query in made.queries] == ["rows", "previous", "planned"]
+    (piece,) = made.queries[2].slices
+    assert (piece.groups, piece.metrics, piece.constants) == ((), ("nonOptionalTime",), ())
+    assert (str(piece.first_day), str(piece.last_day)) == ("2026-10-01", "2026-10-31")
+    assert describe_plan(made).splitlines()[-1] == "  1. 2026-10-01 to 2026-10-31, by no group: nonOptionalTime"
+    for schedule in (None, "manual", Schedule(every="day", at="06:40")):
+        assert "planned" not in [query.key for query in plan(job("last_month", schedule=schedule)).queries]
 
 
 # --- comparing and given spans ----------------------------------------------------------------------------------------

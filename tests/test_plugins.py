@@ -73,6 +73,7 @@ BROKEN = [
     ("import nowhere_to_be_found", "it raised ModuleNotFoundError: No module named 'nowhere_to_be_found'"),
     ("def broken(:", "it raised SyntaxError: invalid syntax (bad_sink.py, line 1)"),
     ("raise SystemExit(3)", "it raised SystemExit: 3"),
+    ("raise GeneratorExit", "it raised GeneratorExit: "),
     ("x = 1", "it implements no hook; put @hookimpl above 'def mmflow_sinks()'"),
     (
         "from mmflow.hookspecs import hookimpl\n@hookimpl\ndef mmflow_sink(): ...",
@@ -160,12 +161,13 @@ def test_plugin_that_is_not_allowed_is_listed_but_never_imported(install, tmp_pa
 def test_allowed_plugin_may_be_held_to_a_version(install):
     install("acme-sink", GOOD, release="1.4")
     assert "acme-sink" in load(PluginRules(allow=("acme_sink==1.4", "mmflow-files"))).sinks
+    assert "acme-sink" in load(PluginRules(allow=("acme-sink==1.3", "acme-sink==1.4"))).sinks, "one line is enough"
     registry = load(PluginRules(allow=("acme-sink==1.3", "mmflow-files")))
     assert left_out(registry, "ep-acme-sink") == ("blocked", "plugins.allow wants acme-sink ==1.3, found 1.4")
 
 
 def test_nothing_allowed_leaves_the_engine_alone():
-    assert set(load(PluginRules(allow=())).sinks) == {"console"}
+    assert set(load(PluginRules(allow=())).sinks) == {"console", "file", "webhook"}
 
 
 def test_line_of_the_allow_list_that_names_no_package_is_the_users_mistake():
@@ -209,13 +211,17 @@ def test_names_of_our_sinks_are_those_that_the_packages_really_give():
     ("name", "message"),
     [
         ("cvs", "there is no sink 'cvs'; did you mean 'csv'?"),
-        ("zzz", "there is no sink 'zzz'; there are: console, csv, email, excel, jsonl, parquet, sheets, sql"),
+        (
+            "zzz",
+            "there is no sink 'zzz'; there are: console, csv, email, excel, file, jsonl, parquet, sheets, sql, webhook",
+        ),
         ("csv", f"the sink 'csv' is not installed; install it with: {install_command('mmflow-files')}"),
     ],
 )
 def test_missing_sink_is_explained(name, message):
     registry = load(PluginRules())
-    bare = Registry({"console": registry.sinks["console"]}, ())
+    own = {name: kind for name, kind in registry.sinks.items() if kind.distribution == "mmflow-reports"}
+    bare = Registry(own, ())
     with pytest.raises(UserError) as caught:
         bare.sink(name)
     assert str(caught.value) == message

@@ -120,3 +120,25 @@ def test_parts_of_a_day_in_one_file_are_warned_of(desk, window, sink):
 )
 def test_whole_days_and_names_that_tell_parts_apart_are_fine(desk, window, sink):
     assert validate(desk, NEW_YORK, window, "machine", sink) == ["1 job, no problems"]
+
+
+@pytest.mark.parametrize(
+    ("sinks", "warned"),
+    [
+        ("[{type: csv, path: latest.csv}]", True),
+        ("[{type: csv, path: latest.csv}, {type: console}]", False),
+        ('[{type: csv, path: latest.csv}, {type: csv, name: days, path: "{date}.csv"}]', False),
+        ("[{type: csv, path: latest.csv, mode: replace_window}]", False),
+    ],
+)
+def test_restate_without_a_sink_that_keeps_older_windows_is_warned_of(desk, sinks, warned):
+    desk.job(f"""
+        job: daily
+        report: {{metrics: [goodParts], group_by: [machine, day]}}
+        window: yesterday
+        schedule: {{every: day, at: "06:40"}}
+        restate: 3 days
+        sinks: {sinks}
+    """)
+    done = desk.mmflow("validate", "daily")
+    assert (done.code, "restate' says nothing here" in done.out + done.err) == (0, warned)

@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from mmflow.simulator import Plant, Simulator
+from mmflow.simulator import Simulator
 from tests import truth
-from tests.desk import KEY, NOW, open_desk
+from tests.desk import KEY, NOW, know_plant, open_desk
 
 DAYS = {
     "a summer day": (date(2026, 7, 15), 24),
@@ -27,7 +27,7 @@ RECIPES = {
 
 @pytest.fixture(scope="module")
 def plant():
-    return Plant(seed=1, zone="America/New_York", start_of_day="06:00", week_starts="monday")
+    return know_plant()
 
 
 @pytest.fixture(params=["documented", "contrary"])
@@ -158,7 +158,7 @@ def test_shifts_add_up_to_the_day(plant_desk):
 @pytest.mark.parametrize(("zone", "start"), [("America/New_York", "06:30"), ("Asia/Kolkata", "06:00")])
 def test_hours_are_whole_where_no_day_starts_on_a_full_hour(tmp_path, profile, zone, start):
     """Fifteen days, asked in three requests; each hour comes once, with all that was made in it."""
-    plant = Plant(seed=1, zone=zone, start_of_day=start, week_starts="monday")
+    plant = know_plant(1, zone, start)
     with Simulator(plants={KEY: plant}, now=NOW, profile=profile) as simulator:
         desk = open_desk(tmp_path, simulator)
         site = f'{{base_url: "{simulator.url}", api_key: "${{env:MM_BOSTON_KEY}}", timezone: {zone}'

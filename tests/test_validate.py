@@ -130,10 +130,10 @@ def test_jobs_are_listed_with_owner_schedule_and_mistakes(desk):
     desk.job(good("b").replace("yesterday", "yesterdy"), "b")
     listed = desk.mmflow("jobs", "--json").data["jobs"]
     assert [(job["job"], job["owner"], job["schedule"], job["problems"], job["last"]) for job in listed] == [
-        ("a", "ops@example.com", "40 6 * * mon-fri", 0, ""),
-        ("b", "ops@example.com", "40 6 * * mon-fri", 1, ""),
+        ("a", "ops@example.com", "at 06:40, Monday to Friday, America/New_York", 0, ""),
+        ("b", "ops@example.com", "at 06:40, Monday to Friday, America/New_York", 1, ""),
     ]
-    assert "40 6 * * mon-fri" in desk.mmflow("jobs").out
+    assert "2026-11-23 06:40 EST" in desk.mmflow("jobs").out
     assert not (desk.root / ".mmflow").exists(), "looking must not write"
 
 

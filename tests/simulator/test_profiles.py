@@ -51,6 +51,15 @@ def test_ids_on_rows(plant: Plant, ids: str, columns: list[str]) -> None:
     assert {tuple(row) for row in rows} == {tuple(columns)}
 
 
+@pytest.mark.parametrize(("unplanned", "said"), [("zero", 0), ("null", None)])
+def test_the_planned_time_of_a_weekend(plant: Plant, unplanned: str, said: int | None) -> None:
+    span = {"startDay": "2026-07-18", "endDay": "2026-07-18"}
+    rows = ask_with(plant, question(["nonOptionalTime"], ["machine"], **span), unplanned=unplanned)["items"]
+    times = {row["machine"]: row["nonOptionalTime"] for row in rows}
+    assert times["Mill 01"] == said
+    assert times["Grinder 1"] > 0
+
+
 def test_a_day_as_a_plain_date(plant: Plant) -> None:
     rows = ask_with(plant, question(["allTime"], ["day"], **SPAN), day_text="date")["items"]
     assert [row["day"] for row in rows] == ["2026-07-17", "2026-07-18"]
