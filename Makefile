@@ -1,6 +1,6 @@
-# On Windows, or without make: python dev.py demo|test|check|docs|bench
+# On Windows, or without make: python dev.py demo|test|cover|check|docs|bench|chaos
 PYTHON ?= python3
 
-.PHONY: demo test check docs bench
-demo test check docs bench:
+.PHONY: demo test cover check docs bench chaos
+demo test cover check docs bench chaos:
 	@$(PYTHON) dev.py $@

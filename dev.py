@@ -1,4 +1,4 @@
-"""Everything a developer runs, on any system: ``python dev.py demo|test|check|docs|bench``.
+"""Everything a developer runs, on any system: ``python dev.py demo|test|cover|check|docs|bench|chaos``.
 
 Needs Python 3.11 or later and nothing else: it makes ``.venv`` beside this file, installs there what the command needs
 (mmflow and its own plugins; for all but the demo the tools too), and does the work inside.
@@ -7,6 +7,7 @@ Needs Python 3.11 or later and nothing else: it makes ``.venv`` beside this file
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import sys
 import venv
@@ -71,10 +72,19 @@ def demo(*words: str) -> None:
     print(f"mmflow is {(BIN / 'mmflow').relative_to(HERE)} here; with the environment activated, just mmflow")
 
 
+# One worker more than cores, since some tests wait for other processes. Those of one file stay together as long as all
+# workers have enough to do: what a file sets up is set up once.
+ALL = ("-n", str((os.cpu_count() or 1) + 1), "--dist", "worksteal")
+
+
 def test(*words: str) -> None:
-    """Run all tests, in parallel and in random order, with coverage; or those that are named."""
-    whole = ["-n", "auto", "--cov", "--cov-report=term", "--cov-fail-under=90"]
-    run("-m", "pytest", *(words or whole))
+    """Run all tests, in parallel and in random order; or those that are named."""
+    run("-m", "pytest", *(words or ALL))
+
+
+def cover(*words: str) -> None:
+    """Run all tests and say which lines none of them has reached; it takes a third longer."""
+    run("-m", "pytest", *(words or ALL), "--cov", "--cov-report=term", "--cov-fail-under=90")
 
 
 def check(*words: str) -> None:
@@ -97,6 +107,11 @@ def bench(*words: str) -> None:
     run("bench/run.py", *words)
 
 
+def chaos(*words: str) -> None:
+    """Let a storm pass over real daemons: 200 processes are killed at random; --seed N repeats one."""
+    run("-m", "tests.chaos", *words)
+
+
 class Command(NamedTuple):
     """What a command does, and what has to be installed for it."""
 
@@ -108,9 +123,11 @@ TOOLS = ("mmflow", "tools", "dev")
 COMMANDS: dict[str, Command] = {
     "demo": Command(demo, ("mmflow",)),
     "test": Command(test, TOOLS),
+    "cover": Command(cover, TOOLS),
     "check": Command(check, TOOLS),
     "docs": Command(docs, ("mmflow",)),
     "bench": Command(bench, ("mmflow", "tools", "bench")),
+    "chaos": Command(chaos, TOOLS),
 }
 
 
