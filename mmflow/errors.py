@@ -186,10 +186,13 @@ def describe_problems(problems: Iterable[Problem]) -> str:
     return "\n".join([*map(str, listed), count])
 
 
-def suggest_name(word: str, candidates: Iterable[str]) -> str:
-    """Give the candidate that was most likely meant, or "" when none is near. Letter case does not count."""
+def suggest_name(word: str, candidates: Iterable[str], *, least: float = 0.6) -> str:
+    """Give the candidate that was most likely meant, or "" when none is near. Letter case does not count.
+
+    ``least`` is how alike two words have to be, from 0 to 1, as :func:`difflib.get_close_matches` counts.
+    """
     by_low = {name.lower(): name for name in sorted(candidates, reverse=True)}
-    near = difflib.get_close_matches(word.lower(), by_low, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(word.lower(), by_low, n=1, cutoff=least)
     return by_low[near[0]] if near else ""
 
 

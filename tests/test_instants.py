@@ -133,6 +133,12 @@ def test_a_zone_that_is_proposed_is_taken(name: str) -> None:
         assert find_zone(near)
 
 
+@pytest.mark.parametrize("city", ["Boston", "Dallas", "San Francisco", "Munich"])
+def test_a_city_that_no_zone_is_named_after_is_not_taken_for_another(city: str) -> None:
+    with pytest.raises(UserError, match=f"'{city}' is not a time zone; name a place, such as America/New_York"):
+        find_zone(city)
+
+
 @pytest.mark.row("R70")
 def test_skipped_time_is_the_end_of_the_gap_and_a_doubled_one_the_first() -> None:
     assert first_instant(NEW_YORK, datetime(2026, 3, 8, 2, 30)) == datetime(2026, 3, 8, 7, tzinfo=UTC)

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 from mmflow.errors import UserError, suggest_name
 
 YEARS: Final = range(1970, 2200)  # a year outside is a slip of the finger, and inside all arithmetic is safe
+ALIKE: Final = 0.75  # how alike a name and a zone are when one may be a slip for the other: Boston is not Johnston
 
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _TIME: Final = re.compile(rf"({_DAY.pattern})[T ]([0-9]{{2}}:[0-9]{{2}}(?::[0-9]{{2}})?) ?(.*)")
@@ -148,5 +149,5 @@ def hint_zone(name: str) -> str:
     """Say which zone was meant, by its whole name, by its city alone, or by an old name."""
     zones = sorted(filter(_PLACE.fullmatch, available_timezones()))
     known = _OLD | {zone.rpartition("/")[2]: zone for zone in zones}
-    near = suggest_name(name.replace(" ", "_"), [*zones, *known])
+    near = suggest_name(name.replace(" ", "_"), [*zones, *known], least=ALIKE)
     return f"did you mean {known.get(near, near)!r}?" if near else "name a place, such as America/New_York"

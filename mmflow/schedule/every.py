@@ -6,7 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import time
+from datetime import time, timedelta
 from itertools import groupby
 from typing import Final
 
@@ -64,7 +64,15 @@ def compile_every(every: str | Sequence[str], at: str | Sequence[str]) -> Lines:
 
 def is_length(every: str) -> bool:
     """Tell whether an ``every`` is about hours and minutes, not about days."""
-    return every == "hour" or every == "minute" or every[:1].isdigit()
+    return every == "hour" or every == "minute" or (every[:1].isdigit() and not is_days(every))
+
+
+def is_days(every: str) -> bool:
+    """Tell whether it is a length of a day or more, such as ``2 days``, by which nothing comes again."""
+    try:
+        return parse_duration(every) >= timedelta(days=1)
+    except ValueError:
+        return False
 
 
 def compile_length(every: str) -> Lines:
@@ -76,15 +84,13 @@ def compile_length(every: str) -> Lines:
 def read_length(every: str) -> int:
     """Give the minutes of a length that divides an hour or a day."""
     try:
-        length = parse_duration(f"1 {every}" if every.isalpha() else every, units=("minute", "hour", "day"))
+        length = parse_duration(f"1 {every}" if every.isalpha() else every, units=("minute", "hour"))
     except ValueError as error:
         raise UserError(f"{every!r} is not a length of time; write minutes or hours, such as 15 min") from error
     minutes = length.total_seconds() // 60
     fitting = [number for number in range(1, MINUTES) if MINUTES % number == 0]
     if minutes in fitting:
         return int(minutes)
-    if minutes >= MINUTES:
-        raise UserError(f"{every!r} is a day or longer; write every: day and a time of day, or name weekdays")
     near = [max(n for n in fitting if n < minutes), *[n for n in fitting if n > minutes][:1]]
     raise UserError(f"{every!r} divides neither an hour nor a day; write {' or '.join(map(write_length, near))}")
 
@@ -120,6 +126,8 @@ def read_days(words: Sequence[str]) -> str:
 
 def check_weekday(word: str) -> None:
     """Raise :class:`UserError` for a word that is no day."""
+    if is_days(word):
+        raise UserError(f"{word!r} is a day or longer; write every: day and a time of day, or name weekdays")
     try:
         parse_weekdays(word)
     except UserError as error:
