@@ -137,6 +137,25 @@ with Watchdog({"loop": lambda: 1}, 0.3), lock:
     assert (done.returncode, "the loop has not moved" in done.stderr) == (EXIT_STUCK, True)
 
 
+@pytest.mark.row("R17")
+def test_a_process_that_stands_still_ends_though_nobody_reads_what_it_says():
+    code = """
+import sys, threading, time
+from mmflow.daemon.watchdog import Watchdog
+def fill():
+    while True:
+        sys.stderr.write("x" * 4096)
+threading.Thread(target=fill, daemon=True).start()
+with Watchdog({"loop": lambda: 1}, 0.3):
+    time.sleep(60)
+"""
+    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.PIPE) as process:
+        try:
+            assert process.wait(30) == EXIT_STUCK
+        finally:
+            process.kill()
+
+
 def test_a_database_that_does_not_answer_is_given_up_before_the_watchdog_thinks_the_loop_stuck():
     tries = postgres.PATIENCE + 2 * postgres.CONNECT  # the last one, and the question whether it is up
     assert postgres.SILENCE + tries < STUCK

@@ -57,10 +57,16 @@ class Watchdog:
 
 
 def end_process(why: str) -> None:
-    """Say why and end at once, whatever other threads hold or wait for."""
-    log.critical(why)
-    with suppress(OSError, ValueError):
-        sys.stderr.write(f"{why}\n")
-        sys.stderr.flush()
+    """Say why and end at once, whatever other threads hold or wait for, and though nobody may read what is said."""
+    for say in (log.critical, write_error):
+        with suppress(RuntimeError):  # no thread can be started
+            Thread(target=say, args=(why,), name="mmflow-last-words", daemon=True).start()
     time.sleep(LAST_WORDS)
     os._exit(EXIT_STUCK)
+
+
+def write_error(text: str) -> None:
+    """Write a line to stderr, if there is one."""
+    with suppress(OSError, ValueError):
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
