@@ -10,6 +10,7 @@ import pytest
 
 from mmflow.errors import Busy, StateError
 from mmflow.ledger import DaemonLock, JobLock, OsLock, list_held, lock
+from tests.ledgers import wait_until
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows locks bytes, not files")
@@ -34,6 +35,50 @@ with JobLock(folder, "daily") if sys.argv[1] == "job" else DaemonLock(folder):
     print("held", flush=True)
     sys.stdin.read()
 """
+
+
+FORK = """
+import os, sys
+from pathlib import Path
+from mmflow.ledger import JobLock
+with JobLock(Path(sys.argv[1]), "daily"):
+    if os.fork() == 0:  # as a sink may, and leave it behind
+        print("forked", flush=True)
+        sys.stdin.read()
+        if sys.argv[2] == "unwinds":
+            sys.exit()
+        os._exit(0)
+    if sys.argv[2] == "dies":
+        os._exit(1)
+    if sys.argv[2] == "unwinds":
+        os.wait()
+        print("child is gone", flush=True)
+        sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows does not fork")
+@pytest.mark.parametrize("how", ["ends", "dies"])
+def test_a_process_that_a_sink_has_left_behind_holds_no_lock(tmp_path, how):
+    command = [sys.executable, "-c", FORK, str(tmp_path), how]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout.readline() == "forked\n"
+        wait_until(lambda: parent.poll() is not None)
+        with JobLock(tmp_path, "daily"):
+            pass
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows does not fork")
+def test_a_process_that_was_forked_does_not_give_back_the_lock_of_its_parent(tmp_path):
+    reading, writing = os.pipe()
+    command = [sys.executable, "-c", FORK.replace("sys.stdin.read()", "", 1), str(tmp_path), "unwinds"]
+    with subprocess.Popen(command, stdin=reading, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout.readline() == "forked\n"
+        assert parent.stdout.readline() == "child is gone\n"
+        with pytest.raises(Busy), JobLock(tmp_path, "daily"):
+            pass
+        os.close(writing)
+    os.close(reading)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
+from weakref import WeakSet
 
 from mmflow.atomic import make_private
 from mmflow.errors import Busy, StateError
@@ -30,12 +31,21 @@ if sys.platform == "win32":
         """Lock or raise :class:`OSError` at once."""
         os.lseek(handle, LOCKED_BYTE, os.SEEK_SET)
         msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+
+    def unlock_file(handle: int) -> None:
+        """Unlock; only this process has the handle."""
+        os.lseek(handle, LOCKED_BYTE, os.SEEK_SET)
+        msvcrt.locking(handle, msvcrt.LK_UNLCK, 1)
 else:
     import fcntl
 
     def lock_file(handle: int) -> None:
         """Lock or raise :class:`OSError` at once."""
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def unlock_file(handle: int) -> None:
+        """Unlock, also for processes that have inherited the handle."""
+        fcntl.flock(handle, fcntl.LOCK_UN)
 
 
 class OsLock:
@@ -82,6 +92,7 @@ class OsLock:
             raise StateError(f"{self._path} cannot be locked: {error}; {advice}") from error
         write_owner(handle, self._run)
         self._handle = handle
+        _held.add(self)
         return True
 
     def is_held(self) -> bool:
@@ -101,8 +112,16 @@ class OsLock:
     def release(self) -> None:
         """Let go."""
         if self._handle is not None:
+            with suppress(OSError):  # closing it does the same, but for what a sink has left behind and not closed
+                unlock_file(self._handle)
+            self.forget()
+
+    def forget(self) -> None:
+        """Close the handle; who else has inherited it still holds the lock."""
+        if self._handle is not None:
             os.close(self._handle)
             self._handle = None
+            _held.discard(self)
 
     @property
     def owner(self) -> str:
@@ -129,6 +148,19 @@ class OsLock:
     def explain(self, owner: str) -> str:
         """Give the sentence for whoever finds the lock held."""
         return f"{self._path} is held by {owner}; wait until it is done"
+
+
+_held: WeakSet[OsLock] = WeakSet()
+
+
+def forget_locks() -> None:
+    """Let a process that was forked hold no lock of its parent's, which it could outlive, nor undo one."""
+    for lock in list(_held):
+        lock.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=forget_locks)
 
 
 class JobLock(OsLock):
