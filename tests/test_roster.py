@@ -7,7 +7,7 @@ import os
 import pytest
 
 from mmflow.errors import ProblemsError
-from mmflow.roster import Roster
+from mmflow.roster import Roster, reader
 from tests.rosters import JOB, SETTINGS, Plant, texts
 
 
@@ -236,6 +236,35 @@ def test_a_job_that_follows_nobody_or_a_circle_is_refused(running):
     assert changes.added == ("second", "third")
     assert set(running.roster.blocked) == {"lost", "one", "other"}
     assert running.roster.blocked["lost"].startswith("jobs/lost.yaml:4:19: schedule.after: there is no job 'mourning'")
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "changed"),
+    [
+        ("jobs/morning.yaml", JOB.replace("NAME", "morning").replace("06:55", "07:30"), ("morning",)),
+        ("mmflow.yaml", SETTINGS.replace("ops@", "boss@"), ("evening", "morning")),
+    ],
+)
+def test_no_change_is_lost_by_what_goes_wrong_while_it_is_read(running, monkeypatch, file, text, changed):
+    running.write(file, text)
+    assert not running.roster.refresh()
+    running.clock.sleep(0.5)
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError):
+        patch.setattr(reader, "read_many", refuse_thread)
+        running.roster.refresh()
+    running.job("later")
+    assert running.roster.refresh().changed == changed
+    running.clock.sleep(0.5)
+    assert running.roster.refresh().added == ("later",)
+    before = running.roster.plans
+    running.start()
+    running.roster.refresh()
+    assert running.roster.plans == before
+
+
+def refuse_thread(*_: object) -> None:
+    """Fail as where no thread can be started."""
+    raise RuntimeError("can't start new thread")
 
 
 def test_settings_that_cannot_be_read_at_the_start_are_raised(tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from threading import Event, active_count
+from threading import Event, Thread, active_count
 
 import pytest
 
@@ -96,3 +96,15 @@ def test_what_several_processes_find_is_what_one_finds(plant):
     found = read_many(texts, workspace, SETTINGS, NOW, many=2)
     assert found == read_jobs(texts, workspace)
     assert [bool(reading.plan) for reading in found[:4]] == [True, False, False, True]
+
+
+def test_where_no_thread_can_be_started_jobs_are_checked_without_other_processes(plant, monkeypatch, caplog):
+    def refuse(_thread: Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    workspace = read_workspace(SETTINGS, plant.root, NOW)
+    texts = [("jobs/a.yaml", JOB.replace("NAME", "a").encode())] * 2
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    monkeypatch.setattr(Thread, "start", refuse)
+    assert read_many(texts, workspace, SETTINGS, NOW, many=2) == read_jobs(texts, workspace)
+    assert "one after the other" in caplog.text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -70,6 +70,10 @@ class Files:
     def unsettled(self) -> bool:
         """Tell whether something was seen that does not count yet."""
         return bool(self._waiting)
+
+    def copy(self) -> Files:
+        """Give one that knows the same and learns for itself."""
+        return replace(self, _known=dict(self._known), _waiting=dict(self._waiting))
 
     def mark(self, file: str) -> Mark | None:
         """Give the mark of a file when it last counted."""

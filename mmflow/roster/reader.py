@@ -6,6 +6,7 @@ It may take a while, for ten thousand jobs, so it is done beside the daemon's lo
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from mmflow.clock import Clock
@@ -61,8 +62,25 @@ class Reader:
         """Look at all files and give what counts now; the same plans as ``before`` are the very same.
 
         The first time everything counts at once; it raises :class:`ProblemsError` when ``mmflow.yaml`` is not good and
-        never was. Later a change counts when it has stayed for half a second, and nothing is raised.
+        never was. Later a change counts when it has stayed for half a second, and nothing is raised for what files
+        say. Whatever else goes wrong, nothing was taken in then, and the next look finds it again.
         """
+        known = self._copy_known()
+        try:
+            return self._read_files(before)
+        except BaseException:
+            vars(self).update(known)
+            raise
+
+    def _copy_known(self) -> dict[str, object]:
+        return vars(self) | {
+            "_files": self._files.copy(),
+            "_days": replace(self._days, problems=dict(self._days.problems)),
+            "_entries": Entries(dict(self._entries.files)),
+            "_problems": dict(self._problems),
+        }
+
+    def _read_files(self, before: State) -> State:
         looked = self._clock.monotonic()
         seen = self._look() if self._workspace else self._begin()
         calendars = self._list_calendars()  # some may lie beside the jobs

@@ -6,13 +6,13 @@ import logging
 import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache, partial
 from hashlib import sha256
 from multiprocessing import get_context
 from pathlib import Path
+from threading import Thread
 from typing import Final, TypeAlias
 
 from mmflow.check import check_job
@@ -69,9 +69,10 @@ def read_many(texts: Texts, workspace: Workspace, settings: str, now: datetime, 
     batches = [texts[at : at + BATCH] for at in range(0, len(texts), BATCH)]
     read = partial(_read_batch, root=workspace.root, settings=settings, now=now)
     try:
+        Thread(target=bool).start()  # where none can be started the pool would leave its processes behind
         with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
             return [reading for batch in pool.map(read, batches) for reading in batch]
-    except (OSError, BrokenProcessPool) as error:  # no room for processes; it goes without them
+    except (OSError, RuntimeError) as error:  # no room for processes or threads; it goes without them
         log.warning("jobs are checked one after the other, because no process could be started for it: %s", error)
         return read_jobs(texts, workspace)
 
