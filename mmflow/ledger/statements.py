@@ -220,10 +220,10 @@ MEND_BY_HAND = """
 # waits to be tried again is none of them, nor are windows that are filled in beside it: each has a lock of its own.
 LEASED_JOB = """
     SELECT owner FROM slot
-    WHERE job = ? AND state = 'running' AND owner <> '' AND kind <> 'backfill' AND lease_until > ?
+    WHERE job = ? AND state = 'running' AND owner <> '' AND (kind <> 'backfill' OR due = ?) AND lease_until > ?
 """
 LEFT_RUNS = """
-    SELECT id FROM run WHERE job = ? AND ((due = ? AND kind = ? AND state IN ('running', 'retrying'))
+    SELECT id FROM run WHERE job = ? AND ((due = ? AND kind = ? AND state IN ('running', ?))
         OR (state = 'running' AND kind <> 'backfill' AND ? <> 'backfill' AND NOT EXISTS
             (SELECT 1 FROM slot WHERE slot.job = run.job AND slot.due = run.due AND slot.kind = run.kind
                 AND slot.state = 'running' AND slot.owner <> '')))
@@ -348,6 +348,7 @@ WITHDRAW_NOTICES = """
 RECENT_TROUBLES = "SELECT DISTINCT kind, content, created FROM notice WHERE job = '' AND created >= ? ORDER BY created"
 DUE_BATCHES = "SELECT DISTINCT batch FROM notice WHERE state = 'pending' AND batch <> '' AND next_at <= ?"
 DUE_WAYS = "SELECT DISTINCT way FROM notice WHERE state = 'pending' AND batch = '' AND next_at <= ?"
+ALL_DUE_WAYS = "SELECT DISTINCT way FROM notice WHERE state = 'pending' AND next_at <= ?"
 NOTICE_COLUMNS = "id, job, about, kind, way, content, created, state, next_at, attempts, batch, error"
 BATCH_NOTICES = f"""
     SELECT {NOTICE_COLUMNS} FROM notice WHERE state = 'pending' AND batch = ? ORDER BY created, id

@@ -153,29 +153,34 @@ class Ledger(Known):
             self._add_deliveries(run, deliveries)
 
     def begin_resend(self, run: str, job: str, deliveries: Iterable[tuple[str, str, str]]) -> None:
-        """Record deliveries to come for a run that has ended, under the same conditions as :meth:`begin_run`."""
-        self._keep(job)
+        """Record deliveries to come for a run that has ended or waits, under the same conditions as :meth:`begin_run`.
+
+        What waits to be tried again goes on waiting, also of this run.
+        """
+        known = self.read_run(run)
+        self._keep(job, known.slot if known.kind == "backfill" else None)
         with self._transaction():
-            known = self.read_run(run)
-            self._close_left(job, known.slot, known.kind)
+            self._close_left(job, known.slot, known.kind, replaced=False)
             self._add_deliveries(run, deliveries)
 
-    def _keep(self, job: str) -> None:
+    def _keep(self, job: str, window: datetime | None = None) -> None:
         # A lease would be known to all who share the ledger; this is for what has none. Held first: who has a lease
         # looks whether the job is held after that, so that one of the two sees the other.
-        if not self._driver.hold(job) or (self._driver.shared and self._is_leased(job)):
+        if not self._driver.hold(job) or (self._driver.shared and self._is_leased(job, window)):
             raise Busy(run_elsewhere(job))
 
     def _refuse_held(self, job: str, kind: SlotKind) -> None:
         if kind != "backfill" and self._driver.is_held(job):
             raise Busy(run_elsewhere(job))
 
-    def _is_leased(self, job: str) -> bool:
-        return self._do(sql.LEASED_JOB, job, as_text(self._driver.now())).fetchone() is not None
+    def _is_leased(self, job: str, window: datetime | None) -> bool:
+        due = as_text(window) if window else ""
+        return self._do(sql.LEASED_JOB, job, due, as_text(self._driver.now())).fetchone() is not None
 
-    def _close_left(self, job: str, due: datetime, kind: SlotKind) -> None:
+    def _close_left(self, job: str, due: datetime, kind: SlotKind, *, replaced: bool = True) -> None:
         left, now = "the process ended before the run did", self._now()
-        for (run,) in self._do(sql.LEFT_RUNS, job, as_text(due), kind, kind).fetchall():
+        waiting = "retrying" if replaced else ""  # one of the slot that waits has no process that could have ended
+        for (run,) in self._do(sql.LEFT_RUNS, job, as_text(due), kind, waiting, kind).fetchall():
             self._do(sql.ABANDON_DELIVERIES, left, now, run)
             self._do(sql.ABANDON_RUN, now, left, run)
             self._do(sql.ABANDON_SLOT, left, now, run)

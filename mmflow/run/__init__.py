@@ -16,6 +16,7 @@ from mmflow.check.uses import SinkUse
 from mmflow.deliver import Means, deliver
 from mmflow.deliver.chosen import choose_sinks
 from mmflow.deliver.ending import judge_run, list_shortfalls
+from mmflow.deliver.patience import WAITING
 from mmflow.deliver.told import about_run, delivery_key
 from mmflow.errors import BadRequest, GiveUp, Held, ProblemsError, RunError, UserError
 from mmflow.fetch import Missing, Service, fetch
@@ -231,7 +232,8 @@ def deliver_run(
 ) -> None:
     """Deliver the table and record what the run has become, counting the sinks that had it before.
 
-    Under a lease it has become nothing yet when some are tried again later. ``began`` is when the run did, by the
+    Under a lease it has become nothing yet when some are tried again later, nor by hand when it waits for sinks that
+    this is not about. ``began`` is when the run did, by the
     monotonic clock; without it nobody asks whether it was slow.
     """
     known = ledger.read_run(run)
@@ -243,6 +245,9 @@ def deliver_run(
     if order.lease and next_at:
         left = "; ".join(f"{one.sink}: {one.error}" for one in deliveries if one.state == "retrying")
         ledger.postpone_run(run, order.lease, next_at, f"trying again at {next_at:%Y-%m-%d %H:%M} UTC: {left}")
+        return
+    if order.lease is None and any(one.state in WAITING for one in deliveries):
+        log.info("the other sinks of this run are tried again later, as they were to be")
         return
     lacks = [*(str(Missing(*pair)) for pair in known.missing), *([] if known.rows else [NO_ROWS])]
     lacks += list_shortfalls(deliveries, checked.sinks, ledger)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import nullcontext
 from dataclasses import replace
 
 from mmflow.check import CheckedJob
@@ -10,8 +11,8 @@ from mmflow.deliver import Messages
 from mmflow.deliver.chosen import choose_sinks
 from mmflow.deliver.ending import is_settled
 from mmflow.errors import UserError
-from mmflow.ledger import JobLock
-from mmflow.run import deliver_run, list_deliveries
+from mmflow.ledger import JobLock, Run
+from mmflow.run import deliver_run, list_deliveries, lock_job
 from mmflow.run.ending import record_failure
 from mmflow.run.kept import open_snapshot
 from mmflow.run.order import Engine, Order, Result
@@ -32,11 +33,12 @@ def resend_run(
     """Deliver a past run's table again, from its snapshot, with the sinks as the job names them now.
 
     ``failed`` leaves out what is done, and what a later run has delivered. A held run is released in this way. Messages
-    of a backfill go out only by the names of their sinks. Raises :class:`UserError` for an unknown run or sink,
+    of a backfill go out only by the names of their sinks. Of a run that waits to be tried again the other sinks go on
+    waiting. Raises :class:`UserError` for an unknown run or sink,
     :class:`GiveUp` when there is no snapshot.
     """
-    with JobLock(engine.state / "locks", checked.job.job), engine.open_ledger() as ledger:
-        known = ledger.read_run(run)
+    with engine.open_ledger() as ledger, lock_run(engine, ledger.read_run(run)):
+        known = ledger.read_run(run)  # as whoever had the lock before has left it
         table = open_snapshot(engine, known)
         done = {delivery.sink for delivery in ledger.deliveries(run) if is_settled(delivery)}
         uses = [use for use in choose_sinks(checked.sinks, sinks) if not (failed and use.name in done)]
@@ -50,6 +52,12 @@ def resend_run(
         sends = sinks is not None or known.kind != "backfill"
         again = replace(messages or Messages(send=sends), again=not failed)
         order = Order(slot=known.slot, kind=known.kind, sinks=sinks, messages=again)
-        with record_failure(engine, ledger, run, order), share_database():
+        waits = known.state == "retrying"  # then its slot has not ended, and goes on also when this is interrupted
+        with nullcontext() if waits else record_failure(engine, ledger, run, order), share_database():
             deliver_run(engine, checked, uses, run, table, ledger, order)
         return Result(ledger.read_run(run), ledger.deliveries(run))
+
+
+def lock_run(engine: Engine, known: Run) -> JobLock:
+    """Give the lock under which a run was made: that of its job, or of its window."""
+    return lock_job(engine, known.job, Order(slot=known.slot, kind=known.kind), known.id)
