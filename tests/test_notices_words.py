@@ -20,7 +20,7 @@ from mmflow.leases import CANCELLED
 from mmflow.ledger import Ledger, NewSlot, PlanStep, sqlite
 from mmflow.notices import follow_ends, tell
 from mmflow.notices.post import read_item
-from mmflow.notices.words import compose, group_items, show_time
+from mmflow.notices.words import compose, group_items, show_time, tell_group
 from mmflow.planner.choices import MISSED
 from mmflow.plant import PlantCalendar
 from mmflow.plugins import load
@@ -132,6 +132,7 @@ def test_each_message_reads_as_it_stands_in_the_golden_file(tmp_path, clock):
     for kind, text in troubles():
         told.texts[f"the daemon itself: {kind}"] = show(tell_trouble(tmp_path, clock, kind, text))
     told.texts["several in one message"] = show(several())
+    told.texts["an outage of several jobs"] = show(outage(4))
     text = "\n\n".join(f"===== {name}\n{text}" for name, text in told.texts.items())
     hold_against(GOLDEN, f"{text}\n")
 
@@ -199,6 +200,37 @@ def several():
         more = {"command": f"mmflow run job-{number}", "hits": "nobody got the report", "temporary": True}
         yield item("failed", f"job-{number}", SERVICE.format(number), advice="nothing has to be done", **more)
     yield item("paused", "weekly", "paused after 3 failures in a row; the last: gone", command="mmflow resume weekly")
+
+
+def outage(jobs):
+    """What one look at the clock says of jobs of which all but one are due alike."""
+    for number in range(jobs):
+        count, since = (32, "2026-11-02 05:40") if number == 1 else (16, "2026-11-02 06:40")
+        span = f"{since} EST to 2026-11-17 06:40 EST; the one of 2026-11-18 06:40 EST makes up for them"
+        yield item("missed", f"job-{number}", f"{count} times were missed while nothing ran, {span}")
+
+
+def test_what_is_true_of_one_job_is_not_said_of_another():
+    late = "not delivered by {} (X): it was never planned; does the daemon run?"
+    notice = compose(
+        "id", [item("late", job, late.format(by)) for job, by in (("a", "06:55"), ("b", "14:30"))], (), NOON, ROOT
+    )
+    assert f"  a: {late.format('06:55')}\n  b: {late.format('14:30')}\n" in notice.text
+    assert ": not delivered by … (X): it was never planned" in notice.subject
+
+
+def test_how_long_it_took_is_said_of_all():
+    (group,) = group_items(
+        [item("failed", f"job-{seconds}", SERVICE.format(seconds)) for seconds in ("9", "12.5", "10")]
+    )
+    assert tell_group(group).endswith("gave up after 3 tries in 9 to 12.5 s")
+
+
+def test_an_outage_of_very_many_jobs_is_a_few_lines():
+    items = [item("missed", f"job-{n}", f"{n} times were missed while nothing ran") for n in range(2, 42)]
+    text = compose("id", items, (), NOON, ROOT).text
+    assert "\n  job-9: 9 times were missed while nothing ran\n  and 32 more\n" in text
+    assert len(text.splitlines()) < 20
 
 
 def test_what_is_about_no_job_is_counted_in_plain_words():

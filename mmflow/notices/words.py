@@ -57,12 +57,14 @@ TELLING: Final = frozenset({"failed", "cancelled", "held", "paused", "missed", "
 LONGEST_SUBJECT: Final = 120
 MOST_GROUPS: Final = 40
 MOST_NAMED: Final = 8
+VARIOUS: Final = "…"
 Group: TypeAlias = Sequence[NoticeItem]
 
-# What differs between two reasons that are the same one: how long it took, how often, and when it goes on.
-_VARYING: Final = re.compile(
-    r"\b\d[\d.,]*(?= (?:s|min|h|seconds|minutes|hours|try|tries|times|failures)\b)"
-    r"|\b\d{4}-\d\d-\d\d \d\d:\d\d(?: UTC)?|\b\d\d:\d\d(?::\d\d)?(?: UTC)?"
+# What differs between two reasons that are the same one: how long it took and how often it was tried, of which all is
+# said by the least and the greatest; and the times that it is about, which are said of each job.
+_AMOUNT: Final = re.compile(r"\b\d[\d,]*(?:\.\d+)?(?= (?:s|min|h|seconds|minutes|hours|try|tries|failures)\b)")
+_TIMES: Final = re.compile(
+    r"\b\d+(?= times\b)|\b(?:\d{4}-\d\d-\d\d )?\d\d:\d\d(?::\d\d)?(?: (?:[A-Z]{3,5}|[+-]\d\d(?:\d\d)?)\b)?"
 )
 _INSTANT: Final = re.compile(r"\b(\d{4}-\d\d-\d\d \d\d:\d\d) UTC\b")
 
@@ -96,11 +98,13 @@ def join_late(items: Sequence[NoticeItem]) -> list[NoticeItem]:
 def group_items(items: Iterable[NoticeItem]) -> list[Group]:
     """Put together what has the same reason: what somebody has to act upon first, else the oldest first.
 
-    Reasons are the same that differ only in how long something took, how often it was tried, or when it goes on.
+    Reasons are the same that differ only in how long something took, how often it was tried, or the times that it is
+    about.
     """
     groups: dict[tuple[str, str, bool], list[NoticeItem]] = {}
     for item in items:
-        groups.setdefault((item.kind, _VARYING.sub("#", item.reason), item.temporary), []).append(item)
+        reason = _TIMES.sub(VARIOUS, _AMOUNT.sub(VARIOUS, item.reason))
+        groups.setdefault((item.kind, reason, item.temporary), []).append(item)
     return sorted(groups.values(), key=lambda group: rank_item(group[0]))
 
 
@@ -135,7 +139,8 @@ def count_items(kind: str, items: Sequence[NoticeItem]) -> str:
 
 def tell_group(group: Group) -> str:
     """Say what happened and why, without the words that both begin with."""
-    name, word, reason = name_group(group), name_kind(group), localize(group[0])
+    name, word, reasons = name_group(group), name_kind(group), list_reasons(group)
+    reason = reasons[0][0] if len(reasons) == 1 else _TIMES.sub(VARIOUS, join_reasons([item.reason for item in group]))
     if name.endswith(word) and reason.startswith(word):
         return name + reason.removeprefix(word)
     return f"{name}: {reason}"
@@ -185,15 +190,48 @@ def write_group(group: Group) -> Iterator[str]:
         yield f"  {'at' if first.kind in CALM else 'since'}: {show_time(first.at, first.zone)}"
     if len(group) > 1 and not jobs and (times := [item.at for item in group if item.at]):
         yield f"  {len(group)} times, the last: {show_time(max(times), first.zone)}"
-    yield f"  why: {localize(first)}"
-    if len(group) > 1 and jobs:
-        yield f"  jobs: {join_some(sorted(jobs))}"
+    yield from write_reasons(group)
     yield from (f"  whom it hits: {hits}" for hits in list_some(item.hits for item in group))
     yield from (f"  what to do: {advice}" for advice in list_some(item.advice for item in group))
     commands = list(dict.fromkeys(item.command for item in group if item.command))
     yield from (f"    {command}" for command in commands[:MOST_NAMED])
     if len(commands) > MOST_NAMED:
         yield f"    and so on for the other {len(commands) - MOST_NAMED}; 'mmflow runs --all' lists them"
+
+
+def write_reasons(group: Group) -> Iterator[str]:
+    """Give the lines that say why: one for all, else one for each reason, with the jobs that it is true of."""
+    (reason, _), *others = reasons = list_reasons(group)
+    if not others:
+        yield f"  why: {reason}"
+        if len(group) > 1 and (jobs := list_jobs(group)):
+            yield f"  jobs: {join_some(sorted(jobs))}"
+        return
+    for text, items in reasons[:MOST_NAMED]:
+        yield f"  {join_some(sorted(list_jobs(items))) or 'why'}: {text}"
+    if left := sum(len(items) for _, items in reasons[MOST_NAMED:]):
+        yield f"  and {left} more"
+
+
+def list_reasons(group: Group) -> list[tuple[str, Group]]:
+    """Give the reasons in a group as people read them, that of the most first, each with what it is true of."""
+    found: dict[str, list[NoticeItem]] = {}
+    for item in group:
+        found.setdefault(_AMOUNT.sub(VARIOUS, localize(item)), []).append(item)
+    most = sorted(found.values(), key=len, reverse=True)
+    return [(join_reasons([localize(item) for item in items]), items) for items in most]
+
+
+def join_reasons(reasons: Sequence[str]) -> str:
+    """Give the one reason of those that differ in amounts alone, with the least and the greatest of each."""
+    amounts = iter([show_range(same) for same in zip(*map(_AMOUNT.findall, reasons), strict=True)])
+    return _AMOUNT.sub(lambda _found: next(amounts), reasons[0])
+
+
+def show_range(amounts: Iterable[str]) -> str:
+    """Write amounts as their least and their greatest."""
+    ordered = sorted(set(amounts), key=lambda amount: float(amount.replace(",", "")))
+    return " to ".join(dict.fromkeys((ordered[0], ordered[-1])))
 
 
 def list_some(texts: Iterable[str]) -> list[str]:
