@@ -159,6 +159,7 @@ with Watchdog({"loop": lambda: 1}, 0.3):
 def test_a_database_that_does_not_answer_is_given_up_before_the_watchdog_thinks_the_loop_stuck():
     tries = postgres.PATIENCE + 2 * postgres.CONNECT  # the last one, and the question whether it is up
     assert postgres.SILENCE + tries < STUCK
+    assert postgres.PATIENCE < postgres.ANSWER < postgres.GIVEN_UP * postgres.LOOK < STUCK
 
 
 def test_what_moves_is_left_alone():

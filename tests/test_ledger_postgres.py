@@ -1,9 +1,11 @@
 """The ledger in a PostgreSQL: what a file need not bear, such as a server that is gone for a while."""
 
+import os
 import re
 import signal
 import subprocess
 import sys
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from threading import Timer
 
@@ -139,6 +141,52 @@ def test_a_connection_that_is_lost_within_a_transaction_leaves_nothing_of_it(pos
         ledger._do("UPDATE run SET error = 'half' WHERE id = 'r1'")
     found = ledger.read_run("r1")
     assert (found.state, found.error) == ("running", "")
+
+
+@pytest.fixture
+def frozen(postgres):
+    """Freezes the whole server, as a machine that stands still: the system goes on taking what is sent to it."""
+    numbers: list[int] = []
+
+    def send(number):
+        for pid in numbers:
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    def freeze():
+        numbers.append(int((postgres.folder / "postmaster.pid").read_text().split()[0]))
+        numbers.extend(
+            pid for (pid,) in postgres.execute("SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+        )
+        send(signal.SIGSTOP)
+
+    yield freeze
+    send(signal.SIGCONT)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signal that stops a process")
+@pytest.mark.row("R13")
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_server_that_stands_still_is_given_up_in_time(frozen, ledger, monkeypatch, inside):
+    begin(ledger)
+    monkeypatch.setattr(postgres_driver, "QUIET", 2)
+    monkeypatch.setattr(postgres_driver, "CONNECT", 1)
+    with (  # noqa: PT012
+        pytest.raises(StateError, match=r"does not answer; see whether its server stands still"),
+        ledger._transaction() if inside else nullcontext(),
+    ):
+        frozen()
+        ledger._do("SELECT 1 FROM run")
+    ledger.close()
+
+
+def test_a_statement_that_takes_long_is_waited_for_while_the_server_is_up_and_not_for_ever(ledger, monkeypatch):
+    monkeypatch.setattr(postgres_driver, "QUIET", 2)
+    assert ledger._do("SELECT 1 FROM (SELECT pg_sleep(0.8)) AS slow").fetchall() == [(1,)]
+    monkeypatch.setattr(postgres_driver, "GIVEN_UP", 2)
+    with pytest.raises(StateError, match="does not answer"):
+        ledger._do("SELECT pg_sleep(60)")
+    assert begin(ledger).job == "daily", "the next statement has a connection of its own"
 
 
 def test_a_server_that_is_up_and_lets_nobody_in_is_not_waited_for(database, clock):

@@ -7,7 +7,7 @@ so that the statements mean the same here and in SQLite.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -31,7 +31,10 @@ PAUSE: Final = 0.5  # seconds between two tries to reach it
 REFUSALS: Final = 3  # of a server that is up; then it will not let us in
 CONNECT: Final = 5  # seconds for one try to reach it
 SILENCE: Final = 10  # seconds in which what was sent must arrive; with the two above less than the watchdog waits
-ANSWER: Final = 60  # seconds for one statement, and for an idle transaction, such as that of a stopped process
+ANSWER: Final = 40  # seconds for one statement, and for an idle transaction, such as that of a stopped process
+LOOK: Final = 0.1  # seconds between two looks whether an answer has come
+QUIET: Final = round(SILENCE / LOOK)  # looks without an answer, after which the server is asked whether it is up
+GIVEN_UP: Final = round((ANSWER + 5) / LOOK)  # looks without an answer, also from a server that keeps no time any more
 SAME: Final = timedelta(seconds=1)  # clocks this near are one clock, seen over a network
 
 OPEN_SESSION: Final = (
@@ -104,7 +107,7 @@ class PostgresDriver:
 
     A connection that was lost is made anew when a transaction begins, or for a statement outside of one, which only
     reads. Lost within a transaction, it raises :class:`StateError`: all of that is undone, but of a COMMIT that was
-    under way nobody can tell.
+    under way nobody can tell. One that does not answer raises it at once, and is made anew for what comes next.
     """
 
     shared = True
@@ -164,8 +167,7 @@ class PostgresDriver:
             yield
             self.do("COMMIT")
         except BaseException:
-            with suppress(self._driver.Error):  # what is lost is rolled back by the server
-                self._connection.rollback()
+            self._roll_back()
             raise
         finally:
             self._inside = False
@@ -175,9 +177,12 @@ class PostgresDriver:
         try:
             self._execute(LOCK_WRITERS, number_name(""))
         except BaseException:
-            with suppress(self._driver.Error):
-                self._connection.rollback()
+            self._roll_back()
             raise
+
+    def _roll_back(self) -> None:
+        with suppress(self._driver.Error, StateError):  # what is lost is rolled back by the server
+            self._connection.rollback()
 
     def do(self, statement: str, *values: Value) -> Answer:
         """Execute one statement."""
@@ -237,6 +242,8 @@ class PostgresDriver:
                         "and password of state in mmflow.yaml are right"
                     ) from error
                 time.sleep(PAUSE)
+        wait = connection.wait
+        connection.wait = lambda exchange, *_: wait(self._hear(connection, exchange), LOOK)
         for statement in OPEN_SESSION:
             connection.execute(statement.encode())
         for name in self._held:
@@ -244,6 +251,28 @@ class PostgresDriver:
                 connection.close()
                 raise StateError(f"the connection to the ledger {self.place} was lost, and another took {name} over")
         return connection
+
+    def _hear(self, connection: Any, exchange: Generator[Any, Any, T]) -> Generator[Any, Any, T]:
+        """Go through an exchange with the server, and give the connection up when nothing comes any more.
+
+        A machine that stands still goes on taking what is sent, and the limits that the server was told stand still
+        with it. Looks are counted and no clock is read: a process that was stopped itself has missed no answer.
+        """
+        silent = 0
+        try:
+            wish = next(exchange)
+            while True:
+                ready = yield wish
+                silent = 0 if ready else silent + 1
+                if silent and silent % QUIET == 0 and (silent >= GIVEN_UP or not self._is_up()):
+                    connection.pgconn.finish()
+                    raise StateError(
+                        f"the ledger {self.place} does not answer; see whether its server stands still, then try again"
+                    )
+                wish = exchange.send(ready)
+        except StopIteration as end:
+            value: T = end.value
+            return value
 
     def _is_up(self) -> bool:
         """Tell whether the server takes connections at all; libpq does not say why it could not connect."""
@@ -321,7 +350,7 @@ class PostgresDriver:
     def close(self) -> None:
         """Let the database go, and whatever is held."""
         if self._held:
-            with suppress(self._driver.Error):
+            with suppress(self._driver.Error, StateError):
                 self._execute(LET_ALL_GO)  # a server takes its time to notice that a connection is closed
         self._connection.close()
 
