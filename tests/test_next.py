@@ -2,6 +2,7 @@
 
 import pytest
 
+from mmflow.roster import Roster
 from tests.desk import NOW
 
 JOB = """
@@ -119,6 +120,31 @@ def test_a_job_that_cannot_be_planned_says_why_beside_the_list_of_jobs(three):
     listed = three.mmflow("jobs", "--json").data
     assert [problem["file"] for problem in listed["problems"]] == ["jobs/skipping.yaml"]
     assert {job["job"]: job["problems"] for job in listed["jobs"]}["skipping"] == 1
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_a_job_whose_name_two_files_have_is_not_due_and_says_why(three, seen):
+    if seen:
+        roster = Roster(three.root, three.clock, three.environ)
+        roster.refresh()
+    three.job(JOB.format(name="morning", schedule='{every: day, at: "06:40"}', window="yesterday"), "copy")
+    if seen:
+        roster.refresh()
+        three.clock.sleep(1)
+        roster.refresh()
+        roster.close()
+        assert "morning" in roster.refused
+    why = "has the name 'morning' too; give one of them another name"
+    done = three.mmflow("next", "morning")
+    assert (done.code, done.out, why in done.err) == (2, "", True)
+    assert "last good" not in done.err
+    done = three.mmflow("next", "-n", "3")
+    assert (done.code, done.err.count(why)) == (2, 2)
+    assert {line.split()[4] for line in done.out.splitlines()[2:]} == {"handover"}
+    done = three.mmflow("jobs", "--json")
+    rows = {row["file"]: (row["next"], row["problems"]) for row in done.data["jobs"]}
+    assert rows["jobs/morning.yaml"] == rows["jobs/copy.yaml"] == (None, 1)
+    assert rows["jobs/handover.yaml"] == ("2026-11-23T14:10:00-05:00", 0)
 
 
 def test_a_window_that_is_not_known_yet_is_told_instead(desk):

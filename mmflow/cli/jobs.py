@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, tzinfo
 
 from mmflow.check import CheckedJob
 from mmflow.check.layers import get
-from mmflow.cli.known import list_last
+from mmflow.cli.known import has_errors, list_known
 from mmflow.cli.session import Session, open_session
 from mmflow.cli.times import SHOWN, describe_due, describe_pause, find_next, find_pause, find_timetable
 from mmflow.errors import EXIT_OK, EXIT_USER, Problem, describe_problems
@@ -54,22 +55,21 @@ def count_errors(
     session: Session, jobs: Sequence[CheckedJob], unread: Sequence[Problem]
 ) -> Iterator[tuple[CheckedJob, int]]:
     """Give every job with the number of its mistakes; one that has any as it was last good, if it ever was."""
-    broken = [problem.file for problem in unread]
-    wrong = {job.document.name: sum(problem.severity == "error" for problem in job.problems) for job in jobs}
-    last = {job.document.name: job for job in list_last(session)} if broken or any(wrong.values()) else {}
+    broken = Counter(problem.file for problem in unread)
+    known = {job.document.name: job for job in list_known(session, jobs, unread)}
     for file, job in {job.document.name: job for job in jobs}.items():
-        yield last.get(file, job) if wrong[file] else job, wrong[file]
-    yield from ((job, broken.count(file)) for file, job in last.items() if file in broken)
+        yield known.get(file, job), sum(problem.severity == "error" for problem in job.problems)
+    yield from ((job, broken[file]) for file, job in known.items() if file in broken)
 
 
 def describe_job(
     session: Session, job: CheckedJob, planned: JobRow | None, ledger: Ledger, errors: int
 ) -> dict[str, object]:
-    """Give one row; a job with mistakes is listed with what can be read of it."""
+    """Give one row; a job with mistakes is listed with what can be read of it, and is not due."""
     timetable, now = find_timetable(session.workspace, job), session.around.clock.now()
     zone: tzinfo = timetable.zone if timetable else UTC
     start = find_pause(planned, now) or now
-    due = find_next(timetable, start) if timetable and start != FOREVER else None
+    due = find_next(timetable, start) if timetable and start != FOREVER and not has_errors(job) else None
     last: Run | None = next(iter(ledger.runs(job.name, 1)), None) if job.name else None
     return {
         "job": job.name,

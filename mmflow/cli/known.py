@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from mmflow.check import CheckedJob, check_job
 from mmflow.cli.session import Session, open_output, open_session
 from mmflow.document import read_text
-from mmflow.errors import ProblemsError, UserError
-from mmflow.workspace import find_root
+from mmflow.errors import Problem, ProblemsError, UserError
+from mmflow.workspace import find_root, refuse_twins
 
 if TYPE_CHECKING:
     from mmflow.cli import Surroundings
@@ -59,13 +59,43 @@ def is_meant(session: Session, job: CheckedJob, word: str) -> bool:
 
 
 def list_last(session: Session, word: str = "") -> Iterator[CheckedJob]:
-    """Give the jobs as they were last good whose files are there, and with a ``word`` those that may be meant by it."""
+    """Give the jobs as they were last good whose files say something else now, that a ``word`` may mean.
+
+    A file that still says what was good is not in force only because of other files, or of ``mmflow.yaml``.
+    """
     from mmflow.roster.shelf import read_shelf
 
     workspace = session.workspace
     for file, kept in read_shelf(session.root).jobs.items():
-        if word.endswith(".yaml") or word in kept.text:
+        if (word.endswith(".yaml") or word in kept.text) and has_changed(session.root / file, kept.text):
             with suppress(ProblemsError):
                 job = check_job(read_text(kept.text, file), workspace.checked, workspace.registry)
-                if (session.root / file).exists() and not any(one.severity == "error" for one in job.problems):
+                if not has_errors(job):
                     yield job
+
+
+def list_known(session: Session, jobs: Sequence[CheckedJob], unread: Sequence[Problem]) -> Sequence[CheckedJob]:
+    """Give the jobs of all files, as read, as the daemon goes by them: as they are, or as they were last good.
+
+    Those whose name another file has too, which run from neither, have the problem that says so.
+    """
+    if not unread and not any(map(has_errors, jobs)):
+        return jobs
+    alone = (session.workspace.read_file(session.root / job.document.name) if has_errors(job) else job for job in jobs)
+    good = {job.document.name: job for job in alone if not has_errors(job)}
+    return refuse_twins([*good.values(), *(job for job in list_last(session) if job.document.name not in good)])
+
+
+def has_changed(path: Path, text: str) -> bool:
+    """Tell whether a file that is there says something else than a text, or cannot be read."""
+    try:
+        return path.read_bytes() != text.encode()
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+
+
+def has_errors(job: CheckedJob) -> bool:
+    """Tell whether a job cannot run."""
+    return any(problem.severity == "error" for problem in job.problems)

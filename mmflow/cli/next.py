@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from mmflow.check import CheckedJob
 from mmflow.check.layers import get
-from mmflow.cli.known import list_last, read_known
+from mmflow.cli.known import has_errors, list_known, read_known
 from mmflow.cli.session import Session, open_session
 from mmflow.cli.times import describe_due, describe_pause, find_timetable, list_calendars, show_instant
 from mmflow.errors import EXIT_OK, EXIT_USER, MmflowError, UserError, describe_problems
@@ -133,18 +133,9 @@ def run(args: argparse.Namespace) -> int:
 def read_jobs(session: Session, word: str | None) -> tuple[Sequence[CheckedJob], str]:
     """Give all jobs, also as they were last good, and what is wrong with them unless only one is asked for."""
     jobs, unread = session.workspace.read_jobs()
-    errors = [problem for job in jobs for problem in job.problems if problem.severity == "error"]
-    if not (unread or errors):
-        return jobs, ""
-    good = [job for job in jobs if not has_errors(job)]
-    names = {job.name for job in good}
-    last = [job for job in list_last(session) if job.name not in names]
-    return [*good, *last], "" if word else describe_problems({*unread, *errors})
-
-
-def has_errors(job: CheckedJob) -> bool:
-    """Tell whether a job cannot run."""
-    return any(problem.severity == "error" for problem in job.problems)
+    known = list_known(session, jobs, unread)
+    wrong = {*unread, *(problem for job in (*jobs, *known) for problem in job.problems if problem.severity == "error")}
+    return [job for job in known if not has_errors(job)], describe_problems(wrong) if wrong and not word else ""
 
 
 def read_planned(session: Session) -> Mapping[str, JobRow]:
