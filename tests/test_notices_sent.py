@@ -16,7 +16,8 @@ from mmflow.clock import SystemClock
 from mmflow.ledger import Ledger
 from mmflow.ledger.notices import NewNotice
 from mmflow.logs import list_files
-from mmflow.notices.post import Postman, open_office, send_due
+from mmflow.notices.office import open_office
+from mmflow.notices.post import Postman, send_due
 from mmflow.notices.verdict import Way
 from mmflow.refs import Redactor
 from mmflow.sinks import NoticeItem
@@ -284,6 +285,23 @@ def test_what_a_way_prints_is_cut_and_redacted_and_goes_to_the_log(tmp_path, set
         assert "803 more lines were printed and are not in the log" in text
         assert SECRET not in text
     assert printed.out == ""
+
+
+def test_while_a_way_hangs_what_is_new_goes_out_by_the_others(tmp_path, settings, hook):
+    """And by the one that hangs, as soon as it is free again; nothing goes out twice."""
+    clock, ways, wait = SystemClock(), (None, {"type": "file"}), timedelta(0)
+    told = tmp_path / "out" / "notices.jsonl"
+    hook.free.clear()
+    with Ledger.open(ledger_file(tmp_path), clock) as ledger, post(tmp_path, settings):
+        ledger.notices.add(notice("a", clock, via=via, wait=wait) for via in ways)
+        wait_until(lambda: len(hook.heard) == 1)
+        for count, job in enumerate("bc", 2):
+            ledger.notices.add(notice(job, clock, via=via, wait=wait) for via in ways)
+            wait_until(lambda count=count: told.is_file() and len(told.read_text().splitlines()) == count)
+        assert len(hook.heard) == 1
+        hook.free.set()
+        wait_until(lambda: ledger.notices.counts() == {"done": 6})
+    assert [[item["job"] for item in one["items"]] for one in hook.heard] == [["a"], ["b", "c"]]
 
 
 def test_the_console_is_where_the_daemon_is_watched(tmp_path, settings, capfd):

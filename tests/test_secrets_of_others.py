@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mmflow.logs import list_files
-from mmflow.notices.post import open_office
+from mmflow.notices.office import open_office
 from mmflow.refs import Redactor, Resolver
 from mmflow.roster import Roster
 from tests.desk import KEY

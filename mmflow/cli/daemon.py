@@ -75,7 +75,7 @@ def work(
     from mmflow.executor import Executor
     from mmflow.ledger import Opener
     from mmflow.metrics import Health
-    from mmflow.notices.post import BEGIN, PATIENCE, Postman
+    from mmflow.notices.post import PATIENCE, Postman
     from mmflow.roster import Roster
 
     root, clock, environ = session.root, session.around.clock, session.around.environ
@@ -93,7 +93,7 @@ def work(
         open_ledger,
         form=args.log,
         trouble=lambda text: health.trouble("notices", text) if text else health.well("notices"),
-        looked=lambda: health.looked("notices", PATIENCE + BEGIN),
+        looked=lambda: health.looked("notices", PATIENCE),
     )
     if not args.once:
         stack.enter_context(postman)

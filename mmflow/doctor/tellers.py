@@ -6,25 +6,23 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from mmflow.atomic import STATE
-from mmflow.check.uses import SinkUse
 from mmflow.doctor import Diagnosis, fail, ok, warn
 from mmflow.doctor.patient import Patient
 from mmflow.document import Value
 from mmflow.errors import MmflowError, UnresolvedReference, UserError
 from mmflow.hosts import check_hook
-from mmflow.sinks import NoticeInfo, find_function
+from mmflow.sinks import find_function
 from mmflow.text import read_error
 
 if TYPE_CHECKING:
-    from mmflow.notices.post import Office
+    from mmflow.notices.office import Office
 
 ELSEWHERE = "the daemon may have it where you have not; set it here to look, or see docs/operating.md"
 
 
 def check_way(patient: Patient, name: str, block: dict[str, Value]) -> Iterator[Diagnosis]:
     """Let a way say whether people could be told by a connection."""
-    from mmflow.notices.post import resolve_way
+    from mmflow.notices.office import resolve_way, surround
     from mmflow.notices.verdict import Way
 
     office = open_office(patient)
@@ -37,7 +35,7 @@ def check_way(patient: Patient, name: str, block: dict[str, Value]) -> Iterator[
         yield ok(f"{use.type.name} tells people by it, and cannot be tried without telling them")
         return
     try:
-        find_function(use.type.check_notify)(use.options, describe_surroundings(office, use))
+        find_function(use.type.check_notify)(use.options, surround(use, office))
     except MmflowError as error:
         text, _, advice = read_error(error).partition("; ")
         blame = f"nobody is told by it meanwhile: see that it runs, and check connections: {name} in mmflow.yaml"
@@ -48,23 +46,9 @@ def check_way(patient: Patient, name: str, block: dict[str, Value]) -> Iterator[
 
 def open_office(patient: Patient) -> Office:
     """Give what every way needs."""
-    from mmflow.notices.post import Office
+    from mmflow.notices.office import Office
 
     return Office(patient.workspace, patient.resolver, patient.clock)
-
-
-def describe_surroundings(office: Office, use: SinkUse) -> NoticeInfo:
-    """Give what a way needs beside its options."""
-    root, settings = office.workspace.root, office.workspace.settings
-    return NoticeInfo(
-        root=root,
-        output=root / settings.output,
-        output_mode=int(settings.output_mode, 8),
-        store=root / STATE / "notices" / use.type.name,
-        connection=use.connection,
-        open_http=office.open_http,
-        clock=office.clock,
-    )
 
 
 def check_heartbeat(patient: Patient) -> Iterator[Diagnosis]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final, Literal, NamedTuple
 
@@ -153,8 +153,14 @@ class NoticeBook:
         """Give when each kind of notice of a job was last made, muted ones left out."""
         return self._read_instants(sql.TOLD_KINDS, job)
 
-    def take(self, lasts: timedelta = timedelta(0)) -> list[Batch]:
+    def list_due(self) -> list[str]:
+        """Give the ways by which something is to go out now, each once."""
+        return [str(row[0]) for row in self._driver.do(sql.ALL_DUE_WAYS, as_text(self._clock.now())).fetchall()]
+
+    def take(self, lasts: timedelta = timedelta(0), only: Container[str] | None = None) -> list[Batch]:
         """Give the messages that are to go out now, and put off their next try, so that a kill delays and loses none.
+
+        ``only`` names the ways by which they may go out, None is for all.
 
         What is due by one way takes along what waits for it and was gathered with it, but not what is put off for long.
         Nobody else takes them while a try ``lasts``.
@@ -165,6 +171,7 @@ class NoticeBook:
             ways = [str(row[0]) for row in self._driver.do(sql.DUE_WAYS, as_text(now)).fetchall()]
             batches = [self._read_batch(sql.BATCH_NOTICES, batch) for batch in again]
             batches += [self._read_batch(sql.WAITING_NOTICES, way, now) for way in ways]
+            batches = [batch for batch in batches if only is None or batch.way in only]
             for batch in batches:
                 next_at = as_text(now + max(next_wait(batch.rows[0].attempts), lasts))
                 for row in batch.rows:

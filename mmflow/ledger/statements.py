@@ -349,6 +349,7 @@ RECENT_TROUBLES = "SELECT DISTINCT kind, content, created FROM notice WHERE job 
 DUE_BATCHES = "SELECT DISTINCT batch FROM notice WHERE state = 'pending' AND batch <> '' AND next_at <= ?"
 DUE_WAYS = "SELECT DISTINCT way FROM notice WHERE state = 'pending' AND batch = '' AND next_at <= ?"
 ALL_DUE_WAYS = "SELECT DISTINCT way FROM notice WHERE state = 'pending' AND next_at <= ?"
+ALL_DUE_WAYS = "SELECT DISTINCT way FROM notice WHERE state = 'pending' AND next_at <= ?"
 NOTICE_COLUMNS = "id, job, about, kind, way, content, created, state, next_at, attempts, batch, error"
 BATCH_NOTICES = f"""
     SELECT {NOTICE_COLUMNS} FROM notice WHERE state = 'pending' AND batch = ? ORDER BY created, id

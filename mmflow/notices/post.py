@@ -1,4 +1,6 @@
-"""Sends what is to be told, from a short-lived process, so that nothing that hangs there can hold up the daemon.
+"""Sends what is to be told, from short-lived processes, so that nothing that hangs there can hold up the daemon.
+
+What becomes due while a way hangs goes out by the others, from a process of its own.
 
 A message stands in the ledger until it has been sent, and its next try is put off before each try: a kill, or a way
 that hangs, delays it and loses nothing. It may go out twice, under one id, and never not at all without a word.
@@ -9,54 +11,49 @@ What has to be said while the ledger cannot be used goes out past it.
 from __future__ import annotations
 
 import logging
-import multiprocessing
 import os
 import queue
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import time
+from collections import Counter
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self, TextIO
+from typing import TYPE_CHECKING, Final, Self
 
 import msgspec
 
 from mmflow.atomic import STATE
-from mmflow.check import check_settings
-from mmflow.check.layers import get
-from mmflow.check.uses import SinkUse
-from mmflow.check.ways import fit_way
 from mmflow.clock import Clock
-from mmflow.document import change_texts, read_text
-from mmflow.errors import GiveUp, MmflowError, StateError, TryLater
-from mmflow.leaks import learn_secrets
-from mmflow.ledger import Ledger, find_place
+from mmflow.errors import MmflowError, StateError, TryLater
+from mmflow.ledger import Ledger
 from mmflow.ledger.notices import Batch, NewNotice, NoticeRow, make_id, next_wait
 from mmflow.logs import Form, open_logs
+from mmflow.notices.errand import BEGIN, Errand
+from mmflow.notices.office import Office, open_office, resolve_way, surround
 from mmflow.notices.rounds import Rounds
 from mmflow.notices.verdict import Way
 from mmflow.notices.words import compose
 from mmflow.printed import Printed, keep_terminal
-from mmflow.refs import Redactor, Resolver
-from mmflow.resolve import connect_sink, resolve_settings, resolve_state
-from mmflow.sinks import NoticeInfo, NoticeItem, find_function
-from mmflow.stops import holding_stops, ignore_interrupts
+from mmflow.refs import Redactor
+from mmflow.sinks import NoticeItem, find_function
+from mmflow.stops import ignore_interrupts
 from mmflow.text import describe, is_interrupt, read_error
-from mmflow.workspace import SETTINGS_FILE, Workspace, load_admitted
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-    from httpx import Client
 
 log = logging.getLogger(__name__)
 
 PATIENCE: Final = 120.0  # seconds that a round of sending may take
-BEGIN: Final = 30.0  # seconds that a process may need on a busy machine before it sends at all
 LOOK_EVERY: Final = 2.0  # seconds
+MOST_ERRANDS: Final = 8  # at once, each with another way that hangs
+CLOSE: Final = 5.0  # seconds that what is being sent may still take at the end
 REST: Final = 20.0  # seconds until the next process when one could send nothing at all
 MEND_WAIT: Final = timedelta(hours=1)  # until a way is tried again that somebody has to mend
 GIVEN_UP: Final = timedelta(days=1)
@@ -87,6 +84,7 @@ class Postman:
         self._root, self._clock, self._environ, self._settings = root, clock, environ, settings
         self._patience, self._form = patience, form
         self._rest_until, self._trouble = 0.0, ""
+        self._errands: list[Errand] = []
         self._rounds = Rounds("notices", self.look, open_ledger, look_every, trouble, looked=looked)
 
     def __enter__(self) -> Self:
@@ -96,17 +94,28 @@ class Postman:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._rounds.close()
+        end = time.monotonic() + CLOSE
+        self._rounds.close(CLOSE)
+        while self._errands and time.monotonic() < end:
+            self._look_after(0.05)
 
     def look(self, ledger: Ledger) -> None:
-        """Send if anything is due; raises :class:`StateError` as long as nothing can be sent at all."""
-        due = ledger.notices.next_due()
-        if due is None or due > self._clock.now():
-            return
-        if self._clock.monotonic() >= self._rest_until:
-            self._trouble = self._send(())[1]
-        if self._trouble:
+        """Send what is due by ways that are free; raises :class:`StateError` as long as nothing can be sent at all."""
+        self._look_after()
+        due = ledger.notices.list_due()
+        busy = {via for errand in self._errands for via in errand.busy}
+        free = [way for way in due if read_via(way) not in busy]
+        if free and len(self._errands) < MOST_ERRANDS and self._clock.monotonic() >= self._rest_until:
+            self._errands.append(self._begin(ways=free))
+        if due and self._trouble:
             raise StateError(self._trouble)
+
+    def _look_after(self, wait: float = 0.0) -> None:
+        """Take note of what has been sent meanwhile, and end what takes too long."""
+        ended = [errand for errand in self._errands if not errand.goes_on(wait)]
+        for errand in ended:
+            self._errands.remove(errand)
+            self._note(errand)
 
     def tell(self, notices: Sequence[NewNotice]) -> bool:
         """Send these now and past the ledger, since it cannot be used; give whether all of them went out."""
@@ -118,32 +127,23 @@ class Postman:
 
         Give whether all went well; what is due and could not be sent is tried again.
         """
-        well, trouble = self._send(past)
-        if trouble:
-            log.warning("notices cannot be sent now: %s", trouble)
-        return well
+        errand = self._begin(past)
+        while errand.goes_on(0.05):
+            pass
+        self._note(errand)
+        if errand.trouble:
+            log.warning("notices cannot be sent now: %s", errand.trouble)
+        return errand.well
 
-    def _send(self, past: Sequence[Batch]) -> tuple[bool, str]:
-        """Give as well what keeps all from being sent, after which no process is begun for a while, "" for nothing."""
-        context = multiprocessing.get_context("spawn")
-        heard, said = context.Pipe(duplex=False)
-        given = (self._root, self._settings(), self._clock, dict(self._environ), self._patience, self._form, past, said)
-        process = context.Process(target=send_apart, args=given, daemon=True)
-        with holding_stops():
-            process.start()
-        said.close()
-        process.join(self._patience + BEGIN)
-        if process.exitcode is None:
-            log.warning("sending notices took longer than %.0f s and was ended; it is tried again", self._patience)
-            process.kill()
-            process.join()
-        code = process.exitcode
-        process.close()
-        with heard, suppress(EOFError, OSError):
-            if trouble := str(heard.recv()) if heard.poll() else "":
-                self._rest_until = self._clock.monotonic() + REST
-                return False, trouble
-        return code == 0, ""
+    def _begin(self, past: Sequence[Batch] = (), ways: Sequence[str] | None = None) -> Errand:
+        about = self._root, self._settings(), self._clock, dict(self._environ), self._patience, self._form
+        return Errand(send_apart, (*about, past, ways), self._patience, map(read_via, ways or ()))
+
+    def _note(self, errand: Errand) -> None:
+        """Keep what keeps all from being sent, after which no process is begun for a while; "" is for nothing."""
+        self._trouble = errand.trouble
+        if self._trouble:
+            self._rest_until = self._clock.monotonic() + REST
 
 
 def send_apart(
@@ -154,13 +154,19 @@ def send_apart(
     patience: float,
     form: Form,
     past: Sequence[Batch],
+    ways: Container[str] | None,
     said: Connection,
 ) -> None:
-    """Send what is due, or these past the ledger, as the whole life of a process, and end it in any case.
+    """Send what is due by these ways, or these messages past the ledger, as the whole life of a process.
 
-    Its exit code says whether all went well, and ``said`` is told what keeps everything from being sent. What
-    strangers' code prints becomes lines of the log.
+    It ends in any case. Its exit code says whether all went well, and ``said`` is told what :class:`Errand` wants to
+    hear. What strangers' code prints becomes lines of the log.
     """
+
+    def say(done: str = "", trouble: str = "") -> None:
+        with suppress(OSError):  # nobody listens any more
+            said.send((done, redactor.shorten(trouble)))
+
     ignore_interrupts()
     redactor = Redactor()
     limit = threading.Timer(2 * patience + BEGIN, os._exit, (1,))  # also when the daemon has been killed meanwhile
@@ -171,52 +177,13 @@ def send_apart(
         well = False
         try:
             office = open_office(root, settings, clock, environ, redactor, terminal)
-            well = send_past(past, office, patience) if past else send_due(office, patience) >= 0
+            well = send_past(past, office, patience) if past else send_due(office, patience, ways, say) >= 0
         except MmflowError as error:
-            said.send(redactor.shorten(str(error)))
+            say(trouble=str(error))
         except Exception as error:
             log.exception("notices cannot be sent now")
-            said.send(redactor.shorten(describe(error)))
+            say(trouble=describe(error))
     sys.exit(0 if well else 1)
-
-
-@dataclass(frozen=True, slots=True)
-class Office:
-    """What every message needs, with references unresolved."""
-
-    workspace: Workspace
-    resolver: Resolver
-    clock: Clock
-    terminal: TextIO | None = None
-
-    def open_ledger(self) -> Ledger:
-        """Open the record, which is there: what is sent stands in it."""
-        state = resolve_state(self.workspace.checked, self.resolver)
-        return Ledger.open(find_place(state, self.workspace.root / STATE), self.clock, known="")
-
-    def open_http(self) -> Client:
-        """Open a way to the network."""
-        from mmflow.api.outward import open_client
-
-        settings = resolve_settings(self.workspace.checked, self.resolver, ask=False, record=False)
-        return open_client(settings.network)
-
-
-def open_office(
-    root: Path,
-    settings: str,
-    clock: Clock,
-    environ: Mapping[str, str],
-    redactor: Redactor,
-    terminal: TextIO | None = None,
-) -> Office:
-    """Read ``mmflow.yaml`` from its text, with the plugins that it lets in."""
-    document = read_text(settings, SETTINGS_FILE)
-    registry = load_admitted(document)
-    workspace = Workspace(root, check_settings(document, registry, root, clock.now(), kept=True), registry)
-    resolver = Resolver(environ, root, redactor)
-    learn_secrets(workspace.checked, registry, resolver)
-    return Office(workspace, resolver, clock, terminal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,14 +195,33 @@ class Sent:
     wait: timedelta = field(default=timedelta(0))
 
 
-def send_due(office: Office, patience: float = PATIENCE) -> int:
-    """Send what is due now, and write down what came of it; give how many messages were sent."""
+def send_due(
+    office: Office,
+    patience: float = PATIENCE,
+    ways: Container[str] | None = None,
+    free: Callable[[str], None] = lambda _via: None,
+) -> int:
+    """Send what is due now by all ways or these, and write down what came of it; give how many messages were sent.
+
+    ``free`` is told by what nothing is being sent any more.
+    """
     count = 0
     with office.open_ledger() as ledger:
-        for sent in send_all(ledger.notices.take(timedelta(seconds=patience + BEGIN)), office, patience):
+        batches = ledger.notices.take(timedelta(seconds=patience + BEGIN), ways)
+        left = Counter(read_via(batch.way) for batch in batches)
+        for sent in send_all(batches, office, patience):
             settle(ledger, sent, office)
             count += not sent.error
+            via = read_via(sent.batch.way)
+            left[via] -= 1
+            if not left[via]:
+                free(via)
     return count
+
+
+def read_via(way: str) -> str:
+    """Give by what a way tells people, whoever they are."""
+    return msgspec.json.encode(msgspec.json.decode(way, type=Way).via, order="deterministic").decode()
 
 
 def send_past(batches: Sequence[Batch], office: Office, patience: float = PATIENCE) -> bool:
@@ -331,19 +317,8 @@ def tell_people(batch: Batch, way: Way, office: Office) -> None:
     redact, root = office.resolver.redactor.redact, office.workspace.root
     clean = [read_item(row, redact) for row in batch.rows]
     assert use.type.notify, "found by resolve_way"
-    settings = office.workspace.checked.settings
-    info = NoticeInfo(
-        root=root,
-        output=root / settings.output,
-        output_mode=int(settings.output_mode, 8),
-        store=root / STATE / "notices" / use.type.name,
-        connection=use.connection,
-        open_http=office.open_http,
-        clock=office.clock,
-        terminal=office.terminal,
-    )
     notice = compose(batch.id, clean, way.to, batch.rows[0].created, root)
-    find_function(use.type.notify)(notice, use.options, info)
+    find_function(use.type.notify)(notice, use.options, surround(use, office))
 
 
 def read_item(row: NoticeRow, redact: Callable[[str], str]) -> NoticeItem:
@@ -357,24 +332,3 @@ def read_item(row: NoticeRow, redact: Callable[[str], str]) -> NoticeItem:
         advice=redact(item.advice),
         command=redact(item.command),
     )
-
-
-def resolve_way(way: Way, office: Office) -> SinkUse:
-    """Give the type of a way with its options and its connection, the values of their references put in.
-
-    A job that wrote the block may name files under the root only, ``mmflow.yaml`` any.
-    """
-    checked, resolver = office.workspace.checked, office.resolver
-    kind = office.workspace.registry.sink(str(way.via.get("type")))
-    if kind.notify is None:
-        raise GiveUp("it tells nobody; see notify in the job")
-    common = get(checked.document.values, ("defaults", "notify", "via"))
-    confined = not (isinstance(common, list) and way.via in common)
-    values = change_texts(way.via, lambda text, _path: resolver.resolve(text, confined=confined))
-    assert isinstance(values, dict), "a block stays one"
-    use, findings = fit_way(values, (), kind, strict=False)
-    if use is None:
-        raise GiveUp("; ".join(finding.message for finding in findings))
-    if kind.connection and get(checked.document.values, ("connections", use.connection_name)) is None:
-        raise GiveUp(f"mmflow.yaml has no connection {use.connection_name!r} any more")
-    return connect_sink(use, checked, resolver)
