@@ -86,6 +86,30 @@ def test_unknown_option_is_the_users_mistake(desk, capsys):
     assert "--strickt" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [
+        (("state", "restore", "none.sqlite"), "--yes"),
+        (("runs", "show", "no-run"), "--moved"),
+        (("plugins", "info", "console"), "--markdown"),
+        (("catalogue", "metrics", "oee"), "--json"),
+    ],
+)
+def test_options_may_stand_before_after_and_between_the_words(desk, words, option):
+    done = [desk.mmflow(words[0], *words[1:place], option, *words[place:]) for place in (1, 2, 3)]
+    assert done[0] == done[1] == done[2]
+    assert done[0].out + done[0].err
+
+
+def test_words_that_are_missing_or_too_many_are_the_users_mistake(desk, capsys):
+    for words, said in ((("state", "--yes"), "action"), (("jobs", "--json", "more"), "unrecognized arguments: more")):
+        with pytest.raises(SystemExit) as ended:
+            desk.mmflow(*words)
+        shown = capsys.readouterr().err
+        assert (ended.value.code, said in shown) == (2, True)
+        assert shown.startswith(f"usage: mmflow {words[0]} [-h]")
+
+
 def test_version_is_one_line(capsys):
     assert main(["--version"]) == 0
     assert re.fullmatch(r"mmflow \d+\.\d+\.\d+\n", capsys.readouterr().out)

@@ -110,6 +110,6 @@ def run_command(argv: list[str], around: Surroundings) -> int:
     command = load_command(name)
     parser = argparse.ArgumentParser(prog=f"mmflow {name}")
     add_command(command, parser)
-    args = parser.parse_args(rest)
+    args = parser.parse_intermixed_args(rest)
     args.around = around
     return command.run(args)
