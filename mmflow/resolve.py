@@ -25,7 +25,7 @@ from mmflow.refs import Resolver, check_key_characters
 from mmflow.settings import Settings, State
 
 # The keys of a job that decide what is asked, and about which time.
-ASKED_KEYS: Final = frozenset({"job", "sites", "report", "window", "shape", "checks", "slice"})
+ASKED_KEYS: Final = frozenset({"job", "sites", "report", "window", "shape", "checks", "slice", "schedule"})
 STATE_KEYS: Final = frozenset({"url", "password", "ca"})  # of the ledger; nothing else in the settings has such keys
 BEAT_KEYS: Final = frozenset({"heartbeat"})  # the daemon reads it at each beat; no run needs it
 NOWHERE: Final[list[Value]] = [{"type": "console"}]

@@ -56,6 +56,14 @@ def test_a_saturday_on_which_some_of_the_machines_work_is_reported(desk):
     assert (desk.root / "out/2026-11-21.csv").exists()
 
 
+def test_the_plan_of_a_preview_has_the_question_of_planned_time(desk):
+    write_job(desk)
+    requests = desk.mmflow("preview", "daily", "--plan", "--json").data["requests"]
+    assert [(one["query"], one["groups"]) for one in requests] == [("rows", ["machine"]), ("planned", [])]
+    assert requests[1]["metrics"] == ["nonOptionalTime"]
+    assert requests[1]["window"] == requests[0]["window"]
+
+
 def test_by_hand_it_is_reported_all_the_same(desk):
     write_job(desk, checks=False)
     assert desk.mmflow("run", "daily", "--json").data["state"] == "ok"
