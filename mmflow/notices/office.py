@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +14,8 @@ from mmflow.check.layers import get
 from mmflow.check.uses import SinkUse
 from mmflow.check.ways import fit_way
 from mmflow.clock import Clock
-from mmflow.document import change_texts, read_text
-from mmflow.errors import GiveUp
+from mmflow.document import Value, change_texts, read_text
+from mmflow.errors import GiveUp, UnresolvedReference
 from mmflow.leaks import learn_secrets
 from mmflow.ledger import Ledger, find_place
 from mmflow.notices.verdict import Way
@@ -25,6 +26,8 @@ from mmflow.workspace import SETTINGS_FILE, Workspace, load_admitted
 
 if TYPE_CHECKING:
     from httpx import Client
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +78,7 @@ def resolve_way(way: Way, office: Office) -> SinkUse:
     kind = office.workspace.registry.sink(str(way.via.get("type")))
     if kind.notify is None:
         raise GiveUp("it tells nobody; see notify in the job")
-    common = get(checked.document.values, ("defaults", "notify", "via"))
-    confined = not (isinstance(common, list) and way.via in common)
+    confined = way.via not in list_common(office, "notify", "via")
     values = change_texts(way.via, lambda text, _path: resolver.resolve(text, confined=confined))
     assert isinstance(values, dict), "a block stays one"
     use, findings = fit_way(values, (), kind, strict=False)
@@ -85,6 +87,24 @@ def resolve_way(way: Way, office: Office) -> SinkUse:
     if kind.connection and get(checked.document.values, ("connections", use.connection_name)) is None:
         raise GiveUp(f"mmflow.yaml has no connection {use.connection_name!r} any more")
     return connect_sink(use, checked, resolver)
+
+
+def resolve_people(way: Way, office: Office) -> tuple[str, ...]:
+    """Give who is told, the values of references put in; whoever has none keeps nobody else from being told."""
+    common = [*list_common(office, "owner"), *list_common(office, "notify", "to")]
+    found: dict[str, None] = {}
+    for name in way.to:
+        try:
+            found[office.resolver.resolve(name, confined=name not in common)] = None
+        except UnresolvedReference as error:
+            log.warning("nobody is told as %s: %s", name, error)
+    return tuple(found)
+
+
+def list_common(office: Office, *path: str) -> list[Value]:
+    """Give what stands at a path of ``defaults`` in ``mmflow.yaml``: the items of a list, or the one value."""
+    value = get(office.workspace.checked.document.values, ("defaults", *path))
+    return value if isinstance(value, list) else [value]
 
 
 def surround(use: SinkUse, office: Office) -> NoticeInfo:

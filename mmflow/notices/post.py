@@ -34,7 +34,7 @@ from mmflow.ledger import Ledger
 from mmflow.ledger.notices import Batch, NewNotice, NoticeRow, make_id, next_wait
 from mmflow.logs import Form, open_logs
 from mmflow.notices.errand import BEGIN, Errand
-from mmflow.notices.office import Office, open_office, resolve_way, surround
+from mmflow.notices.office import Office, open_office, resolve_people, resolve_way, surround
 from mmflow.notices.rounds import Rounds
 from mmflow.notices.verdict import Way
 from mmflow.notices.words import compose
@@ -317,7 +317,7 @@ def tell_people(batch: Batch, way: Way, office: Office) -> None:
     redact, root = office.resolver.redactor.redact, office.workspace.root
     clean = [read_item(row, redact) for row in batch.rows]
     assert use.type.notify, "found by resolve_way"
-    notice = compose(batch.id, clean, way.to, batch.rows[0].created, root)
+    notice = compose(batch.id, clean, resolve_people(way, office), batch.rows[0].created, root)
     find_function(use.type.notify)(notice, use.options, surround(use, office))
 
 
