@@ -12,8 +12,10 @@ import msgspec
 
 from mmflow.leases import CANCELLED
 from mmflow.ledger import JobRow, Ledger, Run, Slot
+from mmflow.ledger.notices import End
 from mmflow.ledger.statements import AHEAD
-from mmflow.notices.verdict import LASTING, UNLESS, is_cancelled, list_runs, resend, run_again
+from mmflow.notices.verdict import LASTING, advise, explain, find_kind, is_passing, list_runs
+from mmflow.notices.words import CALM
 from mmflow.planner.choices import MISSED, STILL_RUNS, STILL_WAITS, find_deadline
 from mmflow.plant import PlantCalendar
 from mmflow.roster import JobPlan
@@ -65,12 +67,12 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why a report is not there, what to do, and by which command; ``coming`` tells whether it may come by itself."""
+    """Why a report is not there, what to do, and by which command; ``temporary`` when nobody has to do anything now."""
 
     reason: str
     advice: str
     command: str
-    coming: bool = False
+    temporary: bool = False
 
 
 def find_timetable(
@@ -112,7 +114,8 @@ def explain_lateness(expected: Expected, ledger: Ledger, root: Path, plans: Mapp
         return None
     planned = [(slot, run) for slot, run in found if slot.kind == "schedule"]
     if planned:
-        return explain_slot(*planned[0])
+        slot, run = planned[0]
+        return explain_end(End(slot=slot, run=run, deliveries=tuple(ledger.deliveries(slot.run)), job=row, told={}))
     follows = plan.schedule.after if plan.schedule else ""
     if follows in plans and not any(is_delivered(*one) for one in ledger.notices.read_times(follows, due)):
         followed = replace(expected.promise, plan=plans[follows])
@@ -149,21 +152,18 @@ def is_delivered(slot: Slot, run: Run | None) -> bool:
     return slot.state == "done" and run is not None and run.state in ("ok", "degraded")
 
 
-def explain_slot(slot: Slot, run: Run | None) -> Cause | None:
-    """Say why nothing has come of a slot, None when nothing was to come of it."""
-    if slot.state == "skipped":
-        return Cause(slot.reason, UNLESS, run_again(slot.job, slot.due)) if is_unwanted(slot) else None
+def explain_end(end: End) -> Cause | None:
+    """Say why nothing has come of a slot, as its own notice does; None when nothing was to come of it."""
+    slot, kind = end.slot, find_kind(end)
     if slot.state == "running":
         since = f"it has been running since {slot.updated:%Y-%m-%d %H:%M} UTC"
-        return Cause(since, COMING, f"mmflow logs {slot.job}", coming=True)
+        return Cause(since, COMING, f"mmflow logs {slot.job}", temporary=True)
     if slot.state == "due":
-        return Cause(slot.reason or "it waits to be run", COMING, list_runs(slot.job), coming=True)
-    if is_cancelled(run):
+        return Cause(slot.reason or "it waits to be run", COMING, list_runs(slot.job), temporary=True)
+    if kind in ("", "cancelled") or (kind == "skipped" and not is_unwanted(slot)):
         return None
-    why = (run.error if run else "") or slot.reason or "no reason is known"
-    if slot.state == "done" and run:
-        return Cause(f"it was held back: {why.removeprefix('held: ')}", "look at it, then release it", resend(run))
-    return Cause(f"it {slot.state}: {why}", LASTING, run_again(slot.job, slot.due))
+    what = {"failed": "it failed: ", "held": "it was held back: "}.get(kind, "")
+    return Cause(f"{what}{explain(end)}", *advise(end, kind), temporary=kind in CALM or is_passing(end, kind))
 
 
 def is_unwanted(slot: Slot) -> bool:
@@ -197,7 +197,7 @@ def describe(expected: Expected, cause: Cause, finding: str = "not delivered") -
         reason=f"{finding} by {by}: {cause.reason}",
         advice=cause.advice,
         command=cause.command,
-        temporary=cause.coming,
+        temporary=cause.temporary,
         at=expected.deadline,
         zone=zone.key,
     )
