@@ -186,6 +186,8 @@ class Lane:
         if outcome.worn:
             with bind(job=task.slot.job, slot=task.slot.due):
                 log.warning("the worker process is replaced after this run: %s", outcome.worn)
+        if self._pid and outcome.state in SPENT:
+            end_group(self._pid)  # also when it is dead: what it has started may be there
         if outcome.worn or outcome.state in SPENT or self._tasks >= TASKS_OF_ONE:
             self.close()
         return outcome
@@ -225,15 +227,20 @@ class Lane:
         return self._pool
 
     def close(self) -> None:
-        """End the process and all that it has started."""
-        pool, self._pool = self._pool, None
+        """End the process and all that it has started; never raises.
+
+        The number of one that died while it had nothing to do may be a stranger's by now.
+        """
+        (pool, self._pool), (pid, self._pid) = (self._pool, None), (self._pid, 0)
         if pool is None:
             return
-        if self._pid:
-            end_group(self._pid)  # first: Pebble asks it to end, and waits seconds for that
-        pool.stop()  # type: ignore[no-untyped-call]  # Pebble says no type here
-        pool.join()
-        self._pid = 0
+        try:
+            if is_alive(pid):
+                end_group(pid)  # first: Pebble asks it to end, and waits seconds for that
+            pool.stop()  # type: ignore[no-untyped-call]  # Pebble says no type here
+            pool.join()
+        except Exception:  # such as one that the system does not end: its lane goes on with another
+            log.exception("a worker process could not be ended in order")
 
 
 def keep_to_one(pool: ProcessPool) -> WorkerManager:
@@ -261,10 +268,10 @@ def is_alive(pid: int) -> bool:
 
 
 def end_group(pid: int) -> None:
-    """End a worker process and those it has started, at once."""
-    if sys.platform == "win32":
-        # Windows knows no groups that are ended together; this tool walks the tree.
-        subprocess.run(["taskkill", "/F", "/T", "/PID", str(pid)], check=False, capture_output=True)  # noqa: S603, S607  found as Windows finds it
-    else:
-        with suppress(ProcessLookupError, PermissionError):
+    """End a worker process and those it has started, at once, as far as the system does it."""
+    with suppress(OSError):
+        if sys.platform == "win32":
+            # Windows knows no groups that are ended together; this tool walks the tree.
+            subprocess.run(["taskkill", "/F", "/T", "/PID", str(pid)], check=False, capture_output=True)  # noqa: S603, S607  found as Windows finds it
+        else:
             os.killpg(pid, signal.SIGKILL)

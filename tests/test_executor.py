@@ -2,19 +2,22 @@
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import Future
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from mmflow.clock import SystemClock
-from mmflow.executor import Executor, is_alive
+from mmflow.executor import Executor, Lane, is_alive
 from mmflow.leases import Leases
 from mmflow.logs import read_lines
 from mmflow.settings import Daemon
+from mmflow.tasks import Outcome
 from tests.desk import KEY, FixedClock
 from tests.leased import (
     CSV,
@@ -248,6 +251,52 @@ def test_a_process_that_somebody_kills_while_it_has_nothing_to_do_is_replaced(de
         tasks.append(system_lease(desk, job))
         executor.submit(tasks[-1], ends)
     assert {ends.wait(task).state for task in tasks} == {"done"}
+
+
+@POSIX
+def test_the_number_of_a_process_that_died_with_nothing_to_do_may_be_a_strangers():
+    lane = Lane(CLOCK, {}, 1024, 8.0)
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True) as stranger:
+        lane._pool, lane._pid = Stuck(), stranger.pid
+        lane.close()
+        assert stranger.poll() is None
+        stranger.kill()
+
+
+class Stuck:
+    """A pool whose process nobody can end; all tasks but the first are done."""
+
+    done = 0
+
+    def schedule(self, *_work, **_args):
+        Stuck.done += 1
+        answer = Future()
+        answer.set_result(Outcome(state="lost" if Stuck.done == 1 else "done"))
+        return answer
+
+    def stop(self):
+        pass
+
+    def join(self):
+        raise RuntimeError("Unable to terminate PID 4711")
+
+
+def test_a_process_that_cannot_be_ended_does_not_end_its_lane(desk, monkeypatch, caplog):
+    def give_stuck(lane):
+        lane._pool = Stuck()
+        return lane._pool
+
+    monkeypatch.setattr(Lane, "_open", give_stuck)
+    desk.job(CSV)
+    task = system_lease(desk)
+    executor = Executor(Daemon(workers=1), CLOCK, {}, warm=False)
+    for state in ("lost", "done"):
+        ends = Ends()
+        executor.submit(task, ends)
+        assert ends.wait(task, 5).state == state
+    executor.stop(1)
+    assert executor.running() == []
+    assert "Unable to terminate" in caplog.text
 
 
 @pytest.mark.row("R16")
