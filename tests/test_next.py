@@ -92,6 +92,28 @@ def test_a_day_of_the_calendar_is_shown_as_skipped_and_jobs_looks_past_it(desk):
     assert listed["next"] == "2026-11-25T07:00:00-05:00"
 
 
+def test_a_start_that_is_given_is_itself_a_time_when_something_is_due(desk):
+    write(desk, "midnight", '{every: day, at: "00:00"}')
+    write(desk, "quarter", "{every: 15 min}")
+    write(desk, "handover", "{after_shift: First}", "last_shift")
+    for job, start, local in (
+        ("midnight", "2026-11-25", "2026-11-25T00:00:00-05:00"),
+        ("quarter", "2026-11-25T10:30", "2026-11-25T10:30:00-05:00"),
+        ("handover", "2026-11-25T14:10", "2026-11-25T14:10:00-05:00"),
+        ("handover", "2026-11-25T14:11", "2026-11-26T14:10:00-05:00"),
+    ):
+        (one,) = desk.mmflow("next", job, "-n", "1", "--from", start, "--json").data["times"]
+        assert one["local"] == local
+
+
+def test_jobs_looks_past_as_many_skipped_times_as_the_check_and_says_that_all_are(desk):
+    write(desk, "far", '{every: 15 min, calendar: ["2026-11-22 to 2026-12-24"]}')
+    write(desk, "never", '{cron: "*/15 * * * 6", calendar: weekends}')
+    far, never = desk.mmflow("jobs", "--json").data["jobs"]
+    assert (far["next"], "skipped" in far["schedule"]) == ("2026-12-25T00:00:00-05:00", False)
+    assert (never["next"], never["schedule"].partition(", skipped until ")[2]) == (None, "2029-04-14")
+
+
 def test_one_moment_that_has_passed_is_not_due(desk):
     write(desk, "once", "{at: 2026-11-22 06:40}")
     done = desk.mmflow("next", "once")

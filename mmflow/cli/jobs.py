@@ -69,13 +69,15 @@ def describe_job(
     timetable, now = find_timetable(session.workspace, job), session.around.clock.now()
     zone: tzinfo = timetable.zone if timetable else UTC
     start = find_pause(planned, now) or now
-    due = find_next(timetable, start) if timetable and start != FOREVER and not has_errors(job) else None
+    runs = timetable and start != FOREVER and not has_errors(job)
+    due, skipped = find_next(timetable, start) if timetable and runs else (None, None)
+    until = f", skipped until {skipped.astimezone(zone):%Y-%m-%d}" if skipped else ""
     last: Run | None = next(iter(ledger.runs(job.name, 1)), None) if job.name else None
     return {
         "job": job.name,
         "file": job.document.name,
         "owner": find_text(job, "owner"),
-        "schedule": describe_due(session.workspace, job),
+        "schedule": describe_due(session.workspace, job) + until,
         "next": due.astimezone(zone) if due else None,
         "paused": describe_pause(planned, now, zone),
         "problems": errors,

@@ -21,6 +21,7 @@ from mmflow.ledger.slots import FOREVER
 from mmflow.plant import PlantCalendar
 from mmflow.plant.instants import has_time, read_day, read_instant
 from mmflow.schedule import Timetable
+from mmflow.schedule.ordering import TICK
 from mmflow.windows import resolve_window
 from mmflow.workspace import find_lead
 
@@ -175,8 +176,8 @@ def list_due(session: Session, job: CheckedJob, known: Known, args: argparse.Nam
     if timetable is None:
         return
     names = [lead.name for lead in leads]
-    start = read_start(args.start, timetable.zone) if args.start else session.around.clock.now()
-    for at in islice(timetable.between(start, FOREVER), args.count):
+    after = read_start(args.start, timetable.zone) - TICK if args.start else session.around.clock.now()
+    for at in islice(timetable.between(after, FOREVER), args.count):
         yield Due(job, at, timetable, "".join(names[1:2]), known.explain_pause(names, at, timetable.zone))
 
 

@@ -11,6 +11,7 @@ import msgspec
 
 from mmflow.check import CheckedJob
 from mmflow.check.layers import EACH, find_texts, get
+from mmflow.check.rules.scheduling import MOST_SKIPPED
 from mmflow.errors import UserError
 from mmflow.job import Schedule
 from mmflow.ledger import JobRow
@@ -20,7 +21,6 @@ from mmflow.plant import PlantCalendar
 from mmflow.schedule import Timetable, choose_zone, describe_schedule, make_timetable
 from mmflow.workspace import Workspace
 
-MOST_SKIPPED: Final = 1000
 SHOWN: Final = "%Y-%m-%d %H:%M"
 
 
@@ -60,10 +60,14 @@ def describe_due(workspace: Workspace, job: CheckedJob) -> str:
         return ""
 
 
-def find_next(timetable: Timetable, now: datetime) -> datetime | None:
-    """Give the next time that is not skipped, of the next thousand; None when there is none."""
-    found = islice(timetable.between(now, FOREVER), MOST_SKIPPED)
-    return next((due for due in found if not timetable.skip_reason(due)), None)
+def find_next(timetable: Timetable, now: datetime) -> tuple[datetime | None, datetime | None]:
+    """Give the next time that is not skipped, or else the last one that was looked at and is; None for the other."""
+    skipped = None
+    for due in islice(timetable.between(now, FOREVER), MOST_SKIPPED):
+        if not timetable.skip_reason(due):
+            return due, None
+        skipped = due
+    return None, skipped
 
 
 def find_pause(planned: JobRow | None, at: datetime) -> datetime | None:
