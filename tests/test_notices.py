@@ -15,7 +15,7 @@ from mmflow.ledger import Ledger, NewSlot, PlanStep
 from mmflow.ledger.statements import UNTOLD_SLOTS
 from mmflow.logs import list_files, open_logs, read_lines
 from mmflow.notices import follow_ends, tell
-from mmflow.notices.verdict import make_notices
+from mmflow.notices.verdict import judge_end, make_notices
 from mmflow.planner.choices import MISSED
 from mmflow.plugins import load
 from mmflow.refs import Redactor
@@ -251,6 +251,22 @@ def test_who_does_not_want_to_hear_of_failures_does_not_of_what_was_cancelled(le
     end_slot(ledger, "failed", error=CANCELLED)
     follow(ledger, Plan(notify=Notify(on=("held", "late"), via=(HOOK,))))
     assert told(ledger) == []
+
+
+def test_an_end_that_cannot_be_judged_keeps_no_other_from_being_told(ledger, monkeypatch, caplog):
+    def judge(end, *rest):
+        if end.slot.job == "odd":
+            raise ValueError(end.slot.reason)
+        return judge_end(end, *rest)
+
+    monkeypatch.setattr("mmflow.notices.judge_end", judge)
+    for job in ("before", "odd", "after"):
+        end_slot(ledger, "failed", error="gone", job=job)
+    assert {slot.job for slot in follow(ledger)} == {"before", "odd", "after"}
+    assert {row.job for row in ledger.notices.list_recent()} == {"before", "after"}
+    assert follow(ledger) == []
+    assert "nobody is told what became of this time of odd" in caplog.text
+    assert "ValueError" in caplog.text
 
 
 def test_runs_by_hand_and_windows_that_are_filled_in_are_told_where_they_are_made(ledger):

@@ -71,11 +71,17 @@ def follow_ends(
 
     Failures are counted, jobs that failed too often are paused, and notices are written, to go out after ``wait``. What
     follows from one slot is one transaction with its mark, so that a kill loses and doubles nothing; then ``seen`` is
-    told of each. It ends soon after ``most`` slots. Raises :class:`StateError`.
+    told of each. It ends soon after ``most`` slots. From one that cannot be judged nothing follows but a line in the
+    log. Raises :class:`StateError`.
     """
 
     def judge(end: End) -> Sequel:
-        return judge_end(end, plans.get(end.slot.job), now, wait)
+        try:
+            return judge_end(end, plans.get(end.slot.job), now, wait)
+        except Exception:
+            with bind(job=end.slot.job, slot=end.slot.due, run=end.slot.run):
+                log.exception("nobody is told what became of this time of %s, since that failed", end.slot.job)
+            return Sequel()
 
     ended: list[Slot] = []
     while len(ended) < most and (followed := ledger.notices.follow(judge, FOREVER)):
