@@ -269,6 +269,15 @@ def test_an_end_that_cannot_be_judged_keeps_no_other_from_being_told(ledger, mon
     assert "ValueError" in caplog.text
 
 
+def test_a_job_that_goes_on_being_skipped_is_told_of_once_an_hour(ledger, clock):
+    plan = Plan(notify=Notify(on=("skipped",), via=(HOOK,)))
+    for number in range(7):
+        skip_slot(ledger, "paused: no plant this week", due=SLOT + number * timedelta(minutes=10))
+        follow(ledger, plan, now=clock.now())
+        clock.sleep(600)
+    assert [state for _, state in told(ledger)] == ["pending", *["muted"] * 5, "pending"]
+
+
 def test_runs_by_hand_and_windows_that_are_filled_in_are_told_where_they_are_made(ledger):
     end_slot(ledger, "failed", error="gone", kind="backfill")
     ledger.begin_run("by-hand", "daily", SLOT, "manual")

@@ -19,6 +19,7 @@ from mmflow.sinks import NoticeItem
 
 REPEAT: Final = timedelta(hours=1)  # a job that goes on failing is told of no more often
 BAD: Final = ("failed", "held", "degraded", "expired")
+LIMITED: Final = (*BAD, "missed", "skipped")  # told of a job no more often than that
 RECOVERING: Final = (*BAD, "late", "paused")  # what people are told of a job until they are told that it has recovered
 LACKING: Final = ("failed", "unknown", "quarantined")  # of deliveries: who should have it and may not
 LASTING: Final = "mend the cause first, then make the report again; trying again alone will not help"
@@ -125,7 +126,7 @@ def count_failures(end: End) -> int:
 def time_it(kind: str, end: End, now: datetime, wait: timedelta) -> tuple[timedelta, NoticeState]:
     """Give how long a notice of an end waits, and whether it goes out at all."""
     recovered = end.told.get("recovered") if kind in RECOVERING else None
-    return keep_quiet(end.told.get(kind), recovered, now, wait) if kind in (*BAD, "missed") else (wait, "pending")
+    return keep_quiet(end.told.get(kind), recovered, now, wait) if kind in LIMITED else (wait, "pending")
 
 
 def keep_quiet(
