@@ -4,6 +4,8 @@ from datetime import timedelta
 
 import pytest
 
+from mmflow.deliver import patience
+from mmflow.deliver.patience import SinkLock
 from mmflow_email.testing import MailServer
 from tests.leased import heard, open_ledger, order, plan, read_slot, write_job
 
@@ -88,6 +90,44 @@ def test_it_is_tried_all_the_same_when_no_time_is_left_to_wait_for_it(bench, ask
         ask("later")
     slot = ask("ok", timedelta(seconds=30))
     assert (slot.state, len(heard(bench.desk, "link"))) == ("done", 6)
+
+
+def test_a_place_to_which_another_run_delivers_says_nothing_of_its_connection(bench, monkeypatch):
+    monkeypatch.setattr(patience, "LOCK_PATIENCE", 0.0)
+    desk = bench.desk
+    desk.write("mmflow.yaml", desk.text("mmflow.yaml") + "connections: {plant: {type: link}}\n")
+    write_job(desk, "type: link, connection: plant")
+    plan(desk, "daily")
+    with SinkLock(desk.root / ".mmflow", "daily", "link"):
+        for _ in range(6):
+            bench.work()
+            assert "sink 'link' of job 'daily' is being delivered to" in read_slot(desk).reason
+            desk.clock.set(read_slot(desk).next_at)
+    with open_ledger(desk) as ledger:
+        assert ledger.breakers.look("connection plant") is None
+    bench.work()
+    assert read_slot(desk).state == "done"
+
+
+@pytest.mark.parametrize("number", ["EMFILE", "ENFILE"])
+def test_a_system_without_handles_is_no_bug_of_a_sink_and_no_trouble_of_its_connection(bench, ask, number):
+    for _ in range(6):
+        bench.desk.clock.sleep(1)
+        slot = ask(f"do import errno; raise OSError(errno.{number}, 'Too many open files')", timedelta(hours=3))
+        assert (slot.state, "link ran short of open files: " in slot.reason) == ("due", True)
+    with open_ledger(bench.desk) as ledger:
+        assert ledger.breakers.look("connection plant") is None
+
+
+def test_a_message_that_ran_out_of_handles_is_not_sent_a_second_time(bench):
+    write_job(bench.desk, "type: tell")
+    order(bench.desk, "tell", "do raise OSError(24, 'Too many open files')", "ok")
+    plan(bench.desk, "daily")
+    assert bench.work_on() == []
+    assert (read_slot(bench.desk).state, "tell ran short of open files" in read_slot(bench.desk).reason) == (
+        "failed",
+        True,
+    )
 
 
 @pytest.mark.row("R57")

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -34,6 +35,7 @@ from mmflow.text import is_interrupt, read_error, show_start
 __all__ = ["Destination", "Means", "Messages", "attempt_delivery", "blame", "check_sink", "deliver"]
 
 MOST_ROWS: Final = 2**63 - 1  # what a database can count
+NO_HANDLES: Final = frozenset({errno.EMFILE, errno.ENFILE})  # of this process, and of the whole machine
 STANDING = frozenset({"done", "superseded"})
 
 Detail: TypeAlias = str | int | float | bool | None
@@ -79,6 +81,7 @@ class Outcome:
     error: str = ""
     again: bool = False  # it may be tried again, in so many seconds when the other side said so
     after: float | None = None
+    asked: bool = True  # the other side was; else this says nothing of its connection
 
 
 def deliver(table: Table, uses: Sequence[SinkUse], about: About, means: Means) -> datetime | None:
@@ -171,7 +174,7 @@ def park(use: SinkUse, about: About, means: Means, admitted: datetime) -> bool:
 
 def note_trouble(use: SinkUse, outcome: Outcome, means: Means, admitted: datetime) -> None:
     """Tell the ledger whether a connection answers: one that says when to come again, or takes a part, does."""
-    if not (name := name_connection(use, means)):
+    if not outcome.asked or not (name := name_connection(use, means)):
         return
     if outcome.again and outcome.after is None and outcome.receipt is None:
         means.ledger.breakers.fail(name, admitted, name)
@@ -185,7 +188,7 @@ def try_alone(table: Table, use: SinkUse, info: RunInfo, *, left: bool) -> Outco
         with SinkLock(info.root / STATE, info.job, use.name):
             return try_sink(table, use, info, left=left)
     except Busy as busy:
-        return Outcome("failed", error=str(busy), again=True)
+        return Outcome("failed", error=str(busy), again=True, asked=False)
 
 
 def find_reason(table: Table, use: SinkUse, uses: Sequence[SinkUse], about: About, means: Means) -> str:
@@ -262,7 +265,7 @@ def attempt_delivery(table: Table, use: SinkUse, info: RunInfo) -> Outcome:
     except MmflowError as error:
         return Outcome("failed", error=read_error(error))
     except BaseException as error:  # noqa: BLE001  # a stranger's code: its bug must not stop the other sinks
-        return Outcome("failed", error=blame_error(use, error))
+        return settle_raised(use, error)
     if not isinstance(receipt, Receipt):
         return Outcome("unknown", error=blame(use, f"gave {type(receipt).__name__}, not a Receipt"))
     return Outcome("done", receipt=receipt)
@@ -273,6 +276,17 @@ def settle_part(part: Partial) -> Outcome:
     if not part.retry:
         return Outcome("done", receipt=part.receipt, error=read_error(part))
     return Outcome("failed", receipt=part.receipt, error=read_error(part), again=True, after=part.after)
+
+
+def settle_raised(use: SinkUse, error: BaseException) -> Outcome:
+    """Give the outcome of what a stranger's code raised: its bug, unless the system has no handle left for it.
+
+    Then it is tried again; not so a message, of which nobody can tell whether it was out before that.
+    """
+    if isinstance(error, OSError) and error.errno in NO_HANDLES:
+        told = f"{use.type.name} ran short of open files: {read_error(error)}"
+        return Outcome("failed", error=told, again=use.type.semantics != "message", asked=False)
+    return Outcome("failed", error=blame_error(use, error))
 
 
 def check_sink(use: SinkUse, info: RunInfo) -> str:
