@@ -5,7 +5,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -14,9 +14,10 @@ import pytest
 
 from mmflow.clock import SystemClock
 from mmflow.errors import StateError
-from mmflow.ledger import JobLock, Ledger
+from mmflow.ledger import DaemonLock, JobLock, Ledger
+from mmflow.ledger.driver import as_text
 from mmflow.ledger.migrations import MIGRATIONS, read_version
-from mmflow.ledger.sqlite import open_sqlite
+from mmflow.ledger.sqlite import SqliteDriver, open_sqlite
 from tests.ledgers import NOON, SLOT, begin, ledger_file, wait_until
 
 ROOT = Path(__file__).parents[1]
@@ -132,6 +133,61 @@ def test_a_ledger_with_an_overwritten_page_is_refused_and_left_as_it_is(tmp_path
     path.write_bytes(whole)
     with Ledger.open(path, clock) as mended:
         assert len(mended.runs(limit=99)) == 40
+
+
+@pytest.mark.row("R23")
+def test_beside_a_daemon_the_pages_are_looked_at_once_a_day(tmp_path, clock, monkeypatch):
+    path, looks = ledger_file(tmp_path), []
+    monkeypatch.setattr(SqliteDriver, "_check_pages", lambda driver: looks.append(driver.place))
+
+    def count(known=None):
+        looks.clear()
+        with Ledger.open(path, clock, known=known) as ledger:
+            assert ledger.identity
+        return len(looks)
+
+    with Ledger.open(path, clock) as daemons:
+        daemons.note("checked", as_text(NOON))
+        assert path.with_name("ledger.sqlite-wal").exists()
+        assert count() == 1, "nobody says that it is there by right"
+        assert count("") == count(daemons.identity) == 0, "of the daemon itself, whatever its process"
+        with DaemonLock(path.parent):
+            assert count() == 1, "a daemon that begins"
+        with holding_process(path.parent):
+            assert count() == 0
+            clock.sleep(86400)
+            assert count() == 1
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from mmflow.ledger import DaemonLock
+with DaemonLock(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextmanager
+def holding_process(folder):
+    """Have another process be the daemon."""
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT
+    ) as process:
+        assert process.stdout.readline().strip() == b"held"
+        yield
+        process.stdin.close()
+
+
+@pytest.mark.row("R21")
+def test_who_only_looks_waits_for_no_writer(tmp_path, file_ledger, clock):
+    path = ledger_file(tmp_path)
+    begin(file_ledger)
+    with closing(sqlite3.connect(path, isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        with Ledger(open_sqlite(path, clock, patience=0), clock) as looking:
+            assert looking.read_run("r1").job == "daily"
 
 
 def test_who_only_looks_leaves_nothing_behind(desk):

@@ -194,6 +194,11 @@ class DaemonLock(OsLock):
         )
 
 
+def is_daemon_elsewhere(folder: Path) -> bool:
+    """Tell whether another process is the daemon of the ledger in a folder."""
+    return DaemonLock(folder).is_held() and not any(isinstance(mine, DaemonLock) for mine in _held)
+
+
 def list_held(folder: Path) -> list[str]:
     """Say of each lock in a folder that is held what it is about and who has it."""
     held = []

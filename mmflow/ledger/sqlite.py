@@ -6,7 +6,7 @@ import logging
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -19,6 +19,7 @@ from mmflow.ledger.driver import Value, as_text
 from mmflow.ledger.identity import (
     COPIED,
     FIND_TABLES,
+    IDENTITY,
     JOURNAL,
     NEEDED,
     SIDE_FILES,
@@ -29,6 +30,7 @@ from mmflow.ledger.identity import (
     lost,
     refuse_other,
 )
+from mmflow.ledger.lock import is_daemon_elsewhere
 from mmflow.ledger.migrations import MIGRATIONS, Steps, migrate, read_meta, refuse_newer, write_meta
 
 log = logging.getLogger(__name__)
@@ -62,8 +64,9 @@ def open_sqlite(
             # (POSIX), also those of SQLite, and others would then clear away the log that we still write to.
             with suppress(FileExistsError):
                 os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-        # Whoever comes back after trouble looks at all of it.
-        clean = not known and not path.with_name(f"{path.name}-wal").exists()
+        # The log of a process that did not end in order, unless it is that of a daemon at work, which has looked.
+        left = known is None and path.with_name(f"{path.name}-wal").exists()
+        clean = not left or is_daemon_elsewhere(path.parent)
         connection = sqlite3.connect(path, timeout=patience, isolation_level=None)
     except (OSError, sqlite3.Error) as error:
         raise StateError(f"the ledger {path} cannot be opened: {error}") from error
@@ -106,8 +109,12 @@ class SqliteDriver:
         try:
             self.do("PRAGMA synchronous = FULL")
             self.do("PRAGMA foreign_keys = ON")
-            with self.transaction():
-                self._find_tables(make=make)
+            if not make:
+                self._expect_tables()
+            # Whoever only looks waits for no writer.
+            with self.transaction() if make or self._is_strange() else nullcontext():
+                if make:
+                    self.do(sql.CREATE_META)
                 refuse_newer(self, steps)
                 self._identify(known)
             if make:
@@ -120,11 +127,12 @@ class SqliteDriver:
             self.close()
             raise
 
-    def _find_tables(self, *, make: bool) -> None:
-        if make:
-            self.do(sql.CREATE_META)
-        elif not {name for (name,) in self.do(FIND_TABLES)} >= NEEDED:
+    def _expect_tables(self) -> None:
+        if not {name for (name,) in self.do(FIND_TABLES)} >= NEEDED:
             raise StateError(lost(self.place, "what is there is empty"))
+
+    def _is_strange(self) -> bool:
+        return not read_meta(self, IDENTITY) or bool(read_meta(self, COPIED))
 
     def _identify(self, known: str | None) -> None:
         if read_meta(self, COPIED):  # somebody has put it there by hand

@@ -61,7 +61,7 @@ class Ledger(Known):
 
         One that is missing where there was one is made only ``anew``. With ``known`` none is made: it is the ledger of
         that ``identity``, any if that is "", or refused. Of a file every page is looked at once a day, and when the
-        last process that had it open did not end in order.
+        last process that had it open did not end in order, as far as no daemon is at work that has done so.
         """
         if isinstance(place, Database):
             return cls(open_postgres(place, clock, anew=anew, known=known), clock)
