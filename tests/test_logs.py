@@ -294,6 +294,20 @@ def test_a_word_that_is_neither_a_job_nor_a_run_is_said_to_be_none(logged):
     assert (done.code, done.err) == (0, "nothing is logged about morning\n")
 
 
+def test_a_job_may_be_named_by_the_path_of_its_file(logged):
+    path = logged.write("jobs/line.yaml", "job: daily\nwindow: yesterdaz\n")
+    for word in ("jobs/line.yaml", str(path)):
+        assert logged.mmflow("logs", word).out == logged.mmflow("logs", "daily").out
+    assert logged.mmflow("logs", "jobs/line.yaml").out.count("daily r1") == 2
+    path.write_text("job: weekly\n")
+    assert logged.mmflow("logs", "jobs/line.yaml").out.endswith("weekly r2: gone\n")
+    path.write_text("job: quiet\n")
+    done = logged.mmflow("logs", "jobs/line.yaml")
+    assert (done.code, done.out, done.err) == (0, "", "nothing is logged about quiet\n")
+    done = logged.mmflow("logs", "jobs/none.yaml")
+    assert (done.code, done.out, "jobs/none.yaml" in done.err) == (2, "", True)
+
+
 def test_the_command_follows_what_is_added(logged):
     sleeps = []
 

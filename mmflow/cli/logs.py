@@ -34,9 +34,7 @@ LOOK_EVERY = 0.5  # seconds
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare which lines."""
-    parser.add_argument(
-        "about", metavar="JOB|RUN", nargs="?", default="", help="only lines of this job, or of this run"
-    )
+    parser.add_argument("job", metavar="JOB|RUN", nargs="?", default="", help="only lines of this job, or of this run")
     parser.add_argument("-n", dest="count", type=read_count, default=50, help="how many of the latest (default: 50)")
     parser.add_argument("--level", choices=LEVELS[:-1], default="debug", help="only lines as grave as that, or graver")
     parser.add_argument("--follow", "-f", action="store_true", help="go on until Ctrl+C; with --json a document a line")
@@ -46,9 +44,10 @@ def run(args: argparse.Namespace) -> int:
     """Print; exit code 2 when what is asked about is neither a job nor a run."""
     session = open_session(args, sinks=False)
     folder, out = session.state / "logs", session.out
-    reader = Reader(args.about, logging.getLevelNamesMapping()[args.level.upper()])
+    about = find_name(session, args.job)
+    reader = Reader(about, logging.getLevelNamesMapping()[args.level.upper()])
     latest = reader.find_latest(folder, args.count)
-    unknown = "" if latest or not args.about else explain_unknown(session, args.about)
+    unknown = "" if latest or not about else explain_unknown(session, about)
     if unknown:
         out.note(unknown)
     if out.as_json and not args.follow:
@@ -58,8 +57,13 @@ def run(args: argparse.Namespace) -> int:
     if args.follow:
         follow(folder, reader, out, session.around.clock)
     elif not latest and not unknown:
-        out.note(f"nothing is logged about {args.about}" if args.about else "the daemon has logged nothing")
+        out.note(f"nothing is logged about {about}" if about else "the daemon has logged nothing")
     return EXIT_USER if unknown else EXIT_OK
+
+
+def find_name(session: Session, word: str) -> str:
+    """Give the name of the job in a file that is named by its path, any other word as it is."""
+    return (word.endswith(".yaml") and session.workspace.read_job(word, session.around.cwd).name) or word
 
 
 def explain_unknown(session: Session, about: str) -> str:
