@@ -38,6 +38,7 @@ def make_plan(job="daily", deadline="06:55", notify=None, **schedule):
         deadline=deadline,
         restate="",
         notify=notify or Notify(via=(HOOK,)),
+        zone="America/New_York",
     )
 
 

@@ -55,7 +55,7 @@ def outage(tmp_path, clock, ledger):
 
 def test_a_week_in_which_nothing_ran_is_one_notice_that_says_what_makes_up_for_it(outage):
     (item,) = outage(7 * DAY)
-    span = "2026-11-04 11:40 UTC to 2026-11-09 11:40 UTC"
+    span = "2026-11-04 06:40 EST to 2026-11-09 06:40 EST"
     told = f"6 times were missed while nothing ran, {span}; the one of 2026-11-10 06:40 EST makes up for them"
     assert (item.kind, item.reason) == ("missed", told)
     assert (item.hits, item.command) == ("nobody gets these reports or their messages", "mmflow runs --all --job daily")
@@ -64,7 +64,7 @@ def test_a_week_in_which_nothing_ran_is_one_notice_that_says_what_makes_up_for_i
 def test_a_single_time_is_named(outage):
     (item,) = outage(2 * DAY)
     made_up = "the one of 2026-11-05 06:40 EST makes up for it"
-    assert item.reason == f"1 time was missed while nothing ran, 2026-11-04 11:40 UTC; {made_up}"
+    assert item.reason == f"1 time was missed while nothing ran, 2026-11-04 06:40 EST; {made_up}"
 
 
 def test_what_is_made_up_for_was_not_missed(outage):
@@ -73,7 +73,7 @@ def test_what_is_made_up_for_was_not_missed(outage):
 
 def test_nothing_makes_up_for_it_when_the_job_says_so(outage):
     (item,) = outage(3 * DAY, every="day", at="06:40", catch_up="none")
-    span = "2026-11-04 11:40 UTC to 2026-11-06 11:40 UTC"
+    span = "2026-11-04 06:40 EST to 2026-11-06 06:40 EST"
     assert item.reason == f"3 times were missed while nothing ran, {span}"
 
 
@@ -97,13 +97,13 @@ def test_what_expired_is_told_to_who_does_not_want_to_hear_of_what_was_missed(ou
 
 def test_more_than_are_written_down_are_counted_all_the_same(outage):
     (item,) = outage(DAY, every="5 min")
-    begin = "287 times were missed while nothing ran, 2026-11-03 07:00 EST to 2026-11-04 11:55 UTC; "
+    begin = "287 times were missed while nothing ran, 2026-11-03 07:00 EST to 2026-11-04 06:55 EST; "
     assert item.reason == f"{begin}the one of 2026-11-04 07:00 EST makes up for them"
 
 
 def test_those_before_the_hundred_that_are_made_up_for_are_counted(outage):
     (item,) = outage(DAY, every="5 min", catch_up="all")
-    begin = "188 times were missed while nothing ran, 2026-11-03 07:00 EST to 2026-11-04 03:40 UTC; "
+    begin = "188 times were missed while nothing ran, 2026-11-03 07:00 EST to 2026-11-03 22:40 EST; "
     assert item.reason == f"{begin}at most 100 are made up for"
 
 

@@ -14,6 +14,7 @@ from mmflow.job import Notify, Schedule
 from mmflow.leases import CANCELLED
 from mmflow.ledger import Delivery, Run, Slot
 from mmflow.ledger.notices import End, NewNotice, NoticeState, Sequel
+from mmflow.notices.words import show_date
 from mmflow.planner.choices import EXPIRED, MISSED, read_earlier
 from mmflow.sinks import NoticeItem
 
@@ -74,7 +75,7 @@ def judge_end(end: End, plan: Told | None, now: datetime, wait: timedelta) -> Se
     pause = find_pause(end, plan) if failed else ""
     notify = plan.notify if plan else Notify()
     zone = plan.zone if plan else ""
-    items = [replace(item, zone=zone) for item in choose_items(list_items(end, pause, now + wait), end, notify)]
+    items = [replace(item, zone=zone) for item in choose_items(list_items(end, pause, now + wait, zone), end, notify)]
     ways = list_ways(notify, plan.owner if plan else "")
     about = f"{end.slot.due:%Y%m%dT%H%M%SZ}/{end.slot.kind}/{end.slot.run}/{end.slot.fence}"
     notices = [
@@ -149,7 +150,7 @@ def may_wait(end: End) -> bool:
     return "recovered" in end.told
 
 
-def list_items(end: End, pause: str, by: datetime) -> Iterable[NoticeItem]:
+def list_items(end: End, pause: str, by: datetime, zone: str) -> Iterable[NoticeItem]:
     """Give what is to be told of an end ``by`` then, whether anybody wants to hear it or not."""
     kind = find_kind(end)
     if pause:
@@ -164,7 +165,7 @@ def list_items(end: End, pause: str, by: datetime) -> Iterable[NoticeItem]:
             "nothing has to be done, unless somebody needs them",
             "nobody gets these reports or their messages",
         )
-        yield describe(end, "missed", tell_missed(missed), advice, list_runs(end.slot.job), hits=hits)
+        yield describe(end, "missed", tell_missed(missed, zone), advice, list_runs(end.slot.job), hits=hits)
     if is_recovered(end, by):
         yield describe(end, "recovered", tell_recovery(end), *advise_recovery(end))
 
@@ -192,18 +193,18 @@ def list_missed(end: End) -> list[Slot]:
     return [slot for slot in end.refused if slot.reason.startswith(MISSED) or slot.reason == EXPIRED]
 
 
-def tell_missed(missed: Sequence[Slot]) -> str:
+def tell_missed(missed: Sequence[Slot], zone: str) -> str:
     """Say how many times were missed, which, and what makes up for them, as the reason of the latest has it."""
-    first, last = missed[0], missed[-1]
+    first, last = (show_date(missed[place].due, zone) for place in (0, -1))
     earlier = next((found for one in missed if (found := read_earlier(one.reason)[0])), None)
     count = len(missed) + (earlier.number if earlier else 0)
-    rest = read_earlier(last.reason)[1].removeprefix(MISSED).lstrip(";, ")
+    rest = read_earlier(missed[-1].reason)[1].removeprefix(MISSED).lstrip(";, ")
     if count == 1:
-        when = f"1 time was missed while nothing ran, {first.due:%Y-%m-%d %H:%M} UTC"
+        when = f"1 time was missed while nothing ran, {first}"
     else:
         many = f"{'at least ' * (earlier is not None and earlier.at_least)}{count}"
-        begin = earlier.since if read_earlier(first.reason)[0] and earlier else f"{first.due:%Y-%m-%d %H:%M} UTC"
-        when = f"{many} times were missed while nothing ran, {begin} to {last.due:%Y-%m-%d %H:%M} UTC"
+        begin = earlier.since if read_earlier(missed[0].reason)[0] and earlier else first
+        when = f"{many} times were missed while nothing ran, {begin} to {last}"
         rest = rest.replace("makes up for it", "makes up for them")
     return f"{when}; {rest}" if rest else when
 

@@ -271,6 +271,11 @@ def show_clock(moment: datetime, zone: str) -> str:
     return f"{local:%H:%M} {zone}" if local else f"{moment.astimezone(UTC):%H:%M} UTC"
 
 
+def show_date(moment: datetime, zone: str) -> str:
+    """Write an instant as the reasons of times do: by the clocks of a plant alone."""
+    return f"{move(moment, zone) or moment.astimezone(UTC):%Y-%m-%d %H:%M %Z}"
+
+
 def move(moment: datetime, zone: str) -> datetime | None:
     """Give an instant in a zone, None for UTC and for a zone that this machine does not know (any more)."""
     try:
