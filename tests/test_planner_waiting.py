@@ -71,6 +71,15 @@ def test_a_line_that_grew_while_a_daemon_was_at_work_stays_also_when_it_is_only_
     assert len(sent(desk)) == 5
 
 
+@pytest.mark.parametrize(("looks", "made"), [(1, ["13:01"]), (59, ["13:00", "13:01"])])
+def test_after_an_outage_the_latest_makes_up_for_one_of_the_minute_before_as_well(desk, looks, made):
+    desk.adopt(make_plan(schedule=schedule("0,1 13 * * *")))
+    for _ in range(looks):
+        desk.later(minutes=1)
+    away(desk, minutes=61 - looks)
+    assert sent(desk) == [f"11-16 {at}" for at in made]
+
+
 def test_a_machine_that_slept_chooses_among_what_waited_too(desk):
     desk.adopt(make_plan(schedule=schedule(overlap="queue")))
     queue(desk, 3)
@@ -119,7 +128,10 @@ def test_what_died_with_the_daemon_is_not_begun_anew_by_a_job_that_makes_up_for_
     away(desk, minutes=30)
     assert desk.planner.find_replacement(desk.ledger, slot) == ""
     away(desk, minutes=40)
-    assert desk.planner.find_replacement(desk.ledger, slot) == "its process died, and nothing is made up for"
+    assert desk.planner.find_replacement(desk.ledger, slot) == f"{MISSED}, and nothing is made up for"
+    desk.ledger.begin_run("first", slot.job, slot.due, slot.kind, slot.fence)
+    begun = desk.ledger.slots.read(slot.job, slot.due, slot.kind)
+    assert desk.planner.find_replacement(desk.ledger, begun) == "its process died, and nothing is made up for"
 
 
 def test_those_that_are_not_made_up_for_are_told_with_the_times_that_came_meanwhile(desk):

@@ -105,7 +105,7 @@ def read_earlier(reason: str) -> tuple[Earlier | None, str]:
 class Look:
     """One look at the clock for one job.
 
-    ``row`` is what the ledger knows of it, ``running`` its slot that is being worked on. A job that follows another has
+    ``row`` is what the ledger knows of it, ``running`` its slot that is under way. A job that follows another has
     no ``timetable``. ``zone`` is for showing. ``waiting`` are its slots that have waited since before nothing ran:
     what is made up for is chosen among them too, if no planner was there (``absent``) or times were missed. What was
     due until ``restored`` may have been sent already.
@@ -129,16 +129,17 @@ class Look:
         """
         assert self.timetable, "a job that follows another has no times of its own"
         found = self.timetable.latest(self.row.cursor, self.now, MOST + 1)
-        waiting = self.waiting if self.absent or any(map(self._is_late, found)) else ()
+        outage = self.absent or any(map(self._is_late, found))
+        waiting = self.waiting if outage else ()
         latest = sorted({*found[:MOST], *waiting}, reverse=True)
         newest = next((due for due in latest if not self._find_refusal(due)), None)
-        slots = [self._choose(due, newest) for due in found[:MOST]]
+        slots = [self._choose(due, newest, outage=outage) for due in found[:MOST]]
         chosen = (*map(self._speak_for_earlier, found[MOST:]), *reversed(slots))
         return chosen, tuple(self._turn(waiting, newest))
 
     def _turn(self, waiting: Sequence[datetime], newest: datetime | None) -> Iterator[NewSlot]:
         for due in waiting:
-            if self._is_late(due) and (slot := self._choose(due, newest)) != self._open(due):
+            if self._is_late(due) and (slot := self._choose(due, newest, outage=True)) != self._open(due):
                 yield slot
 
     def follow(self, due: datetime, *, send: bool) -> NewSlot:
@@ -147,18 +148,20 @@ class Look:
             return NewSlot(due=due, state=refusal[0], reason=refusal[1], send=send)
         return self._open(due, send=send)
 
-    def _choose(self, due: datetime, newest: datetime | None) -> NewSlot:
+    def _choose(self, due: datetime, newest: datetime | None, *, outage: bool) -> NewSlot:
         if refusal := self._find_refusal(due):
             return NewSlot(due=due, state=refusal[0], reason=refusal[1])
-        if self._is_late(due) and self.policy.catch_up == "none":
+        late, alone = self._is_late(due), outage and self.policy.catch_up == "latest"
+        if late and self.policy.catch_up == "none":
             return NewSlot(due=due, state="skipped", reason=MISSED)
-        if self._is_late(due) and due != newest:
-            assert newest, "this one was not refused either"
-            made_up = f"the one of {self._show(newest)} makes up for it"
-            if self.policy.catch_up == "latest":
-                return NewSlot(due=due, state="skipped", reason=f"{MISSED}; {made_up}")
-            return self._open(due, send=False, reason=SILENT)
-        return self._open(due)
+        if due == newest or not (late or alone):
+            return self._open(due)
+        assert newest, "this one was not refused either"
+        if alone:
+            return NewSlot(
+                due=due, state="skipped", reason=f"{MISSED}; the one of {self._show(newest)} makes up for it"
+            )
+        return self._open(due, send=False, reason=SILENT)
 
     def _open(self, due: datetime, *, send: bool = True, reason: str = "") -> NewSlot:
         if self.restored and due <= self.restored:

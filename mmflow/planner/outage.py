@@ -49,6 +49,7 @@ class Outage:
     def forget(self, left: Collection[str]) -> None:
         """Keep it only for jobs that are looked at later."""
         self.waiting = {job: slots for job, slots in self.waiting.items() if job in left}
+        self.absent = self.absent and bool(left)
 
 
 def read_restore(ledger: Ledger) -> datetime | None:
