@@ -58,3 +58,46 @@ def test_one_that_is_only_tried_again_keeps_the_next_from_nothing(desk, resume, 
     assert desk.take() == [], "one at a time"
     desk.ledger.slots.close(again, "failed", "its time is up")
     assert [slot.due for slot in desk.take()] == [START + timedelta(hours=2)]
+
+
+def stay(desk, minutes):
+    """Let time pass while the planner looks each minute."""
+    for _ in range(minutes):
+        desk.later(minutes=1)
+
+
+def test_one_that_no_daemon_has_room_for_keeps_the_line_from_growing(desk):
+    stay(desk, 180)
+    waiting, *rest = desk.told()
+    assert waiting[:2] == ("11-16 13:00", "due")
+    assert [(at, state) for at, state, _ in rest] == [(f"11-16 {hour}:00", "skipped") for hour in (14, 15, 16)]
+    assert all("the one of 2026-11-16 13:00 EST has been waiting for a worker" in reason for *_, reason in rest)
+
+
+def test_what_waits_in_line_by_the_word_of_its_job_skips_nothing(desk):
+    desk.adopt(make_plan(schedule=Schedule(cron="0 * * * *", overlap="queue")))
+    stay(desk, 180)
+    assert [state for _, state, _ in desk.told()] == ["due"] * 4
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_one_that_waited_through_an_outage_turns_no_newer_one_away(desk, ended):
+    stay(desk, 10)
+    desk.clock.sleep(50 * 60)
+    if ended:
+        desk.restart()
+    desk.look(tick=True)
+    assert [(at, state) for at, state, _ in desk.told()] == [
+        ("11-16 13:00", "skipped" if ended else "due"),
+        ("11-16 14:00", "due"),
+    ]
+
+
+def test_one_that_waits_for_what_is_made_up_for_before_it_skips_nothing(desk):
+    desk.adopt(make_plan(schedule=Schedule(cron="0 * * * *", catch_up="all")))
+    desk.later(hours=3)
+    first = begin(desk, "r1")
+    stay(desk, 60)
+    desk.ledger.slots.close(first, "done", "")
+    stay(desk, 60)
+    assert [state for _, state, _ in desk.told()] == ["done", *["due"] * 5]

@@ -12,7 +12,7 @@ import msgspec
 from mmflow.clock import Clock
 from mmflow.errors import Busy
 from mmflow.ledger import statements as sql
-from mmflow.ledger.driver import Driver, as_moment, as_text
+from mmflow.ledger.driver import Driver, Value, as_moment, as_text
 from mmflow.ledger.records import JobRow, NewSlot, PlanStep, Slot, SlotKind, SlotState
 
 FOREVER: Final = datetime(9999, 12, 31, tzinfo=UTC)
@@ -22,7 +22,7 @@ MOMENTS: Final = ("planned", "next_at", "expires", "lease_until", "paused_until"
 
 @dataclass(frozen=True, slots=True)
 class Underway:
-    """A slot that is leased: when it was due, and since when it runs, or waits for a worker if it has not begun."""
+    """A slot under way: when it was due, and since when it runs, or waits for a worker if it has not begun."""
 
     due: datetime
     since: datetime
@@ -198,9 +198,12 @@ class SlotBook:
             self._fenced(sql.CLOSE_SLOT, slot, state, reason, self._now())
 
     def count_death(self, slot: Slot) -> Slot:
-        """Count that the process of a leased slot died while its run was going; give the slot as it is then."""
+        """Count that the process of a leased slot died; give the slot as it is then.
+
+        Once for what is given, however often it is: ``slot`` says how many deaths there were before.
+        """
         with self._driver.transaction():
-            self._fenced(sql.COUNT_DEATH, slot, self._now())
+            self._fenced(sql.COUNT_DEATH, slot, slot.deaths + 1, self._now())
         return self.read(slot.job, slot.due, slot.kind)
 
     def list_lost(self, limit: int = 1000) -> list[Slot]:
@@ -209,9 +212,13 @@ class SlotBook:
         return [as_slot(row) for row in self._driver.do(sql.LOST_SLOTS, now, limit).fetchall()]
 
     def drop_leases(self, owner: str) -> int:
-        """Let the leases of all but ``owner`` run out at once, when nobody else can be alive; give how many."""
+        """Let the leases of all but ``owner`` run out at once, when nobody else can be alive; give how many.
+
+        What only waited in a line, and had not begun, is due as it was before.
+        """
         with self._driver.transaction():
-            return self._driver.do(sql.DROP_LEASES, as_text(EVER), owner).rowcount
+            waited = self._driver.do(sql.RETURN_SLOTS, self._now(), owner).rowcount
+            return waited + self._driver.do(sql.DROP_LEASES, as_text(EVER), owner).rowcount
 
     def retire(self, reason: str) -> int:
         """Close what was not begun before it expired; give how many slots."""
@@ -267,11 +274,12 @@ class SlotBook:
         return found
 
     def list_overlapping(self) -> dict[str, Underway]:
-        """Give the scheduled slot of each job that is worked on for the first time, or leased and next in line.
+        """Give the scheduled slot of each job that is worked on for the first time, or waits for nothing but a worker.
 
         Those that are only made up for, without messages, do not count, nor those that are only tried again.
         """
-        found = self._driver.do(sql.RUNNING_SLOTS, as_text(self._driver.now())).fetchall()
+        now = as_text(self._driver.now())
+        found = self._driver.do(sql.RUNNING_SLOTS, now, now).fetchall()
         return {
             job: Underway(datetime.fromisoformat(due), datetime.fromisoformat(since), bool(begun))
             for job, due, since, begun in found
@@ -304,7 +312,7 @@ class SlotBook:
             *(as_text(slot.expires) if slot.expires else "", spans),
         ).rowcount
 
-    def _fenced(self, statement: str, slot: Slot, *values: str) -> None:
+    def _fenced(self, statement: str, slot: Slot, *values: Value) -> None:
         changed = self._driver.do(statement, *values, slot.job, as_text(slot.due), slot.kind, slot.fence).rowcount
         if not changed:
             raise Busy(f"the slot {as_text(slot.due)} of job {slot.job} was taken over by another worker")

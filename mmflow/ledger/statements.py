@@ -99,6 +99,10 @@ TAKE_SLOT = """
     UPDATE slot SET state = 'running', owner = ?, lease_until = ?, fence = fence + 1, begun = 0, updated = ?
     WHERE job = ? AND due = ? AND kind = ? AND state = 'due'
 """
+RETURN_SLOTS = """
+    UPDATE slot SET state = 'due', owner = '', lease_until = '', updated = ?
+    WHERE state = 'running' AND owner <> '' AND owner <> ? AND kind <> 'backfill' AND begun = 0
+"""
 DROP_LEASES = """
     UPDATE slot SET lease_until = ? WHERE state = 'running' AND owner <> '' AND owner <> ? AND kind <> 'backfill'
 """
@@ -119,7 +123,7 @@ RETIRE_SLOTS = """
     WHERE state = 'due' AND resume = '' AND kind <> 'backfill' AND expires <> '' AND expires <= ?
 """
 COUNT_DEATH = """
-    UPDATE slot SET deaths = deaths + begun, begun = 0, updated = ?
+    UPDATE slot SET deaths = ?, begun = 0, updated = ?
     WHERE job = ? AND due = ? AND kind = ? AND fence = ? AND state = 'running'
 """
 SLOT_COLUMNS = (
@@ -135,11 +139,15 @@ WAITING_SLOTS = f"""
 RECENT_SLOTS = f"SELECT {SLOT_COLUMNS} FROM slot ORDER BY due DESC, job LIMIT ?"
 RECENT_SLOTS_OF = f"SELECT {SLOT_COLUMNS} FROM slot WHERE job = ? ORDER BY due DESC LIMIT ?"
 OWNED_SLOTS = f"SELECT {SLOT_COLUMNS} FROM slot WHERE state = 'running' AND owner = ? ORDER BY due"
-# Of what is only tried again the time is up when the job is due anyway; nobody works on what has been lost.
+# Of what is only tried again the time is up when the job is due anyway; nobody works on what has been lost. What is due
+# and could be leased now waits for nothing but room.
 RUNNING_SLOTS = """
     SELECT job, due, updated, begun FROM slot
-    WHERE state = 'running' AND kind = 'schedule' AND send = 1 AND resume = '' AND tries <= begun
-        AND lease_until >= ?
+    WHERE state IN ('due', 'running') AND kind = 'schedule' AND send = 1 AND resume = '' AND tries <= begun
+        AND (lease_until >= ? OR (state = 'due' AND next_at <= ?
+            AND job NOT IN (SELECT job FROM slot WHERE state = 'running' AND owner <> '' AND kind <> 'backfill')
+            AND (job, due) IN
+                (SELECT job, min(due) FROM slot WHERE state = 'due' AND kind = 'schedule' GROUP BY job)))
     ORDER BY due
 """
 DONE_SLOTS = """
@@ -348,7 +356,6 @@ WITHDRAW_NOTICES = """
 RECENT_TROUBLES = "SELECT DISTINCT kind, content, created FROM notice WHERE job = '' AND created >= ? ORDER BY created"
 DUE_BATCHES = "SELECT DISTINCT batch FROM notice WHERE state = 'pending' AND batch <> '' AND next_at <= ?"
 DUE_WAYS = "SELECT DISTINCT way FROM notice WHERE state = 'pending' AND batch = '' AND next_at <= ?"
-ALL_DUE_WAYS = "SELECT DISTINCT way FROM notice WHERE state = 'pending' AND next_at <= ?"
 ALL_DUE_WAYS = "SELECT DISTINCT way FROM notice WHERE state = 'pending' AND next_at <= ?"
 NOTICE_COLUMNS = "id, job, about, kind, way, content, created, state, next_at, attempts, batch, error"
 BATCH_NOTICES = f"""

@@ -21,7 +21,7 @@ from mmflow.errors import StateError
 from mmflow.ledger import JobRow, Ledger, PlanStep, Slot
 from mmflow.ledger.slots import Underway
 from mmflow.logs import bind
-from mmflow.planner.choices import Look, find_deadline, read_policy, show
+from mmflow.planner.choices import MISSED, Look, find_deadline, read_policy, show
 from mmflow.planner.outage import Outage, read_restore
 from mmflow.planner.steps import Entry, begin_row, follow_other, plan_times
 from mmflow.planner.timetables import Timetables
@@ -154,7 +154,7 @@ class Planner:
         return min(following or begin + TRIED, begin + TRIED)
 
     def find_replacement(self, ledger: Ledger, slot: Slot) -> str:
-        """Say why a scheduled slot whose process died is not begun anew: a later one of its job makes up for it.
+        """Say why a scheduled slot whose owner is gone is not begun anew: a later one of its job makes up for it.
 
         "" when there is none, when its time is not up, and for a job that makes up for each. Raises
         :class:`StateError`.
@@ -164,10 +164,11 @@ class Planner:
             return ""
         if self.until(slot) > self._clock.now():
             return ""
+        what = "its process died" if slot.begun else MISSED
         if entry.timetable and entry.policy.catch_up == "none":
-            return "its process died, and nothing is made up for"
+            return f"{what}, and nothing is made up for"
         newer = ledger.slots.find_newer(slot)
-        return f"its process died; the one of {show(newer, entry.zone)} makes up for it" if newer else ""
+        return f"{what}; the one of {show(newer, entry.zone)} makes up for it" if newer else ""
 
     # -- which jobs
 
@@ -310,6 +311,9 @@ class Planner:
         begins = row is None or row.timetable != entry.fingerprint
         if row is None or begins:
             row = begin_row(job, row, now - timedelta(seconds=self._clock.monotonic() - entry.seen))
+        waiting, underway = self._outage.of(job), running.get(job)
+        if underway and underway.due in [slot.due for slot in waiting]:
+            underway = None  # nothing ran that could have begun it
         look = Look(
             job=job,
             policy=entry.policy,
@@ -317,8 +321,8 @@ class Planner:
             zone=entry.zone,
             row=row,
             now=now,
-            running=running.get(job),
-            waiting=[slot.due for slot in self._outage.of(job) if not slot.tries or self.until(slot) <= now],
+            running=underway,
+            waiting=[slot.due for slot in waiting if not slot.tries or self.until(slot) <= now],
             absent=self._outage.absent,
             restored=restored,
         )
