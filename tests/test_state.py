@@ -191,6 +191,20 @@ def test_a_damaged_ledger_is_made_good_from_a_copy(worked):
     assert runs(worked) == known
 
 
+@pytest.mark.row("R23")
+def test_no_copy_is_made_of_a_damaged_ledger(desk):
+    with Ledger.open(ledger_file(desk.root), desk.clock) as ledger:
+        fill(ledger, 100)
+    with ledger_file(desk.root).open("r+b") as file:
+        file.seek(-4096, 2)
+        file.write(b"\xff" * 4096)
+    for words in ((), ("copy.sqlite",)):
+        done = desk.mmflow("state", "backup", *words)
+        assert (done.code, "is damaged; 'mmflow state restore FILE'" in done.err) == (4, True), done.err
+    assert list((desk.root / ".mmflow" / "backups").iterdir()) == []
+    assert not (desk.root / "copy.sqlite").exists()
+
+
 def test_a_person_is_asked_before_a_copy_takes_the_place_of_the_ledger(worked):
     copy = worked.mmflow("state", "backup", "--json").data["file"]
     worked.mmflow("run", "daily", "--for", "2026-11-19")

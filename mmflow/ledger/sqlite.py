@@ -36,6 +36,7 @@ from mmflow.ledger.migrations import MIGRATIONS, Steps, migrate, read_meta, refu
 log = logging.getLogger(__name__)
 
 BUSY_SECONDS: Final = 30.0
+CHECK_PAGES: Final = "PRAGMA quick_check(1)"
 CHECK_EVERY: Final = timedelta(days=1)
 IN_MEMORY: Final = ":memory:"
 
@@ -152,8 +153,7 @@ class SqliteDriver:
         return not checked or abs(self._clock.now() - datetime.fromisoformat(checked)) >= CHECK_EVERY
 
     def _check_pages(self) -> None:
-        if self.do("PRAGMA quick_check(1)").fetchone()[0] != "ok":
-            raise StateError(damaged(self._path))
+        expect_sound(self._path, self.do(CHECK_PAGES))
         with suppress(StateError), self.transaction():  # without room to note it the next process looks again
             write_meta(self, "checked", as_text(self._clock.now()))
 
@@ -194,6 +194,8 @@ class SqliteDriver:
             make_private(path.parent)
             with replace_path(path) as fresh:
                 copy_pages(self._path, fresh, (sql.WRITE_META, (COPIED, as_text(self._clock.now()))))
+        except StateError:  # it is damaged
+            raise
         except (OSError, sqlite3.Error, MmflowError) as error:
             raise StateError(f"the ledger {self._path} cannot be copied to {path}: {error}; make room there") from error
 
@@ -223,7 +225,10 @@ def find_file(path: Path) -> tuple[int, int] | None:
 
 
 def copy_pages(path: Path, target: Path, *changes: tuple[str, tuple[Value, ...]]) -> None:
-    """Copy a ledger's file as it is at one moment, also while others write to it; ``changes`` are done to the copy."""
+    """Copy a ledger's file as it is at one moment, also while others write to it; ``changes`` are done to the copy.
+
+    Raises :class:`StateError` when it is damaged, and so the copy.
+    """
     # A plain copy of a file in WAL mode loses committed rows; SQLite's own backup does not.
     try:
         with (
@@ -231,6 +236,7 @@ def copy_pages(path: Path, target: Path, *changes: tuple[str, tuple[Value, ...]]
             closing(sqlite3.connect(target, isolation_level=None)) as copy,
         ):
             source.backup(copy)
+            expect_sound(path, copy.execute(CHECK_PAGES))
             for statement, values in changes:
                 copy.execute(statement, values)
             copy.execute("PRAGMA journal_mode = DELETE")  # so that the one file is all of it
@@ -238,6 +244,12 @@ def copy_pages(path: Path, target: Path, *changes: tuple[str, tuple[Value, ...]]
         for ending in (JOURNAL, *SIDE_FILES):  # which SQLite leaves on a full disk
             target.with_name(target.name + ending).unlink(missing_ok=True)
         raise
+
+
+def expect_sound(path: Path, found: sqlite3.Cursor) -> None:
+    """Raise :class:`StateError` when a look at the pages has found damage."""
+    if found.fetchone()[0] != "ok":
+        raise StateError(damaged(path))
 
 
 def describe_failure(path: Path, error: sqlite3.DatabaseError) -> str:
