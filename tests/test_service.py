@@ -201,7 +201,7 @@ def test_what_systemd_says_when_it_refuses_is_passed_on(own_desk, control):
 
 @posix
 def test_where_systemd_refuses_nothing_is_left_behind_and_what_was_left_can_be_removed(own_desk, control, tmp_path):
-    unit, secrets = (tmp_path / "config" / name for name in ("systemd/user/mmflow.service", "mmflow/mmflow.env"))
+    unit = tmp_path / "config" / "systemd" / "user" / "mmflow.service"
     own_desk.mmflow("service", "install", "--user")
     kept = unit.read_text(encoding="utf-8")
     control[2](code=1)
@@ -210,10 +210,10 @@ def test_where_systemd_refuses_nothing_is_left_behind_and_what_was_left_can_be_r
     done = own_desk.mmflow("service", "uninstall", "--user")
     assert (done.code, "was not run by systemd, which does not answer here" in done.out) == (0, True), done.err
     assert not unit.exists()
-    secrets.unlink()
+    shutil.rmtree(tmp_path / "config")
     assert own_desk.mmflow("service", "install", "--user").code == 1
     assert not unit.exists()
-    assert not secrets.exists()
+    assert not (tmp_path / "config").exists()
 
 
 @posix

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -193,13 +193,17 @@ class Systemd:
 
 @contextmanager
 def removing_new(*files: Path) -> Iterator[None]:
-    """Leave none of these behind that were not there before when it does not work out."""
+    """Leave none of these behind, nor folders for them, that were not there before when it does not work out."""
     new = [file for file in files if not file.exists()]
+    made = [folder for file in new for folder in file.parents if not folder.exists()]
     try:
         yield
     except BaseException:
         for file in new:
             file.unlink(missing_ok=True)
+        for folder in made:
+            with suppress(OSError):  # it was not made after all, or holds something else
+                folder.rmdir()
         raise
 
 
