@@ -97,19 +97,19 @@ def test_what_expired_is_told_to_who_does_not_want_to_hear_of_what_was_missed(ou
 
 def test_more_than_are_written_down_are_counted_all_the_same(outage):
     (item,) = outage(DAY, every="5 min")
-    begin = "287 times were missed while nothing ran, 2026-11-03 07:00 EST to 2026-11-04 06:55 EST; "
+    begin = "287 times were missed while nothing ran, 2026-11-03 07:05 EST to 2026-11-04 06:55 EST; "
     assert item.reason == f"{begin}the one of 2026-11-04 07:00 EST makes up for them"
 
 
 def test_those_before_the_hundred_that_are_made_up_for_are_counted(outage):
     (item,) = outage(DAY, every="5 min", catch_up="all")
-    begin = "188 times were missed while nothing ran, 2026-11-03 07:00 EST to 2026-11-03 22:40 EST; "
+    begin = "188 times were missed while nothing ran, 2026-11-03 07:05 EST to 2026-11-03 22:40 EST; "
     assert item.reason == f"{begin}at most 100 are made up for"
 
 
 def test_very_many_are_at_least_so_many(outage):
     (item,) = outage(4 * DAY, every="1 min")
-    assert item.reason.startswith("at least 3100 times were missed while nothing ran, 2026-11-03 07:00 EST to ")
+    assert item.reason.startswith("at least 3100 times were missed while nothing ran, 2026-11-03 07:01 EST to ")
 
 
 def test_days_that_the_calendar_skips_were_not_missed(outage):

@@ -80,7 +80,7 @@ def test_what_is_made_up_for_ends_when_the_job_has_failed_too_often(desk):
     assert desk.take() == []
     told = desk.told()
     assert [state for _, state, _ in told] == ["failed"] * 3 + ["skipped"] * 27
-    assert told[-1][2].startswith("paused: paused after 3 failures in a row; the last: ")
+    assert told[-1][2].startswith("paused: 3 failures in a row; the last: ")
     assert desk.ledger.slots.resume("daily")
     assert desk.work() == []
 
@@ -96,5 +96,5 @@ def test_of_very_many_times_the_oldest_one_says_that_the_job_was_paused_as_well(
     desk.later(days=7)
     assert desk.told()[0][1:] == (
         "skipped",
-        "paused, as were 67 more times since 2026-11-16 12:00 EST; at most 100 are made up for",
+        "paused, as were 67 more times since 2026-11-16 13:00 EST; at most 100 are made up for",
     )

@@ -86,7 +86,7 @@ def show(moment: datetime, zone: ZoneInfo) -> str:
 
 
 class Earlier(NamedTuple):
-    """How many times were missed before the one whose reason speaks for them, and since when."""
+    """How many times were missed before the one whose reason speaks for them, and when the first of them was."""
 
     number: int
     at_least: bool
@@ -198,14 +198,14 @@ class Look:
         return NewSlot(due=due, state="skipped", reason=reason)
 
     def _count_earlier(self, due: datetime) -> str:
-        """Say how many times were missed before one, without those that the calendar skips."""
+        """Say how many times were missed before one and which was the first, without those that the calendar skips."""
         assert self.timetable, "a job that follows another has no times of its own"
         times = (one for one in self.timetable.between(self.row.cursor, due) if one < due)
-        count = sum(not self.timetable.skip_reason(one) for one in islice(times, MOST_COUNTED))
-        if not count:
+        found = [one for one in islice(times, MOST_COUNTED) if not self.timetable.skip_reason(one)]
+        if not found:
             return ""
-        many = f"{'at least ' * (count >= MOST_COUNTED)}{count} more time{'s' * (count > 1)}"
-        return f", as were {many} since {self._show(self.row.cursor)}"
+        many = f"{'at least ' * (len(found) >= MOST_COUNTED)}{len(found)} more time{'s' * (len(found) > 1)}"
+        return f", as were {many} since {self._show(found[0])}"
 
     def _is_too_close(self, due: datetime, running: Underway) -> bool:
         """Tell whether it is skipped for the one before; a job that follows another waits, so that none is lost."""
