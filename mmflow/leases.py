@@ -24,7 +24,7 @@ from mmflow.clock import Clock
 from mmflow.errors import Busy
 from mmflow.ledger import Ledger, Slot
 from mmflow.logs import bind
-from mmflow.tasks import Outcome, Task
+from mmflow.tasks import Outcome, Task, find_open, give_up
 
 log = logging.getLogger(__name__)
 
@@ -69,8 +69,8 @@ class Leases:
     """The slots that ``owner`` has leased and given out.
 
     A lease lasts ``length`` unless it is renewed. ``wake`` is called from other threads when something has ended;
-    ``stopped`` is why a slot is put back whose work was ended with this process; ``replaced`` says of one that
-    died with all around it why it need not begin anew, "" when it has to.
+    ``stopped`` is why a slot is put back whose work was ended with this process; ``replaced`` says of one whose owner
+    is gone why it need not begin anew, "" when it has to.
     """
 
     clock: Clock
@@ -134,7 +134,7 @@ class Leases:
 
     def _settle(self, ledger: Ledger, task: Task, outcome: Outcome) -> None:
         slot = task.slot
-        with bind(job=slot.job, slot=slot.due, run=outcome.run or slot.resume), ignore_taken():
+        with bind(job=slot.job, slot=slot.due, run=outcome.run or find_begun(ledger, slot)), ignore_taken():
             log.info("%s", tell_outcome(outcome))
             if outcome.state == "cancelled":
                 self._end_cancelled(ledger, task)
@@ -175,18 +175,27 @@ class Leases:
         When ``all_died`` around it as well, that was hardly its doing: it goes on at once the first time.
         """
         slot = ledger.slots.count_death(slot)
-        if all_died and (reason := self.replaced(ledger, slot)):
-            log.warning("%s", reason)
-            give_up(ledger, slot, reason)
-            return
         if slot.deaths >= MOST_DEATHS:
             reason = f"quarantined: {what} {slot.deaths} times; the last time {why}"
             log.error("%s", reason)
-            ledger.quarantine(slot, reason)
+            ledger.quarantine(slot, reason) if find_open(ledger, slot) else give_up(ledger, slot, reason)
             return
-        pause = FIRST_PAUSE * 6 ** (slot.deaths - 1) if slot.deaths > all_died else timedelta()  # 0: none was begun
+        pause = FIRST_PAUSE * 6 ** (slot.deaths - 1) if slot.deaths > all_died else timedelta()
         log.warning("%s; tried again in %s", why, pause)
         ledger.leave_run(slot, self.clock.now() + pause, why)
+
+    def take_up(self, ledger: Ledger, slot: Slot, why: str) -> None:
+        """Have a slot go on whose owner is gone; one that only waited in its line has died no death.
+
+        ``slot`` is as the ledger has it now.
+        """
+        if reason := self.replaced(ledger, slot):
+            log.warning("%s", reason)
+            give_up(ledger, slot, reason, "failed" if slot.tries else "skipped")
+        elif slot.begun:
+            self.count_death(ledger, slot, why, all_died=True)
+        else:
+            ledger.leave_run(slot, self.clock.now(), why)
 
     def renew(self, ledger: Ledger) -> None:
         """Prolong the leases of all that is held."""
@@ -224,13 +233,10 @@ def ignore_taken() -> Iterator[None]:
         log.warning("%s", error)
 
 
-def give_up(ledger: Ledger, slot: Slot, reason: str) -> None:
-    """Have a leased slot fail, and the run that its process left, if it began one."""
-    run = ledger.find_run(slot.run)
-    if run and run.state in ("running", "retrying"):
-        ledger.finish_run(run.id, "failed", error=reason, lease=slot)
-    else:
-        ledger.slots.close(slot, "failed", reason)
+def find_begun(ledger: Ledger, lease: Slot) -> str:
+    """Give the run that has begun or goes on under a lease, "" when none does."""
+    slot = ledger.slots.read(lease.job, lease.due, lease.kind)
+    return slot.run if slot.begun and slot.fence == lease.fence else lease.resume
 
 
 def put_back_lost(ledger: Ledger, slot: Slot, why: str, now: datetime) -> None:

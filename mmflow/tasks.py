@@ -1,4 +1,7 @@
-"""What is handed to a worker process and what comes back: plain data, so that any queue could carry it."""
+"""What is handed to a worker process and what comes back: plain data, so that any queue could carry it.
+
+And how a leased slot is given up, which both sides may do.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from mmflow.ledger import RunState, Slot
+from mmflow.ledger import Ledger, RunState, Slot, SlotState
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,3 +55,17 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     tries: int = 0
     received: int = 0
     worn: str = ""
+
+
+def find_open(ledger: Ledger, slot: Slot) -> str:
+    """Give the run of a slot that has not ended, "" when there is none."""
+    run = ledger.find_run(slot.run)
+    return run.id if run and run.state in ("running", "retrying") else ""
+
+
+def give_up(ledger: Ledger, slot: Slot, reason: str, state: SlotState = "failed") -> None:
+    """End a leased slot, by ``state`` or as failed with the run that its process left, if it began one."""
+    if run := find_open(ledger, slot):
+        ledger.finish_run(run, "failed", error=reason, lease=slot)
+    else:
+        ledger.slots.close(slot, state, reason)

@@ -1,5 +1,6 @@
 """Leased slots at work: what is given out, comes back, dies or is cancelled, and never another's in the meantime."""
 
+from contextlib import nullcontext
 from datetime import timedelta
 from itertools import count
 
@@ -204,9 +205,32 @@ def test_what_is_lost_while_the_ledger_is_ill_for_the_daemon_too_is_charged_noth
     assert (read(ledger, slot).state, read(ledger, slot).deaths) == ("due", 0)
 
 
-def test_a_process_that_died_before_a_run_began_is_no_death_of_the_slot(ledger, leases, hands, clock, slot):
-    hands.end(slot, "died", error="its process ended")
+def test_a_process_that_dies_before_its_run_begins_has_died_too(ledger, leases, hands, clock):
+    plan(ledger, "daily")
+    ends = []
+    for _ in range(3):
+        hands.end(lease(ledger, leases, clock), "died", error="its process ended")
+        leases.settle(ledger)
+        ends.append(read(ledger, ledger.slots.list_recent()[0]))
+        clock.set(max(ends[-1].next_at, clock.now()))
+    assert [(slot.state, slot.deaths) for slot in ends] == [("due", 1), ("due", 2), ("failed", 3)]
+    assert ends[-1].reason == "quarantined: its process died 3 times; the last time its process ended"
+
+
+def test_what_dies_before_it_begins_anew_leaves_the_run_before_as_it_ended(ledger, leases, hands, clock, slot):
+    run = start(ledger, slot)
+    ledger.repeat_run(run, slot, "failed", "the service is down", clock.now())
+    hands.end(slot, "again")
     leases.settle(ledger)
+    for _ in range(3):
+        hands.end(lease(ledger, leases, clock), "died")
+        leases.settle(ledger)
+        clock.set(max(read(ledger, slot).next_at, clock.now()))
+    assert (read(ledger, slot).state, ledger.read_run(run).error) == ("failed", "the service is down")
+
+
+def test_what_only_waited_in_the_line_of_one_that_is_gone_has_died_no_death(ledger, leases, clock, slot):
+    leases.take_up(ledger, slot, "its owner is gone")
     after = read(ledger, slot)
     assert (after.state, after.deaths, after.next_at) == ("due", 0, clock.now())
 
@@ -239,6 +263,15 @@ def test_what_goes_on_and_is_lost_again_goes_on_with_the_same_run(ledger, leases
     hands.end(again, "lost")
     leases.settle(ledger)
     assert (read(ledger, again).resume, ledger.read_run(run).state) == (run, "retrying")
+
+
+def test_what_is_said_of_a_death_names_the_run(ledger, leases, hands, clock, slot, monkeypatch):
+    heard = []
+    monkeypatch.setattr("mmflow.leases.bind", lambda **keys: heard.append(keys["run"]) or nullcontext())
+    run = start(ledger, slot)
+    hands.end(slot, "died")
+    leases.settle(ledger)
+    assert heard == [run]
 
 
 def test_a_table_that_nobody_has_judged_is_not_delivered(ledger, leases, hands, slot):

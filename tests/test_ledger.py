@@ -102,20 +102,21 @@ def test_retention_drops_nothing_that_is_still_to_be_worked_on(ledger, clock):
 
 
 def test_a_daemon_that_starts_takes_up_what_another_left_and_not_what_a_backfill_works_on(ledger, clock):
-    plan(ledger, "daily")
+    plan(ledger, "daily", "in-line")
     plan(ledger, "daily", kind="backfill")
     until = clock.now() + timedelta(minutes=1)
-    ledger.slots.take("left", until, 9)
+    lease, waited = ledger.slots.take("left", until, 9)
+    ledger.begin_run("r1", lease.job, SLOT, "schedule", lease.fence)
     ledger.slots.take_windows("daily", "filling", until, 9)
-    assert ledger.slots.drop_leases("new") == 1
-    assert [slot.owner for slot in ledger.slots.list_lost()] == ["left"]
+    assert ledger.slots.drop_leases("new") == 2
+    assert [(slot.job, slot.owner) for slot in ledger.slots.list_lost()] == [(lease.job, "left")]
+    after = ledger.slots.read(waited.job, SLOT, "schedule")
+    assert (after.state, after.next_at, after.lease_until) == ("due", SLOT, None), "it had not begun"
 
 
 def test_a_death_that_is_counted_again_after_trouble_with_the_ledger_counts_once(ledger, clock):
     plan(ledger, "daily")
     (lease,) = ledger.slots.take("me", clock.now() + timedelta(minutes=1), 9)
-    assert ledger.slots.count_death(lease).deaths == 0, "no run had begun"
-    ledger.begin_run("r1", "daily", SLOT, "schedule", lease.fence)
     assert [ledger.slots.count_death(lease).deaths for _ in range(2)] == [1, 1]
 
 

@@ -37,7 +37,7 @@ def bury(desk, slot):
         wake=lambda: None,
         replaced=desk.planner.find_replacement,
     )
-    leases.count_death(desk.ledger, slot, "its owner is gone", all_died=True)
+    leases.take_up(desk.ledger, desk.ledger.slots.read(slot.job, slot.due, slot.kind), "its owner is gone")
 
 
 def test_a_time_waits_for_the_one_before_it_though_that_is_tried_again_later(desk):
@@ -65,15 +65,18 @@ def test_a_time_waits_for_no_window_of_another_kind_and_they_for_none(desk, kind
     assert [slot.kind for slot in desk.take()] == ["restate"]
 
 
-@pytest.mark.parametrize("begun", [True, False])
-def test_what_a_kill_interrupted_is_not_begun_anew_when_a_later_time_makes_up_for_it(desk, begun):
+@pytest.mark.parametrize(
+    ("begun", "state", "what"),
+    [(True, "failed", "its process died"), (False, "skipped", "it was missed while nothing ran")],
+)
+def test_what_a_kill_interrupted_is_not_begun_anew_when_a_later_time_makes_up_for_it(desk, begun, state, what):
     desk.adopt(hourly())
     slot = lose(desk, begun)
     desk.restart()
     desk.later(hours=3, minutes=10)
     bury(desk, slot)
-    why = "its process died; the one of 2026-11-16 16:00 EST makes up for it"
-    assert desk.told()[0] == ("11-16 13:00", "failed", why)
+    why = f"{what}; the one of 2026-11-16 16:00 EST makes up for it"
+    assert desk.told()[0] == ("11-16 13:00", state, why)
     assert [(run.state, run.error) for run in desk.ledger.runs()] == [("failed", why)] * begun
     assert [slot.due for slot in desk.work()] == [START + 4 * HOUR]
 
@@ -106,4 +109,16 @@ def test_what_a_kill_interrupted_keeps_no_later_time_from_being_due(desk):
     desk.later(hours=1)
     assert desk.told()[1] == ("11-16 14:00", "due", "")
     bury(desk, slot)
-    assert [(at, state) for at, state, _ in desk.told()] == [("11-16 13:00", "failed"), ("11-16 14:00", "due")]
+    assert [(at, state) for at, state, _ in desk.told()] == [("11-16 13:00", "skipped"), ("11-16 14:00", "due")]
+
+
+def test_what_only_waited_in_line_is_chosen_among_with_the_times_that_came_meanwhile(desk):
+    desk.adopt(hourly())
+    lose(desk, begun=False)
+    desk.clock.sleep(3 * 3600 + 600)
+    desk.ledger.slots.drop_leases("another")
+    desk.restart()
+    desk.look(tick=True)
+    why = "it was missed while nothing ran; the one of 2026-11-16 16:00 EST makes up for it"
+    assert desk.told()[:3] == [(f"11-16 {hour}:00", "skipped", why) for hour in (13, 14, 15)]
+    assert len({slot.planned for slot in desk.slots()[:3]}) == 1, "and told with them"

@@ -69,9 +69,9 @@ class Work:
         """Take up what other daemons, or this one before a mishap, have leased and do not work on any more."""
         for slot in ledger.slots.list_lost():
             if slot.owner != self.leases.owner and slot.kind != "backfill":
-                with bind(job=slot.job, slot=slot.due), ignore_taken():
-                    why = f"whoever worked on it ({slot.owner}) is gone"
-                    self.leases.count_death(ledger, slot, why, all_died=True)
+                run = slot.run if slot.begun else slot.resume
+                with bind(job=slot.job, slot=slot.due, run=run), ignore_taken():
+                    self.leases.take_up(ledger, slot, f"whoever worked on it ({slot.owner}) is gone")
         for slot in ledger.slots.list_owned(self.leases.owner):
             if (slot.job, slot.due, slot.kind) not in self.leases.tasks:
                 put_back_lost(ledger, slot, "it was leased and not begun", self.clock.now())
