@@ -78,11 +78,11 @@ def report_bug(error: Exception, words: list[str], around: Surroundings) -> int:
 
     from mmflow import __version__
     from mmflow.errors import EXIT_BUG
-    from mmflow.text import describe, show_lines
+    from mmflow.text import describe, make_encodable, show_lines
 
     machine = f"Python {platform.python_version()}, {platform.platform()}"
     facts = f"mmflow {__version__}, {machine}\nmmflow {' '.join(words)}\n\n"
-    text = around.redactor.redact(facts + "".join(traceback.format_exception(error)))
+    text = make_encodable(around.redactor.redact(facts + "".join(traceback.format_exception(error))))
     around.stderr.write(show_lines(around.redactor.shorten(f"a bug in mmflow: {describe(error)}")) + "\n")
     try:
         with tempfile.NamedTemporaryFile(

@@ -17,7 +17,7 @@ from textwrap import dedent
 
 import pytest
 
-from mmflow.__main__ import main, run_guarded
+from mmflow.__main__ import main, report_bug, run_guarded
 from mmflow.cli import Surroundings, command_names, full_parser, load_command
 from mmflow.cli.output import NoteHandler, Output
 from mmflow.clock import FixedClock
@@ -254,6 +254,22 @@ def test_bug_gives_3_and_a_log_without_secrets_and_local_variables(desk, tmp_pat
     assert "in now" in text
     assert KEY not in text
     assert "nobody should see" not in text
+
+
+@pytest.mark.parametrize("words", [("pause", "daily", "--why", "\udcff"), ("runs", "show", "\udcff"), ("\udcff",)])
+def test_bytes_that_are_not_utf_8_are_refused(desk, words):
+    desk.job(JOB)
+    done = desk.mmflow(*words)
+    assert (done.code, done.out) == (2, "")
+    assert done.err == "the command line holds '\\udcff', which is not UTF-8; write it in UTF-8\n"
+
+
+def test_a_bug_is_reported_whatever_its_words_hold(desk, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    around = Surroundings(environ={}, cwd=desk.root, clock=desk.clock, stderr=io.StringIO())
+    assert report_bug(RuntimeError("about \udcff"), ["run", "\udcff"], around) == 3
+    (log,) = tmp_path.glob("mmflow-bug-*.log")
+    assert "mmflow run \\udcff\n" in log.read_text(encoding="utf-8")
 
 
 @pytest.mark.skipif(not shutil.which("bash"), reason="there is no bash")

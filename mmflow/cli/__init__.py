@@ -14,6 +14,7 @@ from typing import Protocol, TextIO
 from mmflow.clock import Clock, SystemClock
 from mmflow.errors import UserError, suggest_name
 from mmflow.refs import Redactor
+from mmflow.text import make_encodable
 
 # Modules of this package that serve the commands and are none themselves.
 NOT_COMMANDS = frozenset({"arguments", "known", "listing", "messages", "output", "session", "show", "times"})
@@ -102,6 +103,9 @@ def split_arguments(argv: list[str]) -> tuple[str, list[str]]:
 
 def run_command(argv: list[str], around: Surroundings) -> int:
     """Run one command line and give its exit code; errors of the tree in ``errors.py`` are let through."""
+    for word in argv:
+        if word != make_encodable(word):
+            raise UserError(f"the command line holds {word!a}, which is not UTF-8; write it in UTF-8")
     name, rest = split_arguments(argv)
     if not name:
         full_parser().parse_args(rest)
