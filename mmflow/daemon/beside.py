@@ -100,15 +100,15 @@ class Heart:
     def look(self, ledger: Ledger) -> None:
         """Beat if it is time and there is an address; a ledger that cannot be read is no health.
 
-        Raises :class:`StateError`.
+        Raises :class:`StateError`, and :class:`UserError` for an address without a value; it is time until that ends.
         """
         written, now = self._roster.settings.settings.daemon.heartbeat, self._clock.monotonic()
         if not written or now < self._next:
             return
-        self._next = now + BEAT_EVERY
         ledger.notices.next_due()
         url = self._resolver.resolve(written)
         self._resolver.redactor.remember(url)
+        self._next = now + BEAT_EVERY
         beat(url, self._open_http, lambda: self._health.reasons)
 
     def _open_http(self) -> Client:
