@@ -267,7 +267,9 @@ class SinkType:
     ``notice_options``, and a :class:`NoticeInfo`. It raises :class:`~mmflow.errors.TryLater` or
     :class:`~mmflow.errors.GiveUp` when nobody was told, and is then called again with the same notice. A type without
     ``deliver`` only tells people: it stands under ``notify: via``, and takes no table. ``check_notify(options, info)``
-    is called by ``mmflow doctor``: it raises what is in the way, and tells nobody.
+    is called by ``mmflow doctor``: it raises what is in the way, and tells nobody. ``validate_notify(options, people,
+    connection) -> Iterable[(key, message)]`` finds offline what is wrong with a block and with whom it is to tell;
+    ``key`` is an option, the index of one of ``people``, who may be references, or "" when nobody would be told.
 
     Options with these names mean the same everywhere: ``path`` is a file under the output folder, ``attach`` names
     sinks of the job whose files are wanted in ``run.attachments``.
@@ -292,6 +294,7 @@ class SinkType:
     read_window: Reference | None = None
     notify: Reference | None = None
     check_notify: Reference | None = None
+    validate_notify: Reference | None = None
     notice_options: type[Options] = Options
     distribution: str = ""  # filled in by the registry
 

@@ -1,5 +1,7 @@
 """The ways of telling people are checked like sinks: each by its type, each mistake with its place."""
 
+import json
+
 import pytest
 
 from mmflow.options import Options
@@ -8,6 +10,7 @@ from mmflow.schema import describe_way
 from mmflow.schema.editors import compose_job, compose_settings
 from mmflow.sinks import SinkType
 
+RELATIVE = "write it relative to the output folder"
 ADD = "add one with type: webhook under connections in mmflow.yaml"
 JOB = """\
     job: daily
@@ -45,6 +48,14 @@ def test_every_way_of_the_engine_fits(desk):
             "5:29: notify.via[0].paht: file has no option 'paht'; did you mean 'path'?",
         ),
         (
+            "{type: file, path: ../told.jsonl}",
+            f"5:35: notify.via[0].path: this path has '..' where a name was expected; {RELATIVE}",
+        ),
+        (
+            "{type: file, path: /told.jsonl}",
+            f"5:35: notify.via[0].path: this path is absolute; {RELATIVE}",
+        ),
+        (
             "{type: console, connection: ops}",
             "5:32: notify.via[0].connection: console uses no connection; remove this key",
         ),
@@ -64,6 +75,37 @@ def test_every_way_of_the_engine_fits(desk):
 )
 def test_a_way_with_a_mistake_is_named_with_its_place(desk, way, said):
     assert f"jobs/daily.yaml:{said}" in check(desk, way)
+
+
+MAIL = (
+    "connections: {mail: {type: email, host: smtp.example.com, from: a@example.com, allowed_domains: [example.com]}}\n"
+)
+NOBODY = "notify.via[0]: nobody is named by an address; write owner, or notify: to, as name@example.com [told-nobody]"
+
+
+def outside(who):
+    return f"{who}@example.org may not get mail: the connection allows example.com"
+
+
+@pytest.mark.parametrize(
+    ("owner", "to", "said"),
+    [
+        ("ops@example.com", "the night shift", []),
+        ("Ops team", "ann@example.com", []),
+        ("Ops team", "${env:NIGHT}", []),
+        ("Ops team", "the night shift", [f"5:16: warning: {NOBODY}"]),
+        ("ops @ line 3", "the night shift", [f"5:16: warning: {NOBODY}"]),
+        ("ops@example.com", "eve@example.org", [f"5:55: notify.to[0]: {outside('eve')}"]),
+        ("eve@example.org", "ann@example.com", [f"6:8: warning: owner: {outside('eve')} [told-nobody]"]),
+    ],
+)
+def test_who_could_not_be_told_by_mail_is_said_before(desk, owner, to, said):
+    more = f"    owner: {json.dumps(owner)}\n"
+    desk.write("mmflow.yaml", desk.text("mmflow.yaml") + MAIL)
+    text = JOB.format(way="{type: email, connection: mail}", sink="{type: console}")
+    desk.job(text.removesuffix("}\n") + f", to: [{json.dumps(to)}]}}\n" + more)
+    told = desk.mmflow("validate").out.splitlines()
+    assert [line for line in told if ".yaml:" in line] == [f"jobs/daily.yaml:{one}" for one in said]
 
 
 @pytest.mark.parametrize("name", ["file", "webhook"])

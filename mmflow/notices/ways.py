@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -35,6 +35,12 @@ def print_notice(notice: Notice, _options: Options, info: NoticeInfo) -> None:
         info.terminal.flush()
     except OSError as error:
         raise GiveUp("nobody reads the output of the daemon any more") from error
+
+
+def check_file_way(options: FileNotice, _people: Sequence[str], _connection: None) -> Iterator[tuple[str, str]]:
+    """Say what is wrong with the name of a file."""
+    if wrong := check_path(options.path):
+        yield "path", f"this path {wrong}"
 
 
 def write_notice(notice: Notice, options: FileNotice, info: NoticeInfo) -> None:

@@ -40,6 +40,7 @@ FILE: Final = SinkType(
     summary="Tell people by a line of JSON in a file.",
     notify="mmflow.notices.ways:write_notice",
     notice_options=FileNotice,
+    validate_notify="mmflow.notices.ways:check_file_way",
 )
 WEBHOOK: Final = SinkType(
     name="webhook",

@@ -27,5 +27,6 @@ def mmflow_sinks() -> Iterable[SinkType]:
         probe="mmflow_email.deliver:probe_email",
         recipients="mmflow_email.rules:list_recipients",
         notify="mmflow_email.notices:notify_email",
+        validate_notify="mmflow_email.rules:validate_notices",
         check_notify="mmflow_email.notices:check_notices",
     )

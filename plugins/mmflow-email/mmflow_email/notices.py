@@ -11,11 +11,13 @@ from pathlib import Path
 import msgspec
 
 from mmflow import GiveUp, MmflowError, Notice, NoticeInfo, Options, TryLater, replace_file
-from mmflow_email.addresses import Mailbox, list_mailboxes, read_mailbox
-from mmflow_email.connection import check_allowed, find_connection
+from mmflow_email.addresses import Mailbox, read_mailbox
+from mmflow_email.connection import find_connection
 from mmflow_email.letter import Letter
 from mmflow_email.message import Envelope, build_message, make_message_id
+from mmflow_email.options import EmailConnection
 from mmflow_email.outbox import PRIVATE, Recipient
+from mmflow_email.rules import NOBODY, sort_people
 from mmflow_email.transport import Mail, find_transport
 
 PAGE = (
@@ -29,8 +31,7 @@ def notify_email(notice: Notice, _options: Options, info: NoticeInfo) -> None:
     Each try has the same bytes and Message-ID. Raises :class:`TryLater` while somebody is left who may still get it.
     """
     connection = find_connection(info.connection)
-    sender, boxes = read_people(notice, connection.from_)
-    check_allowed(boxes, connection)
+    sender, boxes = read_mailbox(connection.from_), find_people(notice, connection, info)
     told = Told(info.store / f"{notice.id}.json")
     told.read()
     left = [box.address for box in boxes if box.address not in told.found]
@@ -53,16 +54,14 @@ def check_notices(_options: Options, info: NoticeInfo) -> None:
         check_smtp(connection, info)
 
 
-def read_people(notice: Notice, sender: str) -> tuple[Mailbox, list[Mailbox]]:
-    """Give who the mail is from, and who gets it; those who are named without an address are told otherwise."""
-    try:
-        boxes = list_mailboxes(name for name in notice.to if "@" in name)
-        from_ = read_mailbox(sender)
-    except ValueError as error:
-        raise GiveUp(f"an address {error}; nobody was told") from error
+def find_people(notice: Notice, connection: EmailConnection, info: NoticeInfo) -> list[Mailbox]:
+    """Give who gets the mail; who may get none keeps nobody else from being told."""
+    boxes, wrong = sort_people(notice.to, connection)
     if not boxes:
-        raise GiveUp("nobody is named by an address; write owner, or notify: to, as name@example.com")
-    return from_, boxes
+        raise GiveUp(f"nobody was told: {'; '.join(wrong)}" if wrong else NOBODY)
+    for why in wrong:
+        info.log.warning("a notice goes to others alone: %s", why)
+    return boxes
 
 
 def write_mail(notice: Notice, envelope: Envelope) -> bytes:

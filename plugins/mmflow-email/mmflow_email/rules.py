@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from mmflow import Outline, parse_duration
+from mmflow import Options, Outline, has_reference, parse_duration
 from mmflow_email.addresses import Mailbox, keep_first, list_mailboxes, read_mailbox
 from mmflow_email.connection import explain_outside
 from mmflow_email.letter.rules import check_letter
@@ -13,6 +13,7 @@ from mmflow_email.options import Addresses, EmailConnection, EmailOptions
 
 Place = tuple[str | int, ...]
 RECIPIENTS: Final = ("to", "cc", "bcc")
+NOBODY: Final = "nobody is named by an address; write owner, or notify: to, as name@example.com"
 
 
 def validate_email(options: EmailOptions, outline: Outline) -> Iterator[tuple[Place | str, str]]:
@@ -58,3 +59,33 @@ def list_recipients(options: EmailOptions) -> list[str]:
     """Give the address of everybody who gets this mail, each once."""
     found: list[Mailbox] = [box for key in RECIPIENTS for box in list_mailboxes(getattr(options, key))]
     return [box.address for box in keep_first(found)]
+
+
+def sort_people(names: Iterable[str], connection: EmailConnection | None) -> tuple[list[Mailbox], list[str]]:
+    """Give who can be told by mail, and why others cannot; who is named without an address is told otherwise."""
+    boxes, wrong = [], []
+    for name in names:
+        if "@" not in name:
+            continue
+        try:
+            box = read_mailbox(name)
+        except ValueError as error:
+            wrong.append(f"{error}")
+            continue
+        if connection and (outside := explain_outside([box], connection)):
+            wrong.append(outside)
+        else:
+            boxes.append(box)
+    return keep_first(boxes), wrong
+
+
+def validate_notices(
+    _options: Options, people: Sequence[str], connection: EmailConnection | None
+) -> Iterator[tuple[int | str, str]]:
+    """Say who may get no mail, and whether nobody is left who can."""
+    for number, name in enumerate(people):
+        boxes, _ = sort_people([name], None)
+        if connection and (outside := explain_outside(boxes, connection)):
+            yield number, outside
+    if not sort_people(people, None)[0] and not any(map(has_reference, people)):
+        yield "", NOBODY

@@ -92,6 +92,22 @@ def test_nobody_outside_of_the_allowed_domains_is_told(notice, info, server, mak
         notify_email(notice("eve@example.org"), Options(), info(connection=connection))
 
 
+@pytest.mark.parametrize(
+    ("bad", "why"),
+    [
+        ("eve@example.org", "eve@example.org may not get mail: the connection allows example.com"),
+        ("Maintenance @ line 3", "'Maintenance @ line 3' is no mail address"),
+    ],
+)
+def test_who_may_get_no_mail_keeps_nobody_else_from_being_told(notice, info, server, make_connection, caplog, bad, why):
+    given = info(connection=make_connection(server.port, allowed_domains=["example.com"]))
+    notify_email(notice(bad, ANN), Options(), given)
+    assert server.mails[0].recipients == (ANN,)
+    assert f"a notice goes to others alone: {why}" in caplog.text
+    with pytest.raises(GiveUp, match="nobody was told: "):
+        notify_email(notice(bad), Options(), given)
+
+
 def test_graph_sends_notices_too(notice, info, graph, make_connection):
     connection = make_connection(
         1,
