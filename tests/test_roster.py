@@ -183,6 +183,15 @@ def test_a_file_that_never_was_good_is_named_with_its_reason(plant):
 
 
 @pytest.mark.row("R78")
+def test_a_file_that_could_not_be_used_is_said_to_be_gone(running):
+    path = running.job("wrong", JOB.replace("yesterday", "yesterdy"))
+    assert [kind for kind, _ in running.settle().words] == ["broken"]
+    path.unlink()
+    changes = running.settle()
+    assert changes.lines == ("jobs/wrong.yaml, which could not be used, is gone or not named any more",)
+    assert changes.words == (("mended", *changes.lines),)
+
+
 def test_a_deleted_job_is_gone_and_comes_back(running):
     (running.root / "jobs/morning.yaml").unlink()
     changes = running.settle()

@@ -52,10 +52,10 @@ class Changes:
     """What differs from the look before. Jobs by name and files from the root, sorted; each thing is told once.
 
     ``added``, ``changed`` and ``removed`` are about the plans that count from now on. ``broken`` holds the problems of
-    files that cannot be used as they are now, ``kept`` those of these files whose last good version stays, and
-    ``mended`` the files that can be used again. ``blocked`` says of jobs whose files are good why they cannot run.
-    ``settings`` tells that ``mmflow.yaml``, or a calendar it names, was read anew. ``times`` has a line for each job
-    that is due at other times.
+    files that cannot be used as they are now, ``kept`` those of these files whose last good version stays, ``mended``
+    the files that can be used again, and ``dropped`` those that could not until they were gone. ``blocked`` says of
+    jobs whose files are good why they cannot run. ``settings`` tells that ``mmflow.yaml``, or a calendar it names, was
+    read anew. ``times`` has a line for each job that is due at other times.
     """
 
     added: tuple[str, ...] = ()
@@ -64,6 +64,7 @@ class Changes:
     broken: tuple[Problem, ...] = ()
     kept: frozenset[str] = frozenset()
     mended: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
     blocked: tuple[tuple[str, str], ...] = ()
     settings: bool = False
     times: tuple[str, ...] = ()
@@ -97,6 +98,10 @@ class Changes:
     def _list_troubles(self) -> Iterator[tuple[str, tuple[str, ...]]]:
         yield "broken", tuple(f"{problem}; {self._tell_outcome(problem)}" for problem in self.broken)
         yield "mended", tuple(f"{file} can be used again" for file in self.mended)
+        yield (
+            "mended",
+            tuple(f"{file}, which could not be used, is gone or not named any more" for file in self.dropped),
+        )
         lacking = defaultdict(list)
         for job, why in self.blocked:
             lacking[why].append(job)
@@ -118,6 +123,7 @@ def compare_states(old: State, new: State) -> Changes:
     """Give what a new state has of its own."""
     broken = {file: found for file, found in new.problems.items() if found != old.problems.get(file)}
     usable = {SETTINGS_FILE, JOBS_FOLDER, *new.days, *(plan.file for plan in new.plans.values())}
+    over = old.problems.keys() - new.problems.keys()
     changed = [job for job, plan in new.plans.items() if old.plans.get(job, plan) != plan]
     return Changes(
         added=tuple(sorted(new.plans.keys() - old.plans.keys())),
@@ -125,7 +131,8 @@ def compare_states(old: State, new: State) -> Changes:
         removed=tuple(sorted(old.plans.keys() - new.plans.keys())),
         broken=tuple(sorted(problem for found in broken.values() for problem in found)),
         kept=frozenset(broken.keys() & usable),
-        mended=tuple(sorted((old.problems.keys() - new.problems.keys()) & usable)),
+        mended=tuple(sorted(over & usable)),
+        dropped=tuple(sorted(over - usable)),
         blocked=tuple(sorted(set(new.lacking.items()) - set(old.lacking.items()))),
         settings=0 < old.revision < new.revision,
         times=tuple(line for job in sorted(changed) if (line := _compare_times(job, old, new))),
