@@ -20,13 +20,15 @@ TRIES: Final = 3  # of one request under a lease; further patience costs no proc
 
 
 @contextmanager
-def watch_sites(service: Service, sites: Iterable[str], ledger: Ledger) -> Iterator[Service]:
+def watch_sites(
+    service: Service, sites: Iterable[str], ledger: Ledger, until: datetime | None = None
+) -> Iterator[Service]:
     """Give a way to ask the sites that leaves out those in trouble; what is heard of the others is recorded at the end.
 
-    Sites of one address and one key are in one trouble.
+    Sites of one address and one key are in one trouble. ``until`` is when the time of the run is up.
     """
     named, admitted = {site: service.hosts[site] for site in sites}, service.clock.now()
-    troubles = {host: ledger.breakers.admit(name_host(host), admitted) for host in set(named.values())}
+    troubles = {host: ledger.breakers.admit(name_host(host), admitted, until) for host in set(named.values())}
     heard: dict[Host, RunError | None] = {}
 
     def hear(site: str, error: RunError | None) -> None:
@@ -39,6 +41,22 @@ def watch_sites(service: Service, sites: Iterable[str], ledger: Ledger) -> Itera
     finally:
         for host, error in heard.items():
             record(host, error, ledger, service.clock.now(), admitted)
+
+
+@contextmanager
+def free_sites(service: Service, ledger: Ledger) -> Iterator[Service]:
+    """Give a way to ask all sites; those that answer are left alone no more."""
+    answered: set[Host] = set()
+
+    def hear(site: str, error: RunError | None) -> None:
+        if not isinstance(error, KeyRefused | TryLater):
+            answered.add(service.hosts[site])
+
+    try:
+        yield replace(service, heard=hear)
+    finally:
+        for host in answered:
+            ledger.breakers.free(name_host(host), name_key(host))
 
 
 def record(host: Host, error: RunError | None, ledger: Ledger, now: datetime, admitted: datetime) -> None:
@@ -54,9 +72,11 @@ def record(host: Host, error: RunError | None, ledger: Ledger, now: datetime, ad
         breakers.answer(name, admitted, name_key(host))
 
 
-def find_parked(hosts: Mapping[str, Host], sites: Iterable[str], ledger: Ledger) -> Trouble | None:
+def find_parked(
+    hosts: Mapping[str, Host], sites: Iterable[str], ledger: Ledger, until: datetime | None = None
+) -> Trouble | None:
     """Give the trouble that ends first when all sites of a job are in one, None when any of them may be asked."""
-    found = [ledger.breakers.look(name_host(hosts[site])) for site in sites]
+    found = [ledger.breakers.look(name_host(hosts[site]), until) for site in sites]
     troubles = [trouble for trouble in found if trouble]
     return min(troubles, key=lambda trouble: trouble.resume_at) if len(troubles) == len(found) else None
 

@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
-from mmflow.breaker import find_parked, name_host, watch_sites
-from mmflow.errors import GiveUp, TryLater
+from mmflow.breaker import find_parked, free_sites, name_host, watch_sites
+from mmflow.errors import GiveUp, KeyRefused, TryLater
 from mmflow.fetch import Service
 from mmflow.hosts import Host
 from mmflow.ledger.breakers import LONGEST_PAUSE, WINDOW
@@ -113,6 +113,27 @@ def test_another_asks_when_the_one_that_was_let_in_tells_nothing(ledger, clock):
     assert ledger.breakers.look(HOST).pauses == 1, "its word comes too late"
 
 
+def test_one_that_cannot_wait_to_the_end_asks_for_all_a_minute_after_the_last(ledger, clock):
+    ledger.breakers.refuse(HOST, clock.now() + 60 * MINUTE, "the api refuses the key", "key of boston")
+    until = clock.now() + 15 * MINUTE
+    assert ledger.breakers.admit(HOST, clock.now(), until).resume_at == clock.now() + MINUTE
+    clock.sleep(60)
+    assert ledger.breakers.admit(HOST, clock.now()).resume_at == clock.now() + 59 * MINUTE, "who can wait does"
+    assert ledger.breakers.look(HOST, until) is None
+    assert ledger.breakers.admit(HOST, clock.now(), until) is None
+    admitted = clock.now()
+    clock.sleep(30)
+    assert ledger.breakers.admit(HOST, clock.now(), until).probe == admitted, "one at a time"
+    ledger.breakers.answer(HOST, admitted)
+    assert ledger.breakers.look(HOST) is None
+
+
+def test_who_asked_for_patience_gets_it_also_of_those_who_cannot_wait(ledger, clock):
+    ledger.breakers.fail(HOST, clock.now(), "the api", clock.now() + 30 * MINUTE)
+    clock.sleep(120)
+    assert ledger.breakers.admit(HOST, clock.now(), clock.now() + MINUTE).why == "the api asked for patience"
+
+
 @pytest.mark.parametrize("outcome", ["x", "."])
 def test_those_who_were_let_in_before_it_opened_change_nothing(ledger, clock, outcome):
     early = clock.now()
@@ -199,3 +220,15 @@ def test_what_was_heard_counts_also_when_the_run_ends_before_its_time(ledger, cl
             watched.heard("reno", TryLater("it is down", after=1800.0))
             raise TryLater("no site answered")
     assert ledger.breakers.look(name_host(RENO)).resume_at == clock.now() + 30 * MINUTE
+
+
+def test_who_answers_somebody_by_hand_is_left_alone_no_more(ledger, clock, service):
+    break_host(ledger, clock, BOSTON)
+    break_host(ledger, clock, RENO)
+    with suppress(GiveUp), free_sites(service, ledger) as watched:
+        assert watched.parked == {}
+        watched.heard("boston", KeyRefused("it is refused"))
+        watched.heard("reno", GiveUp("it has no such shift"))
+        raise GiveUp("the table cannot be made")
+    assert find_parked(HOSTS, ["boston"], ledger)
+    assert find_parked(HOSTS, ["reno"], ledger) is None

@@ -339,16 +339,6 @@ def test_a_key_that_is_refused_is_shown_once_an_hour_by_all_its_jobs_together(be
     assert {one.run_state for one in bench.work()} == {"ok"}
 
 
-def test_a_slot_that_cannot_wait_for_its_service_fails_with_what_it_would_wait_for(bench):
-    desk = bench.desk
-    write_jobs(desk, "a", "b")
-    desk.simulator.faults({"match": "/reports", "kind": "status", "status": 401, "times": 1})
-    plan(desk, "a", "b")
-    bench.work(until=timedelta(minutes=10))
-    slot = read_slot(desk, "b")
-    assert (slot.state, "parked: " in slot.reason, "refuses the api_key" in slot.reason) == ("failed", True, True)
-
-
 @pytest.mark.row("R29")
 def test_a_service_that_asks_for_more_patience_than_a_run_has_is_left_alone_for_so_long(bench):
     desk = bench.desk

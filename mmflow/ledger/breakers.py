@@ -17,6 +17,7 @@ from mmflow.clock import Clock
 from mmflow.ledger import statements as sql
 from mmflow.ledger.driver import Driver, as_text
 
+PARKED: Final = "parked: "  # begins what is said of whoever was not let in
 FAILURE: Final = "x"
 ANSWER: Final = "."
 WINDOW: Final = 20  # runs that are looked back at; those that nobody knows of worked
@@ -46,42 +47,52 @@ class Trouble(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def reason(self) -> str:
         """Give what is said of whoever has to wait for it."""
-        return f"parked: {self.why}"
+        return f"{PARKED}{self.why}"
+
+    def open_at(self, until: datetime | None) -> datetime:
+        """Give when one may ask whose time is up at ``until``: who cannot wait to the end asks for all before that.
+
+        It does a minute after it was asked last, and not while another does.
+        """
+        if until is None or until > self.resume_at or self.probe or not self.pauses:
+            return self.resume_at
+        return min(self.resume_at, self.updated + FIRST_PAUSE)
 
 
 class BreakerBook:
     """The troubles of a ledger, by name. Every method raises :class:`StateError` like the ledger's.
 
-    ``admitted`` is always the instant with which somebody was let in by :meth:`admit`.
+    ``admitted`` is always the instant with which somebody was let in by :meth:`admit`, ``until`` the one at which the
+    caller's time is up, None for one that can wait.
     """
 
     def __init__(self, driver: Driver, clock: Clock) -> None:
         self._driver = driver
         self._clock = clock
 
-    def look(self, host: str) -> Trouble | None:
+    def look(self, host: str, until: datetime | None = None) -> Trouble | None:
         """Give the trouble for which nobody may ask now, None when somebody may.
 
         While one asks for all, the others are to look again soon.
         """
         found, now = self._read(host), self._clock.now()
-        if found is None or found.resume_at <= now:
+        if found is None or (at := found.open_at(until)) <= now:
             return None
-        return replace(found, resume_at=min(found.resume_at, now + FIRST_PAUSE)) if found.probe else found
+        return replace(found, resume_at=min(at, now + FIRST_PAUSE) if found.probe else at)
 
-    def admit(self, host: str, admitted: datetime) -> Trouble | None:
+    def admit(self, host: str, admitted: datetime, until: datetime | None = None) -> Trouble | None:
         """Give the trouble for which the caller may not ask now, which is ``admitted``; None when it may.
 
         Of those who come when the time of an open one is up, the first may; the others wait for what it finds.
         """
         found = self._read(host)
-        if found and found.pauses and found.resume_at <= admitted:
-            until = admitted + pause_after(found.pauses)  # for one that dies and tells nothing
+        if found and found.pauses and found.open_at(until) <= admitted:
+            again = admitted + pause_after(found.pauses)  # for one that dies and tells nothing
             with self._driver.transaction():
-                values = (as_text(until), as_text(admitted), host, as_text(found.resume_at))
+                values = (as_text(again), as_text(admitted), host, as_text(found.resume_at))
                 if self._driver.do(sql.PROBE_BREAKER, *values).rowcount:
                     return None
-        return self.look(host)
+        return self.look(host, until)
 
     def fail(self, host: str, admitted: datetime, label: str, until: datetime | None = None) -> None:
         """Take note that nothing came from ``label``; ``until`` is when it may be asked again, if it said so."""
@@ -119,6 +130,13 @@ class BreakerBook:
             self._driver.do(sql.DROP_REFUSED, key, host)
             if known := self._read(host):
                 self._note_answer(known, admitted)
+
+    def free(self, host: str, key: str) -> None:
+        """Have all ask again: it has answered somebody by hand, and accepted the key of this name."""
+        if self._driver.do(sql.IN_TROUBLE, host, key).fetchone():
+            with self._driver.transaction():
+                self._driver.do(sql.DROP_REFUSED, key, host)
+                self._driver.do(sql.DROP_BREAKER, host)
 
     def _note_answer(self, known: Trouble, admitted: datetime) -> None:
         recent = (known.recent + ANSWER)[-WINDOW:]

@@ -13,6 +13,7 @@ import msgspec
 from mmflow.job import Notify, Schedule
 from mmflow.leases import CANCELLED
 from mmflow.ledger import Delivery, Run, Slot
+from mmflow.ledger.breakers import PARKED
 from mmflow.ledger.notices import End, NewNotice, NoticeState, Sequel
 from mmflow.notices.words import show_date
 from mmflow.planner.choices import EXPIRED, MISSED, read_earlier
@@ -96,10 +97,10 @@ def choose_items(items: Iterable[NoticeItem], end: End, notify: Notify) -> Itera
 def find_failed(end: End) -> bool | None:
     """Tell whether an end counts as a failure.
 
-    A report that was held, skipped or cancelled says nothing about the next one.
+    A report that was held, skipped or cancelled, or for which nothing was asked, says nothing about the next one.
     """
     if end.slot.state == "failed":
-        return None if is_cancelled(end.run) else True
+        return None if is_cancelled(end.run) or was_parked(end.run) else True
     delivered = end.slot.state == "done" and end.run is not None and end.run.state in ("ok", "degraded")
     return False if delivered else None
 
@@ -304,6 +305,11 @@ def resend(run: Run) -> str:
 def is_cancelled(run: Run | None) -> bool:
     """Tell whether somebody ended a run, so that nothing is broken."""
     return run is not None and run.error == CANCELLED
+
+
+def was_parked(run: Run | None) -> bool:
+    """Tell whether a run asked nothing, since its sites were left alone."""
+    return run is not None and not run.requests and PARKED in run.error
 
 
 def is_passing(end: End, kind: str) -> bool:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from mmflow.breaker import find_parked, watch_sites
+from mmflow.breaker import find_parked, free_sites, watch_sites
 from mmflow.cells import settle_window
 from mmflow.check import CheckedJob
 from mmflow.check.uses import SinkUse
@@ -138,11 +138,17 @@ def run_slot(engine: Engine, checked: CheckedJob, order: Order) -> None:
 
 
 def put_off(engine: Engine, checked: CheckedJob, order: Order, ledger: Ledger) -> bool:
-    """Put a slot back without a run when none of its sites may be asked now; tell whether that was done."""
+    """Put a slot back without a run when none of its sites may be asked now; tell whether that was done.
+
+    Who fills in windows by hand does not wait for a key that is refused.
+    """
     assert order.lease, "the caller has leased the slot"
-    trouble = None if order.lease.resume else find_parked(engine.hosts, checked.job.sites, ledger)
+    trouble = None if order.lease.resume else find_parked(engine.hosts, checked.job.sites, ledger, order.until)
     if trouble is None or order.until is None or trouble.resume_at >= order.until:
         return False
+    if trouble.refused and not trouble.probe and order.kind == "backfill":
+        ledger.slots.close(order.lease, "failed", trouble.reason)  # somebody waits, and it was shown for all just now
+        return True
     ledger.slots.put_back(order.lease, trouble.resume_at, trouble.reason)
     return True
 
@@ -206,8 +212,8 @@ def execute(
 def ask_sites(engine: Engine, plan: Plan, order: Order, ledger: Ledger) -> AbstractContextManager[Service]:
     """Give how the sites are asked: under a lease those in trouble are left out, by hand all are tried."""
     if order.lease is None:
-        return nullcontext(engine.service)
-    return watch_sites(engine.service, [site for site, _ in plan.spans], ledger)
+        return free_sites(engine.service, ledger)
+    return watch_sites(engine.service, [site for site, _ in plan.spans], ledger, order.until)
 
 
 @contextmanager

@@ -1,0 +1,47 @@
+"""A service or a key in trouble, and those who cannot wait until somebody asks again: they ask themselves."""
+
+from datetime import timedelta
+
+import pytest
+
+from mmflow.notices import follow_ends
+from tests.leased import open_ledger, plan, read_slot, write_jobs
+
+
+@pytest.fixture
+def refused(bench):
+    """Two jobs of one key, which was shown for the first of them just now, and refused for that once."""
+    write_jobs(bench.desk, "a", "b")
+    bench.desk.simulator.faults({"match": "/reports", "kind": "status", "status": 401, "times": 1})
+    plan(bench.desk, "a", "b")
+
+    def work(until):
+        bench.work(until=until)
+        return read_slot(bench.desk, "b")
+
+    return work
+
+
+def test_a_slot_that_cannot_wait_until_its_key_is_shown_again_shows_it(bench, refused):
+    slot = refused(timedelta(minutes=10))
+    assert (slot.state, slot.next_at) == ("due", bench.desk.clock.now() + timedelta(minutes=1))
+    assert "refuses the api_key" in slot.reason
+    bench.desk.clock.set(slot.next_at)
+    assert refused(timedelta(minutes=10)).state == "done"
+
+
+def test_a_slot_that_asked_nothing_when_its_time_is_up_has_failed_and_does_not_count(bench, refused):
+    slot = refused(timedelta(seconds=30))
+    assert (slot.state, "parked: " in slot.reason, "refuses the api_key" in slot.reason) == ("failed", True, True)
+    with open_ledger(bench.desk) as ledger:
+        assert ledger.read_run(slot.run).passing
+        follow_ends(ledger, {}, bench.desk.clock.now())
+        assert {job: row.failures for job, row in ledger.slots.read_jobs().items()} == {"a": 1, "b": 0}
+
+
+def test_a_key_that_is_accepted_by_hand_is_shown_by_all_again(bench, refused):
+    refused(timedelta(seconds=30))
+    assert bench.desk.mmflow("run", "a").code == 0
+    plan(bench.desk, "b", due=bench.desk.clock.now() + timedelta(seconds=1))
+    bench.desk.clock.sleep(1)
+    assert [one.run_state for one in bench.work()] == ["ok"]
