@@ -106,7 +106,7 @@ def test_a_job_that_fails_too_often_in_a_row_is_paused_until_somebody_resumes_it
     write_job(desk, 'cron: "*/2 * * * *", pause_on_failure: 2')
     desk.simulator.faults({"kind": "html", "match": "/"})
     with running_daemon(desk.root, start=THURSDAY, speed=3 * SPEED) as daemon:
-        told = "paused: paused after 2 failures in a row; the last: "
+        told = "paused: 2 failures in a row; the last: "
         daemon.wait_for(lambda: [reason for *_, reason in slots(desk.root) if reason.startswith(told)])
         assert states(desk).count("failed") == 2
         desk.simulator.clear_faults()

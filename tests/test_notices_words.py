@@ -199,7 +199,7 @@ def several():
     for number in range(4):
         more = {"command": f"mmflow run job-{number}", "hits": "nobody got the report", "temporary": True}
         yield item("failed", f"job-{number}", SERVICE.format(number), advice="nothing has to be done", **more)
-    yield item("paused", "weekly", "paused after 3 failures in a row; the last: gone", command="mmflow resume weekly")
+    yield item("paused", "weekly", "3 failures in a row; the last: gone", command="mmflow resume weekly")
 
 
 def outage(jobs):

@@ -99,7 +99,7 @@ def log_sequel(end: End, sequel: Sequel) -> None:
         log_item(msgspec.json.decode(notice.content, type=NoticeItem))
     if sequel.pause and "paused" not in told:
         with bind(job=end.slot.job, slot=end.slot.due, run=end.slot.run):
-            log.warning("%s", sequel.pause)
+            log.warning("paused: %s", sequel.pause)
 
 
 def log_item(item: NoticeItem) -> None:

@@ -112,7 +112,7 @@ def find_pause(end: End, plan: Told | None) -> str:
     paused = end.job is not None and end.job.paused_until is not None
     if not most or count < most or paused:
         return ""
-    return f"paused after {count_in_a_row(count)}; the last: {explain(end)}"
+    return f"{count_in_a_row(count)}; the last: {explain(end)}"
 
 
 def count_in_a_row(count: int) -> str:
