@@ -79,7 +79,9 @@ def make_folders(folder: Path, mode: int) -> None:
 
 
 def refuse_closed(folder: Path) -> None:
-    """Raise :class:`StateError` for a folder that is there and that this account may not look into."""
+    """Raise :class:`StateError` for a folder that is there and that this account may not look into, and for a file."""
+    if folder.is_file():
+        raise StateError(f"{folder} is a file and has to be a folder; move it away")
     if not folder.exists() or os.access(folder, os.R_OK | os.X_OK):
         return
     try:

@@ -12,8 +12,8 @@ from typing import BinaryIO
 
 import pytest
 
-from mmflow.atomic import DRAFT, STATE, make_private, replace_file
-from mmflow.errors import Unknown
+from mmflow.atomic import DRAFT, STATE, make_private, refuse_closed, replace_file
+from mmflow.errors import StateError, Unknown
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX only")
 
@@ -144,6 +144,12 @@ def test_a_state_folder_that_was_open_is_shut_and_the_root_is_left_alone(tmp_pat
     make_private(tmp_path / STATE / "cache")
     assert stat.S_IMODE((tmp_path / STATE).stat().st_mode) == 0o700
     assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
+
+
+def test_a_file_in_the_place_of_a_folder_is_named_as_what_it_is(tmp_path: Path) -> None:
+    (tmp_path / STATE).touch()
+    with pytest.raises(StateError, match="is a file and has to be a folder; move it away"):
+        refuse_closed(tmp_path / STATE)
 
 
 @posix
