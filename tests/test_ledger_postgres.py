@@ -7,6 +7,7 @@ import subprocess
 import sys
 from contextlib import nullcontext, suppress
 from dataclasses import replace
+from functools import partial
 from threading import Timer
 
 import pytest
@@ -200,6 +201,15 @@ def test_a_server_that_is_down_is_an_error_after_a_while(database, clock):
     nobody = Database(host=database.host, port=1, name="ledger", user="postgres")
     with pytest.raises(StateError, match=r"cannot be reached: .*refused"):
         open_postgres(nobody, clock, patience=0.1)
+
+
+def test_who_looks_or_comes_back_by_itself_does_not_wait_for_a_server_that_is_down(database, clock, monkeypatch):
+    nobody = replace(database, port=1)
+    monkeypatch.setattr(postgres_driver, "GLANCE", 0.1)
+    monkeypatch.setattr(postgres_driver, "PATIENCE", 600)
+    for ways in (Ledger.look, partial(Ledger.open, known="the one of before")):
+        with pytest.raises(StateError, match=r"cannot be reached: .*refused"):
+            ways(nobody, clock)
 
 
 def test_a_writer_waits_for_another_and_says_so_when_it_takes_too_long(database, ledger, clock):

@@ -30,6 +30,9 @@ SEEN: Final = "database"  # the file in a root's .mmflow that names the database
 JOURNAL: Final = "-journal"
 NEEDED: Final = frozenset({"meta", "slot", "run", "delivery"})  # tables that every ledger has
 ADVICE: Final = "'mmflow state restore FILE' puts a backup in its place, 'mmflow state init' begins anew"
+ADVICE_DATABASE: Final = (
+    "restore it as the database was backed up, such as by pg_restore, or begin anew: 'mmflow state init'"
+)
 FIND_TABLES: Final = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite!_%' ESCAPE '!'"
 SILENT: Final = "the record was put back from a copy: what was due before sends no messages"
 SILENCE_SLOTS: Final = "UPDATE slot SET send = 0, reason = ? WHERE state IN ('due', 'running') AND send = 1"
@@ -176,11 +179,11 @@ def find_size(path: Path) -> int:
         return 0
 
 
-def lost(place: str, trace: str) -> str:
+def lost(place: str, trace: str, advice: str = ADVICE) -> str:
     """Give the sentence for a ledger that must have been there."""
     unknowing = "a new one would not know what was sent, and send it again"
     told = f"the ledger {place} is missing, and {trace}; {unknowing}"
-    return f"{told}: {ADVICE}"
+    return f"{told}: {advice}"
 
 
 def damaged(path: Path) -> str:

@@ -19,7 +19,7 @@ from mmflow.clock import Clock
 from mmflow.errors import StateError, UserError
 from mmflow.ledger import statements as sql
 from mmflow.ledger.driver import Answer, Value
-from mmflow.ledger.identity import IDENTITY, keep_identity, lost, note_seen, refuse_other, tell_seen
+from mmflow.ledger.identity import ADVICE_DATABASE, IDENTITY, keep_identity, lost, note_seen, refuse_other, tell_seen
 from mmflow.ledger.migrations import MIGRATIONS, Steps, migrate, read_meta, refuse_newer
 from mmflow.ledger.place import Database, find_bundle
 
@@ -27,6 +27,7 @@ T = TypeVar("T")
 
 SCHEMA: Final = "mmflow"
 PATIENCE: Final = 30.0  # seconds for a database that starts anew, and for the lock of other writers, as with SQLite
+GLANCE: Final = 5.0  # the same of who only looks, so that nobody sits before it, and of who tries again by itself
 PAUSE: Final = 0.5  # seconds between two tries to reach it
 REFUSALS: Final = 3  # of a server that is up; then it will not let us in
 CONNECT: Final = 5  # seconds for one try to reach it
@@ -75,9 +76,9 @@ def open_postgres(
     """Connect, and make or migrate the tables when needed; ``anew`` and ``known`` are as for a file.
 
     Raises :class:`UserError` when the library for it is not installed, :class:`StateError` when the database does not
-    answer within ``patience`` seconds or does not let us in.
+    answer within ``patience`` seconds or does not let us in; who has worked with it before comes back by itself.
     """
-    driver = PostgresDriver(database, clock, patience)
+    driver = PostgresDriver(database, clock, patience, first=GLANCE if known else patience)
     try:
         driver.prepare(steps, anew=anew, known=known)
         note_seen(driver.place, database.home)
@@ -89,7 +90,7 @@ def open_postgres(
 
 def look_postgres(database: Database, clock: Clock) -> PostgresDriver | None:
     """Connect as :func:`open_postgres` does when there is a ledger; make none."""
-    driver = PostgresDriver(database, clock, PATIENCE)
+    driver = PostgresDriver(database, clock, GLANCE)
     try:
         if not driver.is_made():
             driver.refuse_lost()
@@ -112,7 +113,7 @@ class PostgresDriver:
 
     shared = True
 
-    def __init__(self, database: Database, clock: Clock, patience: float) -> None:
+    def __init__(self, database: Database, clock: Clock, patience: float, first: float | None = None) -> None:
         self._driver = import_psycopg()
         self._database = database
         self._clock = clock
@@ -120,7 +121,7 @@ class PostgresDriver:
         self._held: list[str] = []
         self._inside = False
         self.identity = ""
-        self._connection = self._connect()
+        self._connection = self._connect(patience if first is None else first)
 
     @property
     def place(self) -> str:
@@ -135,7 +136,7 @@ class PostgresDriver:
         """Raise :class:`StateError` when there is none and must have been one."""
         trace = tell_seen(self.place, self._database.home) if known is None else "it was in use before"
         if trace:
-            raise StateError(lost(self.place, trace))
+            raise StateError(lost(self.place, trace, ADVICE_DATABASE))
 
     def prepare(self, steps: Steps, *, anew: bool = False, known: str | None = None) -> None:
         """Bring it up to date."""
@@ -205,7 +206,7 @@ class PostgresDriver:
             except self._driver.OperationalError:
                 if not self._connection.broken:
                     raise
-            self._connection = self._connect()
+            self._connection = self._connect(self._patience)
             return step()
 
     @contextmanager
@@ -225,10 +226,10 @@ class PostgresDriver:
             return f"the connection to the ledger {self.place} was lost: {told}; try again"
         return f"the ledger {self.place} cannot be used: {told}"
 
-    def _connect(self) -> Any:
+    def _connect(self, patience: float) -> Any:
         """Connect with patience; what is held is held again."""
         # Not by the clock that is handed in: what is waited for is a real server.
-        until, refusals = time.monotonic() + self._patience, 0
+        until, refusals = time.monotonic() + patience, 0
         while True:
             try:
                 connection = self._driver.connect(**self._arguments())

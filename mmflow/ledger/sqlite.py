@@ -78,7 +78,8 @@ def open_sqlite(
 
 def open_memory(place: str, clock: Clock) -> SqliteDriver:
     """Make an empty ledger in memory; ``place`` is where it would be."""
-    driver = SqliteDriver(sqlite3.connect(IN_MEMORY, isolation_level=None), Path(place), clock)
+    driver = SqliteDriver(sqlite3.connect(IN_MEMORY, isolation_level=None), Path(IN_MEMORY), clock)
+    driver.place = place
     driver.prepare(MIGRATIONS, clean=True, make=True)
     return driver
 
@@ -96,14 +97,10 @@ class SqliteDriver:
     def __init__(self, connection: sqlite3.Connection, path: Path, clock: Clock) -> None:
         self._connection = connection
         self._path = path
+        self.place = str(path)  # for people
         self._clock = clock
         self._file = find_file(path)
         self.identity = ""
-
-    @property
-    def place(self) -> str:
-        """Where it is, for people."""
-        return str(self._path)
 
     def prepare(self, steps: Steps, *, clean: bool, make: bool = False, known: str | None = None) -> None:
         """Bring it up to date, and look for damage."""

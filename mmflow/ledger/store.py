@@ -20,7 +20,7 @@ from mmflow.ledger.breakers import BreakerBook
 from mmflow.ledger.driver import Driver, Value, as_text
 from mmflow.ledger.known import Known
 from mmflow.ledger.notices import NoticeBook
-from mmflow.ledger.place import LEDGER_FILE, Database, Place
+from mmflow.ledger.place import Database, Place
 from mmflow.ledger.postgres import look_postgres, open_postgres
 from mmflow.ledger.records import (
     Delivery,
@@ -71,7 +71,7 @@ class Ledger(Known):
     def look(cls, place: Place, clock: Clock) -> Ledger:
         """Open it when there is one, else an empty ledger in memory: who only looks leaves nothing behind."""
         if isinstance(place, Database):
-            return cls(look_postgres(place, clock) or open_memory(LEDGER_FILE, clock), clock)
+            return cls(look_postgres(place, clock) or open_memory(str(place), clock), clock)
         refuse_lost(place)
         known = place if place.parent.is_dir() else place.parent
         return cls.open(place, clock) if known.exists() else cls(open_memory(str(place), clock), clock)
