@@ -191,6 +191,12 @@ def test_a_damaged_ledger_is_made_good_from_a_copy(worked):
     assert runs(worked) == known
 
 
+def test_no_folder_is_made_for_a_copy_that_was_to_lie_on_another_drive(worked):
+    done = worked.mmflow("state", "backup", "drive/copy.sqlite")
+    assert (done.code, f"there is no folder {worked.root / 'drive'}" in done.err) == (2, True)
+    assert not (worked.root / "drive").exists()
+
+
 @pytest.mark.row("R23")
 def test_no_copy_is_made_of_a_damaged_ledger(desk):
     with Ledger.open(ledger_file(desk.root), desk.clock) as ledger:
@@ -286,7 +292,7 @@ def test_one_job_is_forgotten_alone(worked):
 def test_a_ledger_that_is_lost_is_never_replaced_in_silence(worked):
     path = ledger_file(worked.root)
     path.unlink()
-    for words in (("run", "daily"), ("runs",), ("jobs",)):
+    for words in (("run", "daily"), ("runs",), ("jobs",), ("state", "clear", "--yes")):
         done = worked.mmflow(*words)
         assert done.code == 4
         assert f"the ledger {path} is missing, and {path.parent / 'snapshots'} says that there was one" in done.err
@@ -348,8 +354,9 @@ def test_nothing_is_forgotten_of_a_database_while_another_machine_has_a_lease(sh
     assert (done.code, "a job is at work: daily: elsewhere:7:ab" in done.err) == (4, True)
 
 
-def test_who_only_looks_makes_nothing_in_a_database(shared_desk, postgres):
+def test_who_only_looks_makes_nothing_in_a_database(shared_desk, postgres, database):
     assert shared_desk.mmflow("runs", "--json").data == {"runs": []}
+    assert shared_desk.mmflow("state", "show", "--json").data["place"] == str(database)
     assert postgres.execute("SELECT count(*) FROM pg_namespace WHERE nspname = 'mmflow'", "ledger") == [(0,)]
 
 

@@ -23,6 +23,7 @@ WORDS = (
     ("runs",),
     ("jobs",),
     ("state", "backup"),
+    ("state", "clear", "--yes"),
     ("state", "show"),
     ("doctor",),
     ("daemon", "--once"),
@@ -89,6 +90,7 @@ def test_a_database_that_lost_its_ledger_is_begun_anew_only_by_word(desk, databa
         done = desk.mmflow(*words)
         assert done.code in (1, 4)
         assert f"the ledger {database} is missing, and {desk.root / '.mmflow' / 'database'} says" in done.out + done.err
+        assert ("pg_restore" in done.out + done.err, "restore FILE" in done.out + done.err) == (True, False)
     assert desk.mmflow("state", "init").code == 0
     assert runs(desk) == []
     assert desk.mmflow("run", "daily").code == 0
@@ -170,6 +172,7 @@ def test_after_a_restore_nothing_that_was_due_sends_a_message(worked, by_hand):
     else:
         done = worked.mmflow("state", "restore", copy)
         assert "of times until now files and tables are made again, and nobody is mailed" in done.err
+        assert "A job that it does not know begins with its next time" in done.err
     with Ledger.open(ledger_file(worked.root), worked.clock) as ledger:
         assert {(slot.job, slot.send) for slot in ledger.slots.list_open()} == {("daily", False), ("other", False)}
         assert ledger.notices.next_due() is None

@@ -148,6 +148,8 @@ def backup(session: Session, args: argparse.Namespace) -> int:
     path = session.around.cwd / args.file if args.file else name_copy(session, session.state / BACKUPS)
     if path.exists():
         raise UserError(f"{path} is there already; name another file")
+    if args.file and not path.parent.is_dir():  # such as of a drive that is not there
+        raise UserError(f"there is no folder {path.parent}; make it, or name a file elsewhere")
     refuse_absence(session)
     with session.open_ledger() as ledger:
         ledger.back_up(path)
@@ -180,7 +182,8 @@ def restore(session: Session, args: argparse.Namespace) -> int:
     where = f"; the old one is now {old}" if old else ""
     session.out.note(
         "what was sent after that copy was made is not in it: of times until now files and tables are made again, and "
-        "nobody is mailed; what has to go out all the same: mmflow resend RUN"
+        "nobody is mailed; what has to go out all the same: mmflow resend RUN. A job that it does not know begins with "
+        "its next time: mmflow backfill makes earlier ones"
     )
     data = {"file": str(copy), "old": str(old) if old else ""}
     return tell(session, f"{copy} is the ledger now{where}", data)
@@ -211,8 +214,7 @@ def clear(session: Session, args: argparse.Namespace) -> int:
     from mmflow.ledger.backup import BACKUPS
 
     place, what = session.find_place(), f"what job {args.job!r} did" if args.job else "everything that was run and sent"
-    if isinstance(place, Path) and not place.exists():
-        raise UserError(f"there is no ledger at {place} yet; nothing is to be forgotten")
+    refuse_absence(session)
     with alone(session, place), Ledger.open(place, session.around.clock) as ledger:
         if args.job and not (ledger.slots.list_recent(args.job, 1) or ledger.slots.read_job(args.job)):
             raise UserError(f"nothing is known of a job {args.job!r}; 'mmflow runs --all' shows of which there is")
