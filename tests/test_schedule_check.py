@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 
 import msgspec
+import pytest
 
 from mmflow.check import check_job
 from mmflow.document import read_text
@@ -62,9 +63,9 @@ def test_what_the_check_lets_pass_has_times(desk: Desk) -> None:
     assert taken == 13
 
 
-def warn(desk: Desk, schedule: str) -> list[str]:
-    """Give the ids of what is said of a schedule."""
-    desk.job(FOLLOWER.replace("{{{key}: {value}}}", f"{{{{{schedule}}}}}").format(job="a"), "a")
+def warn(desk: Desk, schedule: str, more: str = "") -> list[str]:
+    """Give the ids of what is said of a schedule, and of ``more`` lines of the job."""
+    desk.job(FOLLOWER.replace("{{{key}: {value}}}", f"{{{{{schedule}}}}}").format(job="a") + more, "a")
     return [one["id"] for one in desk.mmflow("validate", "a", "--json").data["problems"] if one["id"] != "no-owner"]
 
 
@@ -82,6 +83,24 @@ def test_a_schedule_that_has_times_is_not_said_to_have_none(desk: Desk) -> None:
         assert warn(desk, schedule) == [], schedule
     assert warn(desk, 'every: day, at: "06:00", calendar: 2026-11-22 to 2027-12-31') == ["never-due"]
     assert warn(desk, 'every: day, at: ["06:00", "06:30"], jitter: 45 min') == ["long-jitter"]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "deadline", "found"),
+    [
+        ('every: day, at: ["06:40", "14:40"]', '"06:55"', ["deadline-next-day"]),
+        ('cron: "30 6-22 * * *"', '"07:00"', ["deadline-next-day"]),
+        ('at: "2026-12-01 14:40"', '"14:00"', ["deadline-next-day"]),
+        ('every: day, at: "22:00"', '"06:00"', []),
+        ('every: day, at: "06:40"', '"06:40"', []),
+        ('every: day, at: ["06:40", "14:40"]', "15 min", []),
+        ("every: 15 min", '"06:55"', []),
+    ],
+)
+def test_a_time_of_day_long_past_when_a_report_is_due_is_no_deadline_of_that_day(
+    desk: Desk, schedule: str, deadline: str, found: list[str]
+) -> None:
+    assert warn(desk, schedule, f"    deadline: {deadline}\n") == found
 
 
 # --- jobs that follow others

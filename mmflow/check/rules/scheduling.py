@@ -5,7 +5,7 @@ from __future__ import annotations
 import pathlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from itertools import islice, pairwise
 from typing import Final, TypeAlias
@@ -42,6 +42,8 @@ NEEDS_NO_ZONE: Final = ("after", "after_shift")
 LENGTHS: Final = (("expires",), ("catch_up_limit",), ("jitter",), ("settle",))
 AHEAD: Final = timedelta(days=400)  # in which something has to be due: a year, and some days
 MOST_SKIPPED: Final = 12_000  # due instants that are looked at: every 15 minutes of all weekends of that time
+DAY: Final = timedelta(days=1)
+LONG_AFTER: Final = timedelta(hours=12)  # from when a report is due to its deadline: longer is rarely meant
 GAPS: Final = 10  # between due instants, of which the shortest counts
 # What a job that follows another has of its own has no say in when it is due.
 LED: Final = ("timezone", "calendar", "catch_up", "catch_up_limit")
@@ -159,6 +161,20 @@ def check_deadline(path: Path, text: str) -> Iterator[Finding]:
         _ = read_time(text) if ":" in text else parse_duration(text)
     except (UserError, ValueError):
         yield Finding(path, f"found {show(text)}, expected a time of day or a length", 'write "06:55" or 30 min')
+
+
+def check_late_deadline(facts: Facts) -> Iterator[Finding]:
+    """Warn of a time of day as a deadline that is long past when a report is due, so that the next day's counts."""
+    text = facts.text("deadline")
+    with suppress(UserError):  # said by check_deadline
+        by = read_time(text) if ":" in text else None
+        walls = [datetime.combine(date.min, at) for *_, times in find_fixed_times(facts) for at in times]
+        for wall in (*walls, *(moment for _, moment in find_moments(facts))):
+            if by and (datetime.combine(wall.date(), by) - wall) % DAY > LONG_AFTER:
+                message = f"what is due at {wall:%H:%M} has until {by:%H:%M} of the next day"
+                hint = "write a length such as 15 min"
+                yield Finding(("deadline",), message, hint, severity="warning", id="deadline-next-day")
+                return
 
 
 def check_length(path: Path, text: str, **units: tuple[str, ...]) -> Iterator[Finding]:
@@ -345,6 +361,7 @@ SCHEDULE_RULES: Final = (
     check_after,
     check_zone,
     check_lengths,
+    check_late_deadline,
     check_calendar,
     check_idle_keys,
     check_clock_changes,
