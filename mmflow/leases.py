@@ -83,7 +83,7 @@ class Leases:
     _tasks: dict[Key, Task] = field(default_factory=dict)
     _ended: SimpleQueue[tuple[Task, Outcome]] = field(default_factory=SimpleQueue)
     _cancelled: set[Key] = field(default_factory=set)
-    _lost: set[Key] = field(default_factory=set)  # slots whose run had begun when nothing more was known of it
+    _lost: set[Key] = field(default_factory=set)  # slots of which nothing more was known the last time
 
     def until(self, ledger: Ledger) -> datetime:
         """Give when a lease ends that begins now."""
@@ -144,18 +144,21 @@ class Leases:
                 self.count_death(ledger, slot, outcome.error)
 
     def _settle_lost(self, ledger: Ledger, task: Task, why: str) -> None:
-        """Put back what was lost, and count a death when its run was lost before, though the ledger is well here.
+        """Put back what was lost; what was before, though the ledger is well here, not without end.
 
-        Then it is the run that keeps its process from writing, and would for ever. On a full disk all are lost.
+        When a run has begun it keeps its process from writing, and would for ever: that is a death. What cannot even
+        begin, as no process starts, has failed when its time is up. On a full disk all are lost.
         """
-        slot = ledger.slots.read(task.slot.job, task.slot.due, task.slot.kind)
-        guilty = slot.begun and (slot.state, slot.fence) == ("running", task.slot.fence)
-        if guilty and task.key in self._lost and has_room(Path(task.root)):
+        slot, now = ledger.slots.read(task.slot.job, task.slot.due, task.slot.kind), self.clock.now()
+        ours = (slot.state, slot.fence) == ("running", task.slot.fence)
+        again = ours and task.key in self._lost and has_room(Path(task.root))
+        if again and slot.begun:
             self.count_death(ledger, slot, why, what="its run was lost")
-            return
-        if guilty:
-            self._lost.add(task.key)
-        put_back_lost(ledger, task.slot, why, self.clock.now())
+        elif again and now >= task.until:
+            give_up(ledger, slot, why)
+        else:
+            put_back_lost(ledger, task.slot, why, now)
+            self._lost |= {task.key} if ours else set()
 
     def _end_cancelled(self, ledger: Ledger, task: Task) -> None:
         slot = ledger.slots.read(task.slot.job, task.slot.due, task.slot.kind)

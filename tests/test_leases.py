@@ -169,10 +169,13 @@ def test_what_is_lost_again_and_again_while_the_ledger_is_well_is_quarantined(le
     )
 
 
-def test_what_never_began_is_lost_without_end_and_charged_nothing(ledger, leases, hands, clock):
+def test_what_never_began_is_lost_until_its_time_is_up_and_charged_nothing(ledger, leases, hands, clock):
     plan(ledger, "daily")
     ends = [lose(ledger, leases, hands, clock, begun=False) for _ in range(6)]
     assert {(slot.state, slot.deaths) for slot in ends} == {("due", 0)}
+    clock.set(NOON + 60 * MINUTE)
+    after = lose(ledger, leases, hands, clock, begun=False)
+    assert (after.state, after.deaths, after.reason) == ("failed", 0, "no word was written")
 
 
 def test_what_went_well_in_between_or_is_lost_on_a_full_disk_is_charged_nothing(

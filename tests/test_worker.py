@@ -13,7 +13,19 @@ import trustme
 
 from mmflow.ledger import JobLock
 from tests.desk import KEY, NOW
-from tests.leased import CSV, OBEYING, Bench, order, plan, read_slot, system_lease, take, write_job, write_jobs
+from tests.leased import (
+    CSV,
+    OBEYING,
+    Bench,
+    open_ledger,
+    order,
+    plan,
+    read_slot,
+    system_lease,
+    take,
+    write_job,
+    write_jobs,
+)
 from tests.test_executor import POSIX, is_there, wait_for
 
 ROOT = Path(__file__).parents[1]
@@ -122,6 +134,27 @@ def test_a_file_that_is_no_job_fails_its_slot_and_says_why(bench):
     (outcome,) = bench.work()
     assert (outcome.state, outcome.run_state, read_slot(desk).state) == ("done", "failed", "failed")
     assert "csv has no option 'delimeter'" in outcome.error
+
+
+@pytest.mark.parametrize("left", [False, True])
+def test_what_waits_for_a_job_that_is_run_by_hand_has_failed_when_its_time_is_up(bench, left):
+    desk = bench.desk
+    desk.job(CSV)
+    plan(desk, "daily")
+    if left:
+        (task,) = take(desk)
+        with open_ledger(desk) as ledger:
+            ledger.begin_run("r1", "daily", NOW, "schedule", task.slot.fence)
+            ledger.postpone_run("r1", task.slot, NOW, "the share is away")
+    with JobLock(desk.root / ".mmflow" / "locks", "daily"):
+        for hours in (0, 1, 2):
+            assert [one.state for one in bench.work()] == ["again"], hours
+            desk.clock.sleep(3600)
+        (outcome,) = bench.work()
+    slot = read_slot(desk)
+    assert (outcome.state, outcome.error, slot.state) == ("done", slot.reason, "failed")
+    assert slot.reason.startswith(f"its time is up, and job 'daily' is being run by process {os.getpid()} on ")
+    assert slot.run == ("r1" if left else "")
 
 
 @POSIX

@@ -36,7 +36,7 @@ from mmflow.run.ending import name_cause, record_refusal
 from mmflow.settings import Settings, State
 from mmflow.stops import ending_copies, ignore_stops
 from mmflow.table import share_database
-from mmflow.tasks import Outcome, Task
+from mmflow.tasks import Outcome, Task, give_up
 from mmflow.text import is_interrupt
 from mmflow.worker.traces import Traces, ran_short
 from mmflow.workspace import Workspace, read_workspace
@@ -138,8 +138,10 @@ class Worker:
         try:
             self._run(task, workspace, resolver, ledger)
         except Busy as busy:
-            next_at = self.clock.now() + BUSY_WAIT
-            ledger.slots.put_back(task.slot, next_at, str(busy), task.slot.resume)
+            if (now := self.clock.now()) < task.until:
+                ledger.slots.put_back(task.slot, now + BUSY_WAIT, str(busy), task.slot.resume)
+            else:
+                give_up(ledger, task.slot, f"its time is up, and {busy}")
         except StateError:
             raise
         except BaseException as error:  # our bug, or a stranger's: trying again would not help
