@@ -266,9 +266,11 @@ def test_a_job_whose_sinks_all_show_a_newer_window_has_nothing_to_restate(late):
     late.run(job)
     late.set(FRIDAY + timedelta(days=1))
     newest = late.run(job)
-    slot, _ = late.restate()
+    slot, run = late.restate()
     shows = f"it shows a newer window, that of run {newest['run']}"
     assert (slot.state, slot.reason) == ("skipped", f"nothing to replace: csv is left alone: {shows}")
+    assert late.moved(run)["why"] == slot.reason
+    assert late.moved(newest)["why"] == "only a run of kind restate looks what moved"
 
 
 def test_what_stands_is_kept_and_somebody_is_told_when_all_rows_are_gone(late):

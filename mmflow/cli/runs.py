@@ -76,11 +76,15 @@ def list_runs(out: Output, ledger: Ledger, runs: Sequence[Run]) -> None:
 def line_of(run: Run, slot: Slot | None) -> tuple[object, ...]:
     """Give the cells of a run's line."""
     next_at = find_next(run, slot)
-    reason = slot.reason if slot and slot.run == run.id else ""
     return (
         *(run.id, run.job, run.kind, run.state, run.rows, about(run), f"{run.started:%Y-%m-%d %H:%M}"),
-        *(f"{next_at:%Y-%m-%d %H:%M}" if next_at else "", (run.error or reason)[:60]),
+        *(f"{next_at:%Y-%m-%d %H:%M}" if next_at else "", find_why(run, slot)[:60]),
     )
+
+
+def find_why(run: Run, slot: Slot | None) -> str:
+    """Give what a run says of its end, or else what its slot says of it; "" when nobody does."""
+    return run.error or (slot.reason if slot and slot.run == run.id else "")
 
 
 def about(run: Run) -> str:
@@ -131,13 +135,20 @@ def slot_document(slot: Slot, run_state: str) -> dict[str, object]:
 
 def show_one(out: Output, ledger: Ledger, run: Run, *, moved: bool) -> None:
     """Print a run, or which cells moved."""
-    found = ledger.read_moved(run.id)
+    found, slot = ledger.read_moved(run.id), ledger.slots.find(run.job, run.slot, run.kind)
     if moved:
-        show_moved(out, run, found or Moved(why="only a run of kind restate looks what moved"))
+        show_moved(out, run, found or Moved(why=explain_unmoved(run, slot)))
         return
-    show_run(out, run, ledger.deliveries(run.id), ledger.slots.find(run.job, run.slot, run.kind))
+    show_run(out, run, ledger.deliveries(run.id), slot)
     if found and found.total and not out.as_json:
         out.line(f"  {count_moves(found)}; 'mmflow runs show {run.id} --moved' lists them")
+
+
+def explain_unmoved(run: Run, slot: Slot | None) -> str:
+    """Say why nobody has looked what moved in a run."""
+    if run.kind != "restate":
+        return "only a run of kind restate looks what moved"
+    return find_why(run, slot) or "it has not come so far"
 
 
 def show_moved(out: Output, run: Run, moved: Moved) -> None:
