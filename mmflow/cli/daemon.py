@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmflow.atomic import STATE
-from mmflow.cli.session import Session, open_output
-from mmflow.workspace import find_root
+from mmflow.cli.known import open_last
+from mmflow.cli.session import Session
 
 if TYPE_CHECKING:
-    from mmflow.cli import Surroundings
     from mmflow.clock import Clock
     from mmflow.ledger import Ledger, Place
 
@@ -40,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     from mmflow.logs import open_logs
 
     began = args.around.clock.monotonic()
-    session = open_in_force(args)
+    session = open_last(args)
     around, place = session.around, session.find_place()
     folder, level = session.root / STATE / "logs", logging.DEBUG if args.verbose else logging.INFO
     with ExitStack() as stack:
@@ -50,15 +49,6 @@ def run(args: argparse.Namespace) -> int:
             open_logs(folder, around.redactor, stream=around.stderr, form=args.log, clock=around.clock, level=level)
         )
         return work(session, place, args, stack, lambda: logs.dropped, began)
-
-
-def open_in_force(args: argparse.Namespace) -> Session:
-    """Do as other commands, but go by ``mmflow.yaml`` as it was last good when it is not now."""
-    from mmflow.roster import in_force
-
-    around: Surroundings = args.around
-    root = find_root(around.cwd, Path(args.root) if args.root else None, around.environ)
-    return Session(in_force.open_in_force(root, around.clock), around, open_output(args))
 
 
 def work(

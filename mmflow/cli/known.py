@@ -33,7 +33,7 @@ def open_known(args: argparse.Namespace) -> Session:
 
 
 def open_last(args: argparse.Namespace) -> Session:
-    """Open the root by ``mmflow.yaml`` as it was last good; :class:`ProblemsError` when it never was."""
+    """Open the root by ``mmflow.yaml`` as it is, or else as it was last good; ProblemsError when it never was."""
     from mmflow.roster.in_force import open_in_force
 
     around: Surroundings = args.around
