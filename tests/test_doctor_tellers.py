@@ -1,13 +1,21 @@
 """The doctor tries what tells people, and nobody is told anything by it."""
 
 import socket
+from datetime import timedelta
 
 import pytest
 
+from mmflow.ledger import Ledger
+from mmflow.notices.office import open_office
+from mmflow.notices.post import send_due
+from mmflow.refs import Redactor
 from tests.hooks import open_hook
+from tests.ledgers import ledger_file
 from tests.test_doctor import JOB, look
+from tests.test_notices_sent import notice
 from tests.test_wire import tls_context
 
+HOUR = timedelta(hours=1)
 VIA = "notify: {via: [{type: webhook, connection: ops_hook}]}"
 
 
@@ -16,6 +24,28 @@ def set_up(desk, url, more="", job=JOB):
     text = desk.text("mmflow.yaml").replace("owner: ops@example.com", f"owner: ops@example.com, {VIA}")
     desk.write("mmflow.yaml", f'{text}connections: {{ops_hook: {{type: webhook, url: "{url}"}}}}\n{more}')
     desk.job(job)
+
+
+def test_a_way_that_failed_when_it_was_tried_is_named_until_it_has_sent_what_waits(desk):
+    """That somebody is there does not mean that what is posted is taken."""
+    with open_hook() as hook:
+        hook.answers += [503, 404]
+        set_up(desk, hook.url.partition("?")[0])
+        office = open_office(desk.root, desk.text("mmflow.yaml"), desk.clock, {}, Redactor())
+        with Ledger.open(ledger_file(desk.root), desk.clock) as ledger:
+            ledger.notices.add(notice("daily", desk.clock, to=(who,), wait=HOUR) for who in ("ann", "bob"))
+        assert look(desk)[1]["notices"] == (["ok"], "none waits since a way to tell people failed; ")
+        began = f"{desk.clock.now():%Y-%m-%d %H:%M} UTC"
+        desk.clock.sleep(3600)
+        assert send_due(office) == 0
+        code, found = look(desk)
+        assert (code, found["notices"][0], found["connection ops_hook"][0]) == (1, ["fail"], ["ok"])
+        said = f"2 notices could not be sent yet, the oldest of {began}: webhook ops_hook: 127.0.0.1 answered "
+        assert said in found["notices"][1]
+        desk.clock.sleep(3600)
+        assert send_due(office) == 2
+        found = look(desk)[1]
+        assert found["notices"][0] == ["ok"], found
 
 
 @pytest.fixture

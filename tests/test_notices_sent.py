@@ -110,7 +110,7 @@ def test_a_message_that_is_tried_again_is_the_same_and_grows_no_more(ledger, off
     ledger.notices.add([notice("a", clock)])
     clock.sleep(60)
     assert send_due(office) == 0
-    assert ledger.notices.list_recent()[0].error == "webhook: 127.0.0.1 answered 503"
+    assert ledger.notices.list_recent()[0].error == "webhook ops_hook: 127.0.0.1 answered 503"
     ledger.notices.add([notice("b", clock)])
     clock.sleep(3600)
     assert send_due(office) == 2
@@ -169,7 +169,7 @@ def test_a_redirect_is_not_followed(ledger, office, clock, hook):
     clock.sleep(60)
     assert send_due(office) == 0
     assert len(hook.heard) == 1
-    assert ledger.notices.list_recent()[0].error == "webhook: 127.0.0.1 answered 302; check the address"
+    assert ledger.notices.list_recent()[0].error == "webhook ops_hook: 127.0.0.1 answered 302; check the address"
 
 
 def wait_until(fact, seconds=20.0):
@@ -232,7 +232,7 @@ def test_a_way_that_hangs_for_a_day_is_given_up_as_any_other(ledger, office, clo
     clock.sleep(60)
     assert send_due(office, patience=0.1) == 0
     (row,) = ledger.notices.list_recent()
-    assert (row.state, row.error) == ("pending", "webhook: it has not ended in 0 s")
+    assert (row.state, row.error) == ("pending", "webhook ops_hook: it has not ended in 0 s")
     clock.sleep(86_400)
     send_due(office, patience=0.1)
     assert ledger.notices.counts() == {"failed": 1}

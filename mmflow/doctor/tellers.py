@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+import msgspec
 
 from mmflow.doctor import Diagnosis, fail, ok, warn
 from mmflow.doctor.patient import Patient
@@ -15,6 +19,7 @@ from mmflow.sinks import find_function
 from mmflow.text import read_error
 
 if TYPE_CHECKING:
+    from mmflow.ledger.notices import Failing
     from mmflow.notices.office import Office
 
 ELSEWHERE = "the daemon may have it where you have not; set it here to look, or see docs/operating.md"
@@ -42,6 +47,29 @@ def check_way(patient: Patient, name: str, block: dict[str, Value]) -> Iterator[
         yield fail(f"{use.type.name}: {text}", advice or blame)
         return
     yield ok(f"{use.type.name} could tell people")
+
+
+def check_unsent(patient: Patient) -> Iterator[Diagnosis]:
+    """Name the ways by which people could not be told when that was tried last."""
+    from mmflow.notices.office import name_way
+    from mmflow.notices.verdict import Way
+
+    place = patient.find_place()
+    if isinstance(place, Path) and not place.exists():
+        return
+    ways: dict[str, list[Failing]] = defaultdict(list)
+    with patient.open_ledger() as ledger:
+        for one in ledger.notices.list_failing():
+            ways[name_way(msgspec.json.decode(one.way, type=Way))].append(one)
+    for failing in ways.values():
+        count, since = sum(one.number for one in failing), min(one.since for one in failing)
+        text, _, advice = failing[-1].error.partition("; ")
+        many = f"{count} notice{'s' * (count != 1)} could not be sent yet, the oldest of {since:%Y-%m-%d %H:%M} UTC"
+        yield fail(
+            f"{many}: {text}", advice or "see what keeps it; each try is in the log: mmflow logs --level warning"
+        )
+    if not ways:
+        yield ok("none waits since a way to tell people failed")
 
 
 def open_office(patient: Patient) -> Office:

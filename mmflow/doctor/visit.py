@@ -12,7 +12,7 @@ from mmflow.doctor.machine import check_folder, check_memory, check_versions, ch
 from mmflow.doctor.network import check_connection, check_key, check_site
 from mmflow.doctor.patient import Patient
 from mmflow.doctor.records import check_daemon, check_files, check_ledger, check_plugins
-from mmflow.doctor.tellers import check_heartbeat
+from mmflow.doctor.tellers import check_heartbeat, check_unsent
 
 
 def list_machine_checks(clock: Clock) -> Mapping[str, Check]:
@@ -32,6 +32,7 @@ def list_checks(patient: Patient) -> Mapping[str, Check]:
         "state": partial(check_folder, patient.state, "the folder"),
         "ledger": partial(check_ledger, patient),
         "daemon": partial(check_daemon, patient),
+        "notices": partial(check_unsent, patient),
     }
     checked = patient.workspace.checked
     if checked.parsed is None or any(problem.severity == "error" for problem in checked.problems):

@@ -19,6 +19,7 @@ from mmflow.ledger.slots import as_job, as_slot, skip_waiting, tell_pause
 NoticeState = Literal["pending", "done", "failed", "muted"]
 FIRST_WAIT: Final = timedelta(seconds=30)
 LONGEST_WAIT: Final = timedelta(minutes=15)
+MUTED_KEPT: Final = timedelta(days=2)  # what was told not long ago; the watch over deadlines looks a day back
 
 
 class NewNotice(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,6 +108,15 @@ class Sequel(msgspec.Struct, frozen=True, kw_only=True):
 Labelled = list[tuple[tuple[str, ...], float]]
 
 
+class Failing(NamedTuple):
+    """Notices that wait since a way failed with an error: how many there are, and since when the oldest waits."""
+
+    way: str
+    error: str
+    number: int
+    since: datetime
+
+
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
     """How many there are of what is open, by labels. What has ended is not counted here: it may be millions."""
 
@@ -136,6 +146,8 @@ class NoticeBook:
                 end = self._surround(as_slot(row), followed[-1][0] if followed else None)
                 followed.append((end, judge(end)))
                 self._carry_out(*followed[-1], as_text(forever))
+            if followed:
+                self._driver.do(sql.DROP_MUTED, as_text(self._clock.now() - MUTED_KEPT))
         return followed
 
     def add(self, notices: Iterable[NewNotice]) -> int:
@@ -190,6 +202,13 @@ class NoticeBook:
         """Give when the next message is to go out, None when none waits."""
         found = self._driver.do(sql.NEXT_NOTICE).fetchone()[0]
         return datetime.fromisoformat(found) if found else None
+
+    def list_failing(self) -> list[Failing]:
+        """Give what waits since a way failed, by way and error; what is tried last is the last."""
+        rows = self._driver.do(sql.FAILING_WAYS).fetchall()
+        return [
+            Failing(str(way), str(error), int(number), datetime.fromisoformat(at)) for way, error, number, at in rows
+        ]
 
     def read_figures(self, most_jobs: int) -> Figures:
         """Count what is open now; of the jobs that fail give the worst, at most so many."""

@@ -193,10 +193,16 @@ ADD_RUN = """
 """
 NOTE_SPANS = "UPDATE run SET spans = ? WHERE id = ?"
 NOTE_TABLE = "UPDATE run SET row_count = ?, notices = ?, extracted = ?, snapshot = ?, missing = ? WHERE id = ?"
-WISH_RUN = "UPDATE run SET wish = ? WHERE id = ? AND state IN ('running', 'retrying')"
+# Also one that has ended, when its slot is tried again; a slot that is planned anew has no tries yet.
+WISH_RUN = """
+    UPDATE run SET wish = ? WHERE id = ? AND (state IN ('running', 'retrying') OR EXISTS
+        (SELECT 1 FROM slot WHERE slot.job = run.job AND slot.due = run.due AND slot.kind = run.kind
+            AND slot.run = run.id AND slot.state = 'due' AND slot.tries > 0))
+"""
 WISHED_SLOTS = f"""
     SELECT {", ".join(f"slot.{name}" for name in SLOT_COLUMNS.split(", "))} FROM slot JOIN run ON run.id = slot.run
-    WHERE slot.state IN ('due', 'running') AND run.wish = ? AND run.wish <> '' AND run.state IN ('running', 'retrying')
+    WHERE slot.state IN ('due', 'running') AND run.wish = ? AND run.wish <> ''
+        AND (run.state IN ('running', 'retrying') OR slot.tries > 0)
 """
 NOTE_TRAFFIC = "UPDATE run SET requests = ?, tries = ?, received = ? WHERE id = ?"
 NOTE_MOVED = "UPDATE run SET moved = ? WHERE id = ?"
@@ -321,12 +327,18 @@ NEWER_RUNS = f"""
     ORDER BY due DESC, id DESC
 """
 
-FORGET_SNAPSHOTS = "UPDATE run SET snapshot = '' WHERE snapshot <> '' AND started < ?"
+FORGET_SNAPSHOTS = """
+    UPDATE run SET snapshot = '' WHERE id IN (SELECT id FROM run WHERE snapshot <> '' AND started < ? LIMIT ?)
+"""
 # What is open is no past, however long ago it began: a backfill may wait for somebody to go on with it.
-DROP_OLD_RUNS = "DELETE FROM run WHERE started < ? AND state <> 'retrying'"
+DROP_OLD_RUNS = """
+    DELETE FROM run WHERE id IN (SELECT id FROM run WHERE started < ? AND state <> 'retrying' ORDER BY started LIMIT ?)
+"""
 DROP_BARE_SLOTS = """
-    DELETE FROM slot WHERE updated < ? AND state NOT IN ('due', 'running') AND NOT EXISTS
-        (SELECT 1 FROM run WHERE run.job = slot.job AND run.due = slot.due AND run.kind = slot.kind)
+    DELETE FROM slot WHERE (job, due, kind) IN
+        (SELECT job, due, kind FROM slot WHERE updated < ? AND state NOT IN ('due', 'running') AND NOT EXISTS
+            (SELECT 1 FROM run WHERE run.job = slot.job AND run.due = slot.due AND run.kind = slot.kind)
+        ORDER BY updated LIMIT ?)
 """
 
 # Ended slots from which nothing has followed yet: not by their states, of which the ledger may hold millions.
@@ -367,6 +379,10 @@ WAITING_NOTICES = f"""
 TRY_NOTICE = "UPDATE notice SET batch = ?, attempts = attempts + 1, next_at = ? WHERE id = ?"
 END_NOTICES = "UPDATE notice SET state = ?, error = ? WHERE batch = ? AND state = 'pending'"
 DELAY_NOTICES = "UPDATE notice SET next_at = ?, error = ? WHERE batch = ? AND state = 'pending'"
+FAILING_WAYS = """
+    SELECT way, error, count(*), min(created) FROM notice WHERE state = 'pending' AND error <> ''
+    GROUP BY way, error ORDER BY max(next_at)
+"""
 NEXT_NOTICE = "SELECT min(next_at) FROM notice WHERE state = 'pending'"
 COUNT_NOTICES = "SELECT state, count(*) FROM notice GROUP BY state"
 RECENT_NOTICES = f"SELECT {NOTICE_COLUMNS} FROM notice ORDER BY created DESC, id DESC LIMIT ?"
@@ -378,7 +394,11 @@ OPEN_DELIVERY_COUNTS = """
 OPEN_BREAKER_COUNT = "SELECT count(*) FROM breaker WHERE resume_at > ?"
 PAUSED_COUNT = "SELECT count(*) FROM job WHERE paused_until > ?"
 FAILING_JOBS = "SELECT job, failures FROM job WHERE failures > 0 ORDER BY failures DESC, job LIMIT ?"
-DROP_OLD_NOTICES = "DELETE FROM notice WHERE created < ? AND state <> 'pending'"
+DROP_OLD_NOTICES = """
+    DELETE FROM notice WHERE id IN
+        (SELECT id FROM notice WHERE created < ? AND state <> 'pending' ORDER BY created LIMIT ?)
+"""
+DROP_MUTED = "DELETE FROM notice WHERE state = 'muted' AND next_at < ?"
 
 BREAKER_COLUMNS = "host, recent, pauses, resume_at, probe, why, refused, updated"
 READ_BREAKER = f"SELECT {BREAKER_COLUMNS} FROM breaker WHERE host = ?"

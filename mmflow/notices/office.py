@@ -89,6 +89,11 @@ def resolve_way(way: Way, office: Office) -> SinkUse:
     return connect_sink(use, checked, resolver)
 
 
+def name_way(way: Way) -> str:
+    """Name a way as YAML does: by its type, and by its connection if it has one."""
+    return " ".join(str(way.via[key]) for key in ("type", "connection") if key in way.via)
+
+
 def resolve_people(way: Way, office: Office) -> tuple[str, ...]:
     """Give who is told, the values of references put in; whoever has none keeps nobody else from being told."""
     common = [*list_common(office, "owner"), *list_common(office, "notify", "to")]

@@ -34,7 +34,7 @@ from mmflow.ledger import Ledger
 from mmflow.ledger.notices import Batch, NewNotice, NoticeRow, make_id, next_wait
 from mmflow.logs import Form, open_logs
 from mmflow.notices.errand import BEGIN, Errand
-from mmflow.notices.office import Office, open_office, resolve_people, resolve_way, surround
+from mmflow.notices.office import Office, name_way, open_office, resolve_people, resolve_way, surround
 from mmflow.notices.rounds import Rounds
 from mmflow.notices.verdict import Way
 from mmflow.notices.words import compose
@@ -262,7 +262,7 @@ def send_all(batches: Sequence[Batch], office: Office, patience: float) -> Itera
 
 def give_up_waiting(batch: Batch, patience: float) -> Sent:
     """Give what came of a try that has not ended."""
-    name = msgspec.json.decode(batch.way, type=Way).via.get("type")
+    name = name_way(msgspec.json.decode(batch.way, type=Way))
     return Sent(batch, f"{name}: it has not ended in {patience:.0f} s", next_wait(batch.rows[0].attempts))
 
 
@@ -284,7 +284,7 @@ def settle(ledger: Ledger, sent: Sent, office: Office) -> None:
 def send_batch(batch: Batch, office: Office) -> Sent:
     """Send one message once; whatever a notifier raises becomes what came of it."""
     way = msgspec.json.decode(batch.way, type=Way)
-    name = str(way.via.get("type"))
+    name = name_way(way)
     try:
         tell_people(batch, way, office)
     except TryLater as error:
