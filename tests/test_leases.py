@@ -337,6 +337,20 @@ def test_what_waits_is_ended_at_once_and_what_another_works_on_is_left_to_it(led
     assert (read(ledger, slot).state, ledger.read_run(run).error) == ("failed", CANCELLED)
 
 
+def test_what_waits_to_be_begun_anew_is_ended_too_and_what_is_planned_anew_is_not(ledger, leases, hands, clock, slot):
+    run = start(ledger, slot)
+    ledger.repeat_run(run, slot, "failed", "the service is down", clock.now() + MINUTE)
+    hands.end(slot, "again")
+    leases.settle(ledger)
+    assert ledger.slots.wish(run, "cancel")
+    leases.cancel_wished(ledger)
+    assert (read(ledger, slot).state, ledger.read_run(run).error) == ("failed", CANCELLED)
+    assert not ledger.slots.wish(run, "cancel"), "it has ended"
+    ledger.slots.reopen("daily", [NewSlot(due=SLOT)])
+    leases.cancel_wished(ledger)
+    assert read(ledger, slot).state == "due"
+
+
 def test_what_ended_with_the_daemon_is_put_back(ledger, leases, hands, clock, slot):
     start(ledger, slot)
     hands.end(slot, "cancelled")
