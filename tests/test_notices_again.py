@@ -104,3 +104,10 @@ def test_a_ledger_that_can_be_used_again_for_the_second_time_is_told_when_the_ho
         clock.sleep(120)
     assert told(ledger) == [("state", "done"), ("state", "pending")]
     assert ledger.notices.next_due() == began + HOUR
+
+
+def test_what_only_repeats_is_kept_for_two_days(ledger, clock):
+    fail_and_come(ledger, clock, "failed", "failed", "failed")
+    clock.sleep(2 * 86_400)
+    fail_and_come(ledger, clock, "failed", "failed")
+    assert told(ledger) == [("failed", "done"), ("failed", "done"), ("failed", "muted")]
