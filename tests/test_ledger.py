@@ -90,6 +90,19 @@ def test_retention_drops_old_runs_and_forgets_their_snapshots(ledger, clock):
     assert [run.id for run in ledger.runs()] == ["r2"]
 
 
+def test_retention_drops_a_portion_at_a_time_the_oldest_first(ledger, clock, monkeypatch):
+    monkeypatch.setattr("mmflow.ledger.store.PORTION", 2)
+    for number in (3, 1, 2):
+        clock.sleep(1)
+        begin(ledger, f"r{number}", slot=SLOT + timedelta(minutes=number))
+        ledger.finish_run(f"r{number}", "ok")
+    clock.sleep(86400)
+    ledger.forget_before(clock.now(), clock.now())
+    assert ([run.id for run in ledger.runs()], slots(ledger)) == (["r2"], [("done", "")])
+    ledger.forget_before(clock.now(), clock.now())
+    assert (ledger.runs(), slots(ledger)) == ([], [])
+
+
 def test_retention_drops_nothing_that_is_still_to_be_worked_on(ledger, clock):
     plan(ledger, "daily", "other", kind="backfill")
     (lease,) = ledger.slots.take_windows("daily", "me", clock.now() + timedelta(minutes=1), 1)
@@ -249,3 +262,39 @@ def test_slots_go_with_the_last_of_their_runs(ledger, clock):
     begin(ledger, "r2", slot=SLOT + timedelta(days=1))
     ledger.forget_before(clock.now(), clock.now())
     assert slots(ledger) == [("running", "")]
+
+
+def test_a_job_whose_windows_are_filled_in_runs_beside_that(ledger, clock):
+    plan(ledger, "daily", kind="backfill")
+    assert len(ledger.slots.take_windows("daily", "filler", clock.now() + MINUTE, 9)) == 1
+    plan(ledger, "daily")
+    assert len(ledger.slots.take("me", clock.now() + MINUTE, 9)) == 1
+
+
+def test_a_run_by_hand_closes_no_window_that_is_filled_in_beside_it(ledger, clock):
+    plan(ledger, "daily", kind="backfill")
+    (window,) = ledger.slots.take_windows("daily", "filler", clock.now() + MINUTE, 9)
+    run = start(ledger, window)
+    ledger.slots.put_back(window, clock.now(), "the backfill was killed")
+    begin(ledger, "by-hand", slot=NOON)
+    assert ledger.read_run(run).state == "running"
+
+
+def test_only_what_was_not_begun_expires(ledger, clock):
+    for job in ("begun", "waiting"):
+        plan(ledger, job, expires=clock.now() + MINUTE)
+    for slot in ledger.slots.take("me", clock.now() + MINUTE, 9):
+        if slot.job == "begun":
+            run = start(ledger, slot, delivering=True)
+            ledger.postpone_run(run, slot, clock.now(), "it is busy")
+        else:
+            ledger.slots.put_back(slot, clock.now(), "parked")
+    clock.sleep(60)
+    assert ledger.slots.retire("expired before it began") == 1
+    assert {slot.job for slot in ledger.slots.list_open()} == {"begun"}
+
+
+def test_no_cursor_goes_back(ledger):
+    for cursor in (NOON, SLOT):
+        ledger.slots.plan([PlanStep(job="daily", cursor=cursor, timetable="t")])
+    assert ledger.slots.read_job("daily").cursor == NOON

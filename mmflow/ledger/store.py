@@ -33,7 +33,7 @@ from mmflow.ledger.records import (
 )
 from mmflow.ledger.slots import SlotBook
 from mmflow.ledger.sqlite import open_memory, open_sqlite, refuse_lost
-from mmflow.ledger.upkeep import Facts, export_rows, forget, read_facts
+from mmflow.ledger.upkeep import PORTION, Facts, export_rows, forget, read_facts
 from mmflow.sinks import Receipt
 
 log = logging.getLogger(__name__)
@@ -353,12 +353,14 @@ class Ledger(Known):
             raise lost_lease(lease)
 
     def forget_before(self, snapshots: datetime, runs: datetime) -> None:
-        """Drop what retention allows: runs that began before one instant, and snapshots of those before the other."""
+        """Drop what retention allows: runs that began before one instant, and snapshots of those before the other.
+
+        The oldest :data:`PORTION` of each at most, so that nobody waits long for it; the next time takes more.
+        """
         with self._transaction():
-            self._do(sql.FORGET_SNAPSHOTS, as_text(snapshots))
-            self._do(sql.DROP_OLD_RUNS, as_text(runs))
-            self._do(sql.DROP_BARE_SLOTS, as_text(runs))
-            self._do(sql.DROP_OLD_NOTICES, as_text(runs))
+            self._do(sql.FORGET_SNAPSHOTS, as_text(snapshots), PORTION)
+            for statement in (sql.DROP_OLD_RUNS, sql.DROP_BARE_SLOTS, sql.DROP_OLD_NOTICES):
+                self._do(statement, as_text(runs), PORTION)
 
     def note(self, key: str, value: str) -> None:
         """Remember a fact about the whole ledger, such as when the daemon last looked at the clock."""

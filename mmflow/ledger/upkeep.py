@@ -24,6 +24,7 @@ TABLES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 COUNTED: Final = ("slot", "run", "delivery", "notice")
 PAGE: Final = 1000  # rows that are in memory at a time
+PORTION: Final = 2000  # rows of a table that one run drops: far more than it adds, and a fraction of a second
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
