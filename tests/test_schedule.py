@@ -170,6 +170,8 @@ def test_a_range_may_be_one_day_and_a_file_may_end_in_capitals(tmp_path: Path) -
             "day\n2026-12-24\nthe word of a secret\n",
             "the file of days days.csv has no day at line 3; write",
         ),
+        ("days.csv", "2026-12-24 to 2026-12-30\n", "the file of days days.csv has no day at line 1; write"),
+        ("days.csv", "12/29/2026\n2026-12-30\n", "the file of days days.csv has no day at line 1; write"),
         ("days.csv", "2026-12-24\na secret\n", "the file of days days.csv has no day at line 2; write"),
         ("days.csv", "\xff", "the file of days days.csv the text is not UTF-8 from here on; save"),
         ("days.ics", "BEGIN:NOTHING", "the file of days days.ics is no calendar in ICS form; export it again"),

@@ -103,6 +103,20 @@ def test_a_time_of_day_long_past_when_a_report_is_due_is_no_deadline_of_that_day
     assert warn(desk, schedule, f"    deadline: {deadline}\n") == found
 
 
+@pytest.mark.parametrize(
+    ("file", "text", "found"),
+    [
+        ("days.csv", "", ["no-holidays"]),
+        ("days.csv", "day;why\n", ["no-holidays"]),
+        ("days.csv", "day;why\n2026-12-24;works\n", []),
+        ("days.ics", "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:x\r\nEND:VCALENDAR\r\n", ["no-holidays"]),
+    ],
+)
+def test_a_list_of_days_without_a_day_is_warned_of(desk: Desk, file: str, text: str, found: list[str]) -> None:
+    (desk.root / file).write_text(text, encoding="utf-8", newline="")
+    assert warn(desk, f'every: day, at: "06:00", calendar: {file}') == found
+
+
 # --- jobs that follow others
 
 FOLLOWER = """

@@ -21,6 +21,7 @@ WEEKENDS: Final = "weekends"
 WEEKEND: Final = frozenset({5, 6})
 FILES: Final = (".ics", ".csv")
 LONGEST: Final = 3_660  # days of a range
+DIGIT: Final = re.compile("[0-9]")
 CELL_END: Final = re.compile("[,;\t]")  # as programs of different countries write it
 
 
@@ -106,7 +107,7 @@ def parse_days(name: str, data: bytes, zone: ZoneInfo) -> frozenset[date]:
 
 
 def read_csv(data: bytes) -> frozenset[date]:
-    """Give the days in the first column; the first row may be a heading, and empty rows do not count.
+    """Give the days in the first column; a first row without a digit is a heading, and empty rows do not count.
 
     Raises :class:`BadText` that names the line, and never what stands there: the file may be the wrong one.
     """
@@ -116,6 +117,6 @@ def read_csv(data: bytes) -> frozenset[date]:
         try:
             days |= {read_day(first)} if first else set()
         except UserError as error:
-            if number > 1:
+            if number > 1 or DIGIT.search(first):
                 raise BadText(f"has no day at line {number}", "write days like 2026-12-24") from error
     return frozenset(days)

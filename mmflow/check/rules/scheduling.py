@@ -28,7 +28,7 @@ from mmflow.refs import has_reference
 from mmflow.schedule import Timetable, make_timetable, read_moment
 from mmflow.schedule.every import EXAMPLE_TIME, compile_every, is_length, read_days, read_length, read_time
 from mmflow.schedule.shifts import find_plants
-from mmflow.schedule.skips import HOLIDAYS, read_skip
+from mmflow.schedule.skips import FILES, HOLIDAYS, read_skip
 
 Fixed: TypeAlias = tuple[Path, Cron, tuple[time, ...]]
 """A cron line that names times of day, with those times and the place where they stand."""
@@ -193,9 +193,13 @@ def check_calendar(facts: Facts) -> Iterator[Finding]:
         return
     for path, entry in (*facts.texts("schedule", "calendar"), *facts.texts("schedule", "calendar", EACH)):
         try:
-            read_skip(entry, plants, zone, facts.root, kept=facts.kept)
+            skip = read_skip(entry, plants, zone, facts.root, kept=facts.kept)
         except UserError as error:
             yield explain_error(path, error)
+            continue
+        if entry.lower().endswith(FILES) and not skip.days:
+            message = f"{show(entry)} names no whole day, so none is skipped"
+            yield Finding(path, message, "list them there", severity="warning", id="no-holidays")
         if entry == HOLIDAYS and (none := [plant.name for plant in plants if not plant.holidays]):
             message = f"mmflow.yaml has no holidays of {' and '.join(none)}, so none is skipped"
             yield Finding(path, message, "list them there", severity="warning", id="no-holidays")
