@@ -105,6 +105,11 @@ def show_start(text: str, most: int = 200) -> str:
     return " ".join(printable.split()) + "…" * (len(text) > most)
 
 
+def join_lines(text: str) -> str:
+    """Give a text of several lines as one, for a part of a message."""
+    return "; ".join(line for line in map(str.strip, text.splitlines()) if line)
+
+
 def show_lines(text: str) -> str:
     """Make a message fit to be shown: its line breaks stay, and a line that somebody made endless is cut."""
     return "\n".join(_cut_line(show_text(line)) for line in text.expandtabs().split("\n"))

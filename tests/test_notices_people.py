@@ -1,4 +1,4 @@
-"""Who is told: as the owner and ``notify: to`` name them, also where they are references."""
+"""Who is told, also where they are references, and what they read of a reason."""
 
 import json
 
@@ -16,14 +16,19 @@ SETTINGS = f"version: 1\nsites: {{boston: {SITE}}}\n"
 
 
 @pytest.fixture
-def tell(tmp_path, clock):
+def ledger(tmp_path, clock):
+    with Ledger.open(ledger_file(tmp_path), clock) as opened:
+        yield opened
+
+
+@pytest.fixture
+def tell(ledger, tmp_path, clock):
     """Send one notice to some people by a file, and give whom it names."""
 
-    def send(to, environ=None, settings=SETTINGS, via=FILE):
-        with Ledger.open(ledger_file(tmp_path), clock) as ledger:
-            ledger.notices.add([notice("a", clock, via=via, to=to)])
-            clock.sleep(60)
-            assert send_due(open_office(tmp_path, settings, clock, environ or {}, Redactor())) == 1
+    def send(to, environ=None, settings=SETTINGS):
+        ledger.notices.add([notice("a", clock, via=FILE, to=to)])
+        clock.sleep(60)
+        assert send_due(open_office(tmp_path, settings, clock, environ or {}, Redactor())) == 1
         return json.loads((tmp_path / "out" / "notices.jsonl").read_text().splitlines()[-1])["to"]
 
     return send
@@ -52,3 +57,15 @@ def test_only_people_of_mmflow_yaml_may_stand_in_files_anywhere(tell, tmp_path, 
     told = tell((name,), settings=f"{SETTINGS}defaults: {json.dumps(defaults)}\n")
     assert told == (["ann@example.com"] if common else [])
     assert ("only mmflow.yaml may name files by absolute paths" in caplog.text) is (common is None)
+
+
+def test_a_reason_of_several_lines_is_told_and_logged_as_one(ledger, tmp_path, clock, caplog):
+    reason = "mmflow.yaml:1:1: sites: this key is missing\n\n1 problem in 1 file\n"
+    ledger.notices.add([notice("a", clock, via=FILE, reason=reason)])
+    clock.sleep(60)
+    send_due(open_office(tmp_path, "version: 1\n", clock, {}, Redactor()))
+    assert "by the name that jobs use; 1 problem in 1 file; tried again at " in caplog.text
+    clock.sleep(3600)
+    assert send_due(open_office(tmp_path, SETTINGS, clock, {}, Redactor())) == 1
+    told = json.loads((tmp_path / "out" / "notices.jsonl").read_text())
+    assert told["items"][0]["reason"] == "mmflow.yaml:1:1: sites: this key is missing; 1 problem in 1 file"

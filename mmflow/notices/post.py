@@ -42,7 +42,7 @@ from mmflow.printed import Printed, keep_terminal
 from mmflow.refs import Redactor
 from mmflow.sinks import NoticeItem, find_function
 from mmflow.stops import ignore_interrupts
-from mmflow.text import describe, is_interrupt, read_error
+from mmflow.text import describe, is_interrupt, join_lines, read_error
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -308,7 +308,7 @@ def choose_wait(asked: float | None, attempts: int) -> timedelta:
 
 def explain(name: str, error: str, office: Office) -> str:
     """Give the sentence for what keeps people from being told."""
-    return office.resolver.redactor.shorten(f"{name}: {error}")
+    return office.resolver.redactor.shorten(join_lines(f"{name}: {error}"))
 
 
 def tell_people(batch: Batch, way: Way, office: Office) -> None:
@@ -327,7 +327,7 @@ def read_item(row: NoticeRow, redact: Callable[[str], str]) -> NoticeItem:
     return replace(
         item,
         at=item.at or row.created,
-        reason=redact(item.reason),
+        reason=join_lines(redact(item.reason)),
         hits=redact(item.hits),
         advice=redact(item.advice),
         command=redact(item.command),
