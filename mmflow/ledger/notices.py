@@ -227,10 +227,6 @@ class NoticeBook:
             failing=read(sql.FAILING_JOBS, most_jobs),
         )
 
-    def counts(self) -> dict[str, int]:
-        """Give how many notices there are by state."""
-        return {str(state): int(count) for state, count in self._driver.do(sql.COUNT_NOTICES).fetchall()}
-
     def list_recent(self, limit: int = 50) -> list[NoticeRow]:
         """Give the latest notices, newest first."""
         return [as_notice(row) for row in self._driver.do(sql.RECENT_NOTICES, limit).fetchall()]

@@ -193,4 +193,4 @@ def read_defaults(settings: CheckedSettings) -> tuple[Notify, str]:
     return notify, owner if isinstance(owner, str) else ""
 
 
-__all__ = ["follow_ends", "tell"]
+__all__ = ["WAIT", "address_trouble", "describe_trouble", "follow_ends", "log_item", "tell", "tell_keys"]
