@@ -8,9 +8,9 @@ import pytest
 
 from mmflow.errors import Busy, StateError
 from mmflow.leases import CANCELLED, Leases, put_back_lost
-from mmflow.ledger import NewSlot, PlanStep
+from mmflow.ledger import NewSlot
 from mmflow.tasks import Outcome, Task
-from tests.ledgers import NOON, SLOT, SPAN, begin, plan
+from tests.ledgers import NOON, SLOT, SPAN, plan
 
 MINUTE = timedelta(minutes=1)
 numbers = count()
@@ -373,41 +373,11 @@ def test_only_ones_own_leases_are_renewed_and_released(ledger, leases, clock, sl
     assert read(ledger, other) == other
 
 
-def test_a_job_whose_windows_are_filled_in_runs_beside_that(ledger, clock):
-    plan(ledger, "daily", kind="backfill")
-    assert len(ledger.slots.take_windows("daily", "filler", clock.now() + MINUTE, 9)) == 1
-    plan(ledger, "daily")
-    assert len(ledger.slots.take("me", clock.now() + MINUTE, 9)) == 1
-
-
-def test_a_run_by_hand_closes_no_window_that_is_filled_in_beside_it(ledger, clock):
-    plan(ledger, "daily", kind="backfill")
-    (window,) = ledger.slots.take_windows("daily", "filler", clock.now() + MINUTE, 9)
-    run = start(ledger, window)
-    ledger.slots.put_back(window, clock.now(), "the backfill was killed")
-    begin(ledger, "by-hand", slot=NOON)
-    assert ledger.read_run(run).state == "running"
-
-
 def test_what_has_ended_is_closed_by_nobody(ledger, slot):
     ledger.slots.close(slot, "failed", "given up")
     with pytest.raises(Busy, match="taken over"):
         ledger.slots.close(slot, "skipped", "once more")
     assert read(ledger, slot).reason == "given up"
-
-
-def test_only_what_was_not_begun_expires(ledger, clock):
-    for job in ("begun", "waiting"):
-        plan(ledger, job, expires=clock.now() + MINUTE)
-    for slot in ledger.slots.take("me", clock.now() + MINUTE, 9):
-        if slot.job == "begun":
-            run = start(ledger, slot, delivering=True)
-            ledger.postpone_run(run, slot, clock.now(), "it is busy")
-        else:
-            ledger.slots.put_back(slot, clock.now(), "parked")
-    clock.sleep(60)
-    assert ledger.slots.retire("expired before it began") == 1
-    assert {slot.job for slot in ledger.slots.list_open()} == {"begun"}
 
 
 def test_what_is_worked_on_anew_begins_anew(ledger, leases, hands, clock, slot):
@@ -419,9 +389,3 @@ def test_what_is_worked_on_anew_begins_anew(ledger, leases, hands, clock, slot):
     ledger.slots.reopen("daily", [NewSlot(due=SLOT)])
     after = read(ledger, slot)
     assert (after.deaths, after.tries, after.resume) == (0, 0, "")
-
-
-def test_no_cursor_goes_back(ledger):
-    for cursor in (NOON, SLOT):
-        ledger.slots.plan([PlanStep(job="daily", cursor=cursor, timetable="t")])
-    assert ledger.slots.read_job("daily").cursor == NOON

@@ -6,11 +6,12 @@ from datetime import timedelta
 import pytest
 
 from mmflow.errors import Busy, StateError, UserError
-from mmflow.ledger import NewSlot
+from mmflow.ledger import NewSlot, PlanStep
 from mmflow.ledger.notices import Sequel
 from mmflow.ledger.slots import FOREVER
 from mmflow.sinks import Receipt
-from tests.ledgers import SLOT, SPAN, begin, plan
+from tests.ledgers import NOON, SLOT, SPAN, begin, plan
+from tests.test_leases import MINUTE, start
 
 
 def test_a_finished_run_is_given_back_as_it_was_written(ledger, clock):
