@@ -25,6 +25,13 @@ def test_it_holds_no_more_slots_at_a_time_than_it_may(make_case):
     assert case.daemon._alarm._set > case.clock.now(), "what waits in line wakes nobody again and again"
 
 
+def test_of_a_ledger_that_others_share_it_holds_no_more_than_its_workers_can_begin(make_case):
+    case = make_case(begin_nothing, jobs=("daily", "other", "third"), alone=False)
+    case.turn()
+    case.turn(60)
+    assert len(case.hands.given) == case.roster.settings.settings.daemon.workers == 2
+
+
 def test_a_slot_without_a_usable_job_waits_for_a_day_and_then_ends_with_the_reason(make_case):
     case = make_case()
     case.turn()

@@ -63,7 +63,7 @@ def begin_nothing(_ledger, _task):
 class Case:
     """A daemon whose loop is turned by hand."""
 
-    def __init__(self, desk, work=do_it, jobs=("daily",), roster=Roster):
+    def __init__(self, desk, work=do_it, jobs=("daily",), roster=Roster, alone=True):
         for name in jobs:
             desk.job(JOB.format(name=name), name)
         self.root, self.clock = desk.root, FixedClock(MONDAY)
@@ -80,7 +80,7 @@ class Case:
             roster=self.roster,
             executor=self.hands,
             open_ledger=self.open_ledger,
-            alone=True,
+            alone=alone,
             health=self.health,
         )
         self.daemon.begin()
