@@ -5,7 +5,8 @@ import socket
 import time
 import urllib.error
 import urllib.request
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
+from threading import Event
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -13,13 +14,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from mmflow.clock import FixedClock
 from mmflow.errors import StateError, UserError
 from mmflow.ledger import Ledger
-from mmflow.metrics import Health, Spread
+from mmflow.metrics import Health, Spread, meters
 from mmflow.metrics.listener import Listener, read_address
 from mmflow.metrics.meters import Meters
 from mmflow.notices import follow_ends
 from mmflow.refs import Redactor
 from tests.ends import Plan, end_slot
-from tests.ledgers import NOON, ledger_file, plan
+from tests.ledgers import NOON, SLOT, ledger_file, plan
 
 
 @pytest.fixture
@@ -198,6 +199,50 @@ def test_only_the_first_try_of_a_scheduled_slot_says_how_late_runs_begin(health,
     end_slot(ledger, "ok", job="first")
     follow_ends(ledger, {}, clock.now(), seen=health.ended)
     assert sum(health.lengths["schedule_lag"].counts) == 1
+
+
+def test_what_somebody_mends_by_hand_is_not_counted_a_second_time(health, ledger, clock):
+    for job, end in (("late", "failed"), ("kept", "held"), ("more", "failed")):
+        end_slot(ledger, end, job=job, error="gone", sinks={"csv": "failed"})
+    follow_ends(ledger, {}, clock.now(), seen=health.ended)
+    counts, lengths = health.counts, [spread.counts for spread in health.lengths.values()]
+    clock.sleep(7200)
+    for job in ("late", "kept"):
+        run = ledger.runs(job, 1)[0].id
+        ledger.begin_resend(run, job, [("csv", "csv", f"{run}-csv")])
+        ledger.commit_delivery(ledger.take_delivery(run, "csv"), "done")
+        ledger.finish_run(run, "ok")
+    ledger.begin_run("by-hand", "more", SLOT, "manual")
+    ledger.finish_run("by-hand", "ok", whole=True)
+    assert [slot.run for slot in follow_ends(ledger, {}, clock.now(), seen=health.ended)][-1] == "by-hand"
+    assert (health.counts, [spread.counts for spread in health.lengths.values()]) == (counts, lengths)
+
+
+def test_a_delivery_of_which_nobody_can_tell_is_not_open(listener, ledger):
+    end_slot(ledger, "failed", sinks={"mail": "unknown"})
+    assert not any(key[0] == "mmflow_deliveries_open" for key in samples(fetch(listener, "/metrics")[1]))
+
+
+def test_a_ledger_that_does_not_answer_is_not_waited_for(health, ledger, monkeypatch):
+    monkeypatch.setattr(meters, "PATIENCE", 0.05)
+    locked = Event()
+
+    def open_ledger():
+        locked.wait()
+        return nullcontext(ledger)
+
+    shown = Meters(health, open_ledger, lambda: 0)
+    try:
+        for _ in range(2):
+            assert samples(shown.show().decode())["mmflow_ledger_up",] == 0
+    finally:
+        locked.set()
+
+
+def test_what_cannot_be_shown_is_an_answer_and_a_line_of_the_log(listener, monkeypatch, caplog):
+    monkeypatch.setattr(Meters, "show", lambda _: 1 / 0)
+    assert fetch(listener, "/metrics") == (500, "this is a bug; the log of the daemon has it\n")
+    assert "/metrics cannot be answered" in caplog.text
 
 
 def test_metrics_without_a_ledger_say_so(health):

@@ -207,7 +207,8 @@ WISHED_SLOTS = f"""
 NOTE_TRAFFIC = "UPDATE run SET requests = ?, tries = ?, received = ? WHERE id = ?"
 NOTE_MOVED = "UPDATE run SET moved = ? WHERE id = ?"
 READ_MOVED = "SELECT moved FROM run WHERE id = ?"
-FINISH_RUN = "UPDATE run SET state = ?, finished = ?, error = ?, passing = ? WHERE id = ?"
+# One that is sent again had ended before: how long it took is not how long somebody thought about it.
+FINISH_RUN = "UPDATE run SET state = ?, finished = COALESCE(finished, ?), error = ?, passing = ? WHERE id = ?"
 # Only the latest run of a slot ends it: one that was thought dead and comes back ends nothing.
 END_SLOT = """
     UPDATE slot SET state = ?, reason = ?, updated = ?, owner = '', lease_until = '', resume = ''
@@ -388,8 +389,7 @@ COUNT_NOTICES = "SELECT state, count(*) FROM notice GROUP BY state"
 RECENT_NOTICES = f"SELECT {NOTICE_COLUMNS} FROM notice ORDER BY created DESC, id DESC LIMIT ?"
 OPEN_SLOT_COUNTS = "SELECT state, count(*) FROM slot WHERE state IN ('due', 'running') GROUP BY state"
 OPEN_DELIVERY_COUNTS = """
-    SELECT state, type, count(*) FROM delivery WHERE state IN ('pending', 'running', 'retrying', 'unknown')
-    GROUP BY state, type
+    SELECT state, type, count(*) FROM delivery WHERE state IN ('pending', 'running', 'retrying') GROUP BY state, type
 """
 OPEN_BREAKER_COUNT = "SELECT count(*) FROM breaker WHERE resume_at > ?"
 PAUSED_COUNT = "SELECT count(*) FROM job WHERE paused_until > ?"

@@ -292,8 +292,8 @@ class Ledger(Known):
                 self._do(sql.MEND_SLOT, run)
             if state == "ok" and whole:
                 self._do(sql.MEND_BY_HAND, run, self._now(), run, run)
-            self._close_run(run, state, error, skipped, passing=passing)
-            self._do(sql.END_SLOT, slot, skipped or error, self._now(), run)
+            now = self._close_run(run, state, error, skipped, passing=passing)
+            self._do(sql.END_SLOT, slot, skipped or error, now, run)
 
     def postpone_run(self, run: str, lease: Slot, next_at: datetime, reason: str) -> None:
         """Record that deliveries of a run are tried again: its slot is due at ``next_at``, for them alone."""
@@ -337,11 +337,12 @@ class Ledger(Known):
                 self._close_run(run, "failed", reason)
                 self._do(sql.CLOSE_SLOT, "failed", reason, self._now(), *name_lease(slot))
 
-    def _close_run(self, run: str, state: RunState, error: str, skipped: str = "", *, passing: bool = False) -> None:
+    def _close_run(self, run: str, state: RunState, error: str, skipped: str = "", *, passing: bool = False) -> str:
         now = self._now()
         reason = skipped or ("the run was held" if state == "held" else "the run failed")
         self._do(sql.CLOSE_DELIVERIES, now, reason, "failed" if state == "failed" else "skipped", run)
         self._do(sql.FINISH_RUN, state, now, error, int(passing), run)
+        return now
 
     def _put_back(self, lease: Slot, next_at: datetime, reason: str, resume: str = "") -> None:
         values = (as_text(next_at), reason, resume, self._now())

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from mmflow.ledger import Run, Slot
 from mmflow.ledger.notices import End
 from mmflow.tasks import Outcome
 
@@ -33,6 +34,12 @@ LENGTHS: Final[Mapping[str, str]] = {
     "run": "How long runs take.",
 }
 BOUNDS: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0)  # seconds
+
+
+def is_mended(slot: Slot, run: Run) -> bool:
+    """Tell whether a slot had ended before this, by another run or by its own that was sent again."""
+    later = slot.state == "done" and run.finished is not None and run.finished < slot.updated
+    return later or run.kind != slot.kind
 
 
 class Spread:
@@ -121,8 +128,13 @@ class Health:
         self.count("api_bytes", more=outcome.received)
 
     def ended(self, end: End) -> None:
-        """Count a slot that has ended, with its run and its deliveries; called after that is on record."""
+        """Count a slot that has ended, with its run and its deliveries; called after that is on record.
+
+        One that ends once more, since somebody has mended it by hand, was counted the first time.
+        """
         slot, run = end.slot, end.run
+        if run and is_mended(slot, run):
+            return
         self.count("slots_ended", slot.state)
         for delivery in end.deliveries:
             self.count("deliveries", delivery.state, delivery.type)

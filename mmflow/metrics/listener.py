@@ -97,16 +97,23 @@ class Answers(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Answer."""
         path = urlsplit(self.path).path
+        try:
+            answer = self._find_answer(path)
+        except Exception:
+            log.warning("%s cannot be answered", path, exc_info=True)
+            answer = 500, "text/plain", b"this is a bug; the log of the daemon has it\n"
+        self._answer(*answer)
+
+    do_HEAD = do_GET  # noqa: N815  # a name of the standard library
+
+    def _find_answer(self, path: str) -> tuple[int, str, bytes]:
         if path == "/health":
             reasons = self.server.health.reasons
             document = {"status": "trouble" if reasons else "ok", "reasons": reasons, "version": __version__}
-            self._answer(503 if reasons else 200, "application/json", msgspec.json.encode(document))
-        elif path == "/metrics":
-            self._answer(200, "text/plain; version=0.0.4; charset=utf-8", self.server.meters.show())
-        else:
-            self._answer(404, "text/plain", b"there are /health and /metrics\n")
-
-    do_HEAD = do_GET  # noqa: N815  # a name of the standard library
+            return 503 if reasons else 200, "application/json", msgspec.json.encode(document)
+        if path == "/metrics":
+            return 200, "text/plain; version=0.0.4; charset=utf-8", self.server.meters.show()
+        return 404, "text/plain", b"there are /health and /metrics\n"
 
     def _answer(self, status: int, kind: str, body: bytes) -> None:
         self.send_response(status)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from threading import Lock, Thread
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from mmflow import __version__
 from mmflow.errors import StateError
 from mmflow.ledger import Ledger
-from mmflow.ledger.notices import Labelled
+from mmflow.ledger.notices import Figures, Labelled
 from mmflow.metrics import COUNTERS, LENGTHS, Health
 
 if TYPE_CHECKING:
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+PATIENCE: Final = 5.0  # seconds for the ledger; Prometheus itself gives up after ten
 MOST_JOBS: Final = 100  # that are named one by one
 Figure: TypeAlias = tuple[str, tuple[str, ...], Labelled]  # what it is, its labels, its values
 
@@ -31,6 +35,7 @@ class Meters:
         from prometheus_client import CollectorRegistry
 
         self._health, self._open_ledger, self._dropped = health, open_ledger, dropped
+        self._reads = Lock()  # one reader at a time, however long the ledger holds it up
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
 
@@ -73,10 +78,9 @@ class Meters:
 
     def _read_figures(self) -> Mapping[str, Figure] | None:
         try:
-            with self._open_ledger() as ledger:
-                found = ledger.notices.read_figures(MOST_JOBS)
-        except StateError as error:
-            log.warning("the ledger cannot be read for /metrics: %s", error)
+            found = self._wait_for_figures()
+        except (StateError, TimeoutError) as error:
+            log.warning("the ledger cannot be read for /metrics: %s", str(error) or f"no answer in {PATIENCE:.0f} s")
             return None
         return {
             "slots": ("Slots that are due or being worked on.", ("state",), found.slots),
@@ -86,3 +90,24 @@ class Meters:
             "jobs_paused": ("Jobs that are paused.", (), found.paused),
             "job_failures": ("Failures in a row, of jobs that fail.", ("job",), found.failing),
         }
+
+    def _wait_for_figures(self) -> Figures:
+        """Have a thread of its own read, which is left to itself when that lasts: a lock may be waited for longer."""
+        end, found = time.monotonic() + PATIENCE, Future[Figures]()
+        if not self._reads.acquire(timeout=PATIENCE):
+            raise TimeoutError
+        try:
+            Thread(target=self._read_ledger, args=(found,), name="mmflow-figures", daemon=True).start()
+        except RuntimeError:
+            self._reads.release()
+            raise
+        return found.result(max(end - time.monotonic(), 0.0))
+
+    def _read_ledger(self, found: Future[Figures]) -> None:
+        try:
+            with self._open_ledger() as ledger:
+                found.set_result(ledger.notices.read_figures(MOST_JOBS))
+        except BaseException as error:  # noqa: BLE001  it is raised where it is waited for
+            found.set_exception(error)
+        finally:
+            self._reads.release()
