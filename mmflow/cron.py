@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
@@ -16,13 +17,14 @@ if TYPE_CHECKING:
 FIELDS: Final = ("minute", "hour", "day of the month", "month", "day of the week")
 SOME_DAY: Final = datetime(2000, 1, 1)  # noqa: DTZ001  cron lines speak of the wall clock
 EXAMPLE: Final = "40 6 * * mon-fri"
-# cronsim's word for the field that it could not read, and what may stand there.
+SHOWN: Final = 20  # characters of a field; what is longer may be anything
+# cronsim's word for the field that it could not read, what may stand there, and where it begins anew, also in words.
 _RANGES: Final = {
-    "minute": ("minute", "0 to 59"),
-    "hour": ("hour", "0 to 23"),
-    "day-of-month": ("day of the month", "1 to 31 that the month has"),
-    "month": ("month", "1 to 12 or jan to dec"),
-    "day-of-week": ("day of the week", "0 to 7 or sun to sat"),
+    "minute": ("minute", "0 to 59", (("0", "59"),)),
+    "hour": ("hour", "0 to 23", (("0", "23"),)),
+    "day-of-month": ("day of the month", "1 to 31 that the month has", (("1", "31"),)),
+    "month": ("month", "1 to 12 or jan to dec", (("1", "12"), ("jan", "dec"))),
+    "day-of-week": ("day of the week", "0 to 7 or sun to sat", (("0", "6"), ("sun", "sat"))),
 }
 
 
@@ -100,9 +102,31 @@ def _find_fault(text: str) -> tuple[str, ...]:
     try:
         comes = any(True for _ in Cron(text).walls_after(SOME_DAY))
     except CronSimError as error:
-        name, span = _RANGES[str(error).removeprefix("Bad ")]
-        return (f"the {name} cannot be read, expected {span}; write for example {EXAMPLE!r}",)
+        return (_explain(text.split(), str(error).removeprefix("Bad ")),)
     return () if comes else (f"no day is ever like that; write for example {EXAMPLE!r}",)
+
+
+def _explain(parts: Sequence[str], field: str) -> str:
+    """Say of a field that cannot be read what stands there and what may."""
+    from cronsim import CronSimError
+
+    name, span, rounds = _RANGES[field]
+    at = FIELDS.index(name)
+    found = f"the {name}{f' {parts[at]!r}' * (len(parts[at]) <= SHOWN)} cannot be read"
+    for way in _turn_round(parts[at], rounds):
+        with suppress(CronSimError):
+            _open(" ".join([*parts[:at], way, *parts[at + 1 :]]), SOME_DAY)
+            return f"{found}, since a range goes upwards; write {way}"
+    return f"{found}, expected {span}; write for example {EXAMPLE!r}"
+
+
+def _turn_round(part: str, rounds: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """Give what a range that goes over the end may mean, such as ``fri-sat,sun-mon`` for ``fri-mon``."""
+    begin, _, end = part.partition("-")
+    first, last = rounds[-1 if begin[-1:].isalpha() else 0]
+    yield f"{begin if begin == last else f'{begin}-{last}'},{first}-{end}"
+    if begin == "7":  # a Sunday, which begins the week as 0
+        yield f"0-{end}"
 
 
 def _open(text: str, start: datetime) -> CronSim:

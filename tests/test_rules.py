@@ -91,9 +91,26 @@ def test_other_cron_lines_are_refused(text):
         read_cron(text)
 
 
-def test_the_field_of_a_cron_line_that_is_wrong_is_named():
-    with pytest.raises(UserError, match="day of the week"):
-        read_cron("0 6 * * mondays")
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("0 6 * * mondays", "the day of the week 'mondays' cannot be read, expected 0 to 7 or sun to sat; write"),
+        ("0 6 * * mon#6", "the day of the week 'mon#6' cannot be read, expected 0 to 7 or sun to sat; write"),
+        ("0 30-2 * * *", "the hour '30-2' cannot be read, expected 0 to 23; write"),
+        (f"{'61,' * 9}1 * * * *", "the minute cannot be read, expected 0 to 59; write"),
+        ("0 6 * * fri-mon", "'fri-mon' cannot be read, since a range goes upwards; write fri-sat,sun-mon"),
+        ("0 6 * * sat-mon", "'sat-mon' cannot be read, since a range goes upwards; write sat,sun-mon"),
+        ("0 6 * * 7-2", "'7-2' cannot be read, since a range goes upwards; write 0-2"),
+        ("0 22-2 * * *", "the hour '22-2' cannot be read, since a range goes upwards; write 22-23,0-2"),
+        ("0 6 * nov-feb *", "'nov-feb' cannot be read, since a range goes upwards; write nov-dec,jan-feb"),
+    ],
+)
+def test_the_field_of_a_cron_line_that_is_wrong_is_named_with_what_stands_there(text, told):
+    with pytest.raises(UserError) as caught:
+        read_cron(text)
+    assert told in str(caught.value)
+    if "since" in told:
+        assert read_cron(text.replace(told.split("'")[1], told.rpartition(" ")[2]))
 
 
 @pytest.mark.parametrize(
