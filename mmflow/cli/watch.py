@@ -21,7 +21,6 @@ mmflow watch --once      look, and end; exit code 1 when something is late: for 
 mmflow watch             look every 15 seconds and tell people by notify, until Ctrl+C
 mmflow watch --once --json
 """
-LOOK_EVERY = 15.0  # seconds
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,7 +64,7 @@ def show_late(session: Session, watch: DeadlineWatch) -> int:
 
 def keep_watch(session: Session, roster: Roster) -> NoReturn:
     """Look again and again, and tell people, until somebody interrupts it."""
-    from mmflow.deadlines import DeadlineWatch
+    from mmflow.deadlines import LOOK_EVERY, DeadlineWatch
     from mmflow.ledger import Opener
     from mmflow.notices.post import Postman
     from mmflow.notices.rounds import Rounds
