@@ -164,6 +164,7 @@ def suggest_reference(path: Path) -> str:
 
 
 _PLAIN: Final = re.compile(r"[\w./][\w ./@*+-]*(:[\w/]+)*")
+_LENGTH: Final = re.compile(r"[0-9]+ [a-z]+")
 _OTHER_THAN_TEXT: Final = re.compile(r"true|false|null|[-+]?[0-9.]+(e[-+]?[0-9]+)?|[0-9][0-9:-]+", re.IGNORECASE)
 
 
@@ -186,11 +187,20 @@ def _name_found(value: Value) -> str:
 
 def _advise_type(fault: Fault, wanted: Sequence[str]) -> str:
     if isinstance(fault.value, bool | int | float) and "string" in wanted:
-        return "put it in quotes"
+        return _advise_text(fault)
     if isinstance(fault.value, str) and wanted == ["array"]:
         plain = _PLAIN.fullmatch(fault.value) and not looks_like_secret(fault.value)
         return f"write it as a list: [{fault.value}]" if plain else "write it as a list"
     return _give_example(fault)
+
+
+def _advise_text(fault: Fault) -> str:
+    """Give the hint for a number or a yes where text belongs: a unit behind it for a length, else quotes."""
+    lengths = [text for text in fault.notes.get("examples", ()) if isinstance(text, str) and _LENGTH.fullmatch(text)]
+    if not lengths:
+        return "put it in quotes"
+    whole = type(fault.value) is int and fault.value > 0
+    return f"write {fault.value} {lengths[0].split()[1]}" if whole else f"write {lengths[0]}"
 
 
 def _explain_enum(fault: Fault) -> Finding:

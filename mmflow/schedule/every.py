@@ -64,7 +64,7 @@ def compile_every(every: str | Sequence[str], at: str | Sequence[str]) -> Lines:
 
 def is_length(every: str) -> bool:
     """Tell whether an ``every`` is about hours and minutes, not about days."""
-    return every == "hour" or every == "minute" or (every[:1].isdigit() and not is_days(every))
+    return every == "hour" or every == "minute" or (every.lstrip("+-.")[:1].isdigit() and not is_days(every))
 
 
 def is_days(every: str) -> bool:
