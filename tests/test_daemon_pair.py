@@ -9,7 +9,7 @@ from tests.desk import NOW
 from tests.ledgers import plan
 
 JOBS = [f"job{number}" for number in range(8)]
-LEASE = 4.0  # seconds
+LEASE = 5.0  # seconds
 
 
 @pytest.mark.row("R20")

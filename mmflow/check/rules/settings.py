@@ -6,6 +6,7 @@ import os
 import pathlib
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Final
 
 from mmflow.atomic import STATE
@@ -25,12 +26,14 @@ from mmflow.text import BadText, read_bytes
 SITE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 LARGEST_BUNDLE: Final = 8 * 1024 * 1024  # bytes
 PEM: Final = b"-----BEGIN"
+LEASE: Final = ("daemon", "lease")
+SHORTEST_LEASE: Final = timedelta(seconds=5)  # it is renewed every third of it, between two looks of the daemon
 DURATIONS: Final = (
     ("network", "deadline"),
     ("retention", "runs"),
     ("retention", "snapshots"),
     ("daemon", "run_time"),
-    ("daemon", "lease"),
+    LEASE,
     ("daemon", "grace"),
     ("daemon", "notice_wait"),
 )
@@ -148,13 +151,16 @@ def place_folder(folder: pathlib.Path) -> pathlib.Path:
 
 
 def check_durations(facts: Facts) -> Iterator[Finding]:
-    """Expect lengths of time to be a number and a unit."""
+    """Expect lengths of time to be a number and a unit, and a lease that can be renewed in time."""
     for pattern in DURATIONS:
         for path, text in facts.texts(*pattern):
             try:
-                parse_duration(text)
+                length = parse_duration(text)
             except ValueError as error:
                 yield Finding(path, f"found {show(text)}, {error}")
+                continue
+            if pattern == LEASE and length < SHORTEST_LEASE:
+                yield Finding(path, f"found {show(text)}, expected at least {SHORTEST_LEASE.seconds} seconds")
 
 
 def check_holidays(facts: Facts) -> Iterator[Finding]:
