@@ -219,6 +219,12 @@ def test_a_job_whose_windows_all_go_to_one_place_is_refused_also_for_one_day_of_
     assert states(latest) == ["open"], "what is the latest anyway may be filled in"
 
 
+def test_parts_of_a_day_are_told_from_each_other_by_their_time(desk):
+    desk.job(JOB.replace("yesterday", "{last: 8 hours}"))
+    done = fill(desk, *THREE)
+    assert (done.code, "put {date} and {time} into its path" in done.err) == (2, True)
+
+
 def test_two_at_once_on_one_job_are_refused(desk):
     desk.job(JOB)
     with BackfillLock(desk.root / ".mmflow" / "locks", "daily"):

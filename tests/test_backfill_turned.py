@@ -5,7 +5,7 @@ from threading import Event
 
 import pytest
 
-from mmflow.backfill import PATIENCE, Filling
+from mmflow.backfill import GIVEN_UP, PATIENCE, Filling, find_redone
 from mmflow.clock import FixedClock
 from mmflow.leases import CANCELLED, Leases, name_owner
 from mmflow.ledger import Ledger, NewSlot
@@ -32,7 +32,7 @@ def ledger(tmp_path, clock):
 def fill(tmp_path, clock, ledger):
     """Fill windows in by a function; gives what became of them, and the tasks that were given out."""
 
-    def fill(work, windows=(WINDOW,)):
+    def fill(work, windows=(WINDOW,), redo=False):
         woken, hands = Event(), Hands(tmp_path, clock, work)
         filling = Filling(
             ledger=ledger,
@@ -43,6 +43,7 @@ def fill(tmp_path, clock, ledger):
             parallel=2,
             make_task=lambda slot, until: Task(root="", file="", text="", settings="", slot=slot, until=until),
             tell=lambda _ended: None,
+            redo=redo,
         )
         return filling.fill(send=False), hands.given
 
@@ -106,3 +107,46 @@ def test_a_window_whose_report_was_held_is_not_called_done(fill):
 
     (ended,), _ = fill(work)
     assert (ended.state, ended.reason) == ("held", "the report has no rows")
+
+
+def test_a_window_that_a_later_backfill_is_not_about_ends_with_the_run_that_was_killed_in_it(fill, ledger):
+    ledger.slots.reopen("daily", [NewSlot(due=WINDOW.slot, kind="backfill")])
+    (slot,) = ledger.slots.take_windows("daily", name_owner(), NOW + HOUR, 5)
+    ledger.begin_run("killed", "daily", slot.due, "backfill", slot.fence)
+    ledger.note_plan("killed", WINDOW.spans, [("csv", "csv", "k")])
+    ledger.take_delivery("killed", "csv", slot)
+    fill(do_it, WINDOWS[1:])
+    assert (ledger.read_run("killed").state, ledger.delivery("killed", "csv").state) == ("failed", "unknown")
+    slot = ledger.slots.read("daily", WINDOW.slot, "backfill")
+    assert (slot.state, slot.reason, ledger.read_run("killed").error) == ("skipped", GIVEN_UP, GIVEN_UP)
+
+
+def test_what_is_done_again_goes_on_where_it_was_stopped_and_begins_anew_after_its_end(fill, ledger, clock):
+    stops = iter([False, True, True, False])
+
+    def work(ledger, task):
+        if next(stops):
+            raise KeyboardInterrupt
+        clock.sleep(60)
+        run = begin(ledger, task, f"{clock.now():%H%M}")
+        ledger.finish_run(run, "ok")
+        return Outcome(state="done", run=run, run_state="ok")
+
+    def find():
+        """Those of the windows that are good all the time which have been done again."""
+        runs = {one.slot: ledger.slots.read("daily", one.slot, "backfill").run for one in WINDOWS}
+        return find_redone(ledger, "daily", runs)
+
+    first, second = (window.slot for window in WINDOWS)
+    fill(do_it, WINDOWS)
+    clock.sleep(60)
+    assert find() == {}
+    with pytest.raises(KeyboardInterrupt):
+        fill(work, WINDOWS, redo=True)
+    assert find().keys() == {first}
+    with pytest.raises(KeyboardInterrupt):
+        fill(work, WINDOWS[1:], redo=None)
+    assert find().keys() == {first}, "stopped twice"
+    assert find_redone(ledger, "daily", {first: "of another sink", second: "r"}) == {}
+    fill(work, WINDOWS[1:], redo=None)
+    assert find() == {}

@@ -4,8 +4,9 @@ from datetime import timedelta
 
 import pytest
 
+from mmflow.ledger import NewSlot
 from mmflow.notices import follow_ends
-from tests.leased import open_ledger, plan, read_slot, write_jobs
+from tests.leased import make_task, open_ledger, plan, read_slot, write_jobs
 
 
 @pytest.fixture
@@ -45,3 +46,22 @@ def test_a_key_that_is_accepted_by_hand_is_shown_by_all_again(bench, refused):
     plan(bench.desk, "b", due=bench.desk.clock.now() + timedelta(seconds=1))
     bench.desk.clock.sleep(1)
     assert [one.run_state for one in bench.work()] == ["ok"]
+
+
+def test_windows_that_are_filled_in_show_a_refused_key_once_and_wait_for_nobody(bench):
+    desk = bench.desk
+    write_jobs(desk, "a")
+    desk.simulator.faults({"match": "/reports", "kind": "status", "status": 401, "times": 1})
+
+    def fill(days):
+        now = desk.clock.now()
+        slots = [NewSlot(due=now - timedelta(days=day), kind="backfill", next_at=now) for day in range(1, days + 1)]
+        with open_ledger(desk) as ledger:
+            ledger.slots.reopen("a", slots)
+            taken = ledger.slots.take_windows("a", "me", now + timedelta(minutes=1), days)
+        outcomes = [bench.worker.execute(make_task(desk, slot, now + timedelta(minutes=15))) for slot in taken]
+        return [(one.state, one.run_state, "refuses the api_key" in one.error) for one in outcomes]
+
+    assert fill(3) == [("done", "failed", False), ("done", "", True), ("done", "", True)]
+    desk.clock.sleep(60)
+    assert fill(3) == [("done", "ok", False)] * 3

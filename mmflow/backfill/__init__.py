@@ -6,7 +6,7 @@ begun again. They go through the same leases, executor and workers as those of t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,11 +20,13 @@ from mmflow.deliver.told import delivery_key
 from mmflow.errors import Busy
 from mmflow.leases import Leases
 from mmflow.ledger import Ledger, NewSlot, OsLock, Slot
+from mmflow.ledger.driver import as_moment, as_text
 from mmflow.tasks import Task
 
 PATIENCE: Final = timedelta(minutes=15)  # for which a window that fails for a while is tried again
 GLANCE: Final = 1.0  # seconds between two looks at what is due again
 STOPPED: Final = "the backfill was stopped; the same command goes on with it"
+REDO: Final = "redo of "  # with the job, the note of the ledger of when all its windows were begun again
 GIVEN_UP: Final = "not filled in: a later backfill was about other days"
 
 EndState = Literal["good", "done", "failed", "held", "skipped", "open"]
@@ -79,6 +81,23 @@ def find_run(ledger: Ledger, job: str, uses: Sequence[SinkUse], window: Window) 
     return max(runs) if good else ""
 
 
+def find_redone(ledger: Ledger, job: str, good: Mapping[datetime, str]) -> dict[datetime, str]:
+    """Give those of the good windows that need no work when all are done again and that was stopped before its end.
+
+    They are those whose own slot was done since it began, as long as one of the others has not ended.
+    """
+    begun = as_moment(ledger.noted(REDO + job))
+    is_left = any(slot.kind == "backfill" and slot.due in good for slot in ledger.slots.list_open(job))
+    if begun is None or not is_left:
+        return {}
+    found = {slot: ledger.slots.find(job, slot, "backfill") for slot in good}
+    return {
+        due: slot.run
+        for due, slot in found.items()
+        if slot and slot.state == "done" and slot.run == good[due] and slot.updated >= begun
+    }
+
+
 # -- doing it
 
 
@@ -87,7 +106,8 @@ class Filling:
     """One backfill at work, under its :class:`BackfillLock`.
 
     ``make_task`` gives the task of a leased slot, that is tried again until an instant; ``tell`` hears of each window
-    that has ended. ``leases`` wakes ``woken``, and no more than ``parallel`` of its tasks are under way.
+    that has ended. ``leases`` wakes ``woken``, and no more than ``parallel`` of its tasks are under way. ``redo`` tells
+    whether windows are done again that were good, None when that goes on which was stopped before its end.
     """
 
     ledger: Ledger
@@ -98,6 +118,7 @@ class Filling:
     parallel: int
     make_task: Callable[[Slot, datetime], Task]
     tell: Callable[[Ended], None]
+    redo: bool | None = False
     _until: dict[datetime, datetime] = field(default_factory=dict)
 
     def fill(self, *, send: bool) -> list[Ended]:
@@ -140,8 +161,10 @@ class Filling:
             if slot.kind == "backfill":
                 self._take_up(slot)
                 if slot.due not in wanted:
-                    slots.close(slot, "skipped", GIVEN_UP)
+                    self._give_up(slot)
         now = self.leases.clock.now()
+        if self.redo is not None:
+            self.ledger.note(REDO + self.job, as_text(now) if self.redo else "")
         slots.reopen(
             self.job, [NewSlot(due=window.slot, kind="backfill", send=send, next_at=now) for window in self.windows]
         )
@@ -154,6 +177,14 @@ class Filling:
         if not here and slot.lease_until and slot.lease_until > self.ledger.slots.now():
             raise Busy(f"windows of job {self.job!r} are being filled in by {slot.owner}; wait until that ends")
         self.ledger.slots.put_back(slot, self.leases.clock.now(), STOPPED)
+
+    def _give_up(self, slot: Slot) -> None:
+        """End a slot that is not wanted any more, and the run that was under way or waited."""
+        run = self.ledger.find_run(slot.run)
+        if run and run.state in ("running", "retrying"):
+            self.ledger.finish_run(run.id, "failed", error=GIVEN_UP, skipped=GIVEN_UP)
+        else:
+            self.ledger.slots.close(slot, "skipped", GIVEN_UP)
 
     def _give_out(self) -> None:
         room = self.parallel - len(self.leases.tasks)

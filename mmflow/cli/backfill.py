@@ -24,6 +24,7 @@ from mmflow.errors import EXIT_OK, EXIT_RUN, UserError
 from mmflow.job import Job
 from mmflow.plant.instants import read_day
 from mmflow.resolve import resolve_settings
+from mmflow.windows import parts_a_day
 
 if TYPE_CHECKING:
     from mmflow.backfill import Ended
@@ -49,7 +50,8 @@ BAD: Final = frozenset({"failed", "held", "open"})  # what needs somebody
 class Plan:
     """What a backfill is about: sinks, windows, which of them are good by which run, and what is left out, in words.
 
-    ``shared`` are those of the sinks that write each window over the one before.
+    ``shared`` are those of the sinks that write each window over the one before. With ``redo`` only those are good that
+    were done again before it was stopped.
     """
 
     job: str
@@ -58,6 +60,7 @@ class Plan:
     left_out: Sequence[str]
     good: Mapping[datetime, str]
     shared: Sequence[SinkUse]
+    redo: bool = False
 
     @property
     def open(self) -> list[Window]:
@@ -114,7 +117,7 @@ def run(args: argparse.Namespace) -> int:
 
 def make_plan(session: Session, args: argparse.Namespace, checked: CheckedJob, job: Job) -> Plan:
     """Find the windows and which of them are good; :class:`UserError` when there is none."""
-    from mmflow.backfill import find_good
+    from mmflow.backfill import find_good, find_redone
     from mmflow.backfill.windows import find_windows
     from mmflow.deliver.chosen import choose_sinks
     from mmflow.run import calendars_of
@@ -131,11 +134,12 @@ def make_plan(session: Session, args: argparse.Namespace, checked: CheckedJob, j
     uses = choose_sinks(checked.sinks, named_sinks(args))
     shared = list_shared(session, job, uses, found.windows, calendars)
     if not args.sink:
-        left_out += spare_shared(job.job, uses, shared)
+        left_out += spare_shared(job, uses, shared)
         uses, shared = [use for use in uses if use not in shared], []
     with session.open_ledger() as ledger:
-        good = {} if args.redo else find_good(ledger, job.job, uses, found.windows)
-    return Plan(job.job, uses, found.windows, left_out, good, shared)
+        good = find_good(ledger, job.job, uses, found.windows)
+        good = find_redone(ledger, job.job, good) if args.redo else good
+    return Plan(job.job, uses, found.windows, left_out, good, shared, args.redo)
 
 
 def refuse_cells(job: Job, first: date, last: date) -> None:
@@ -163,13 +167,14 @@ def list_shared(
     return find_shared(job, uses, [*windows, *more])
 
 
-def spare_shared(job: str, uses: Sequence[SinkUse], shared: Sequence[SinkUse]) -> list[str]:
+def spare_shared(job: Job, uses: Sequence[SinkUse], shared: Sequence[SinkUse]) -> list[str]:
     """Say which sinks are left out, as the past would take the place of the present; UserError when none is left."""
     if shared and all(use in shared for use in uses if use.type.semantics != "message"):
         names = ", ".join(use.name for use in shared)
+        words = "{date} and {time}" if parts_a_day(job.window) else "{date}"
         raise UserError(
-            f"{names} of {job} would write each window over the one before, and over what stands there now; "
-            "put {date} into its path, use mode: replace_window, or name it with --sink"
+            f"{names} of {job.job} would write each window over the one before, and over what stands there now; "
+            f"put {words} into its path, use mode: replace_window, or name it with --sink"
         )
     why = "each window would go over the one before"
     return [f"{use.name}: {why}; --sink {use.name} does so all the same" for use in shared]
@@ -235,6 +240,7 @@ def fill(session: Session, args: argparse.Namespace, plan: Plan, checked: Checke
             parallel=workers,
             make_task=make_task,
             tell=Progress(session.out, len(plan.open)).tell,
+            redo=None if plan.redo and plan.good else plan.redo,
         )
         return filling.fill(send=send)
 
@@ -268,7 +274,8 @@ def describe_plan(out: Output, plan: Plan) -> None:
     if out.as_json:
         return
     many = f"{len(plan.windows)} window{'s' * (len(plan.windows) != 1)}"
-    good = f", {len(plan.good)} of them good already (--redo does them again)" if plan.good else ""
+    how = "done again already, before it was stopped" if plan.redo else "good already (--redo does them again)"
+    good = f", {len(plan.good)} of them {how}" if plan.good else ""
     out.line(f"{plan.job}: {many}, {plan.days}{good}")
     for text in plan.left_out:
         out.line(f"  left out: {text}")
