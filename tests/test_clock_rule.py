@@ -32,6 +32,15 @@ def test_a_clock_that_goes_on_is_believed_and_noted(clock, ledger):
     assert read_belief(ledger, clock.now()) == (clock.now(), "")
 
 
+@pytest.mark.parametrize(("seconds", "told"), [(-90, 1), (59, 0), (90, 1)])
+def test_a_clock_that_is_not_that_of_the_database_is_warned_of_once(clock, ledger, caplog, monkeypatch, seconds, told):
+    monkeypatch.setattr(type(ledger.slots), "now", lambda _: clock.now() + timedelta(seconds=seconds))
+    rule = look(clock, ledger)
+    clock.sleep(60)
+    assert look(clock, ledger, rule).held == ""
+    assert caplog.text.count("and of the ledger's database are 90 seconds apart") == told
+
+
 @pytest.mark.row("R72")
 @pytest.mark.parametrize(
     ("step", "said"),

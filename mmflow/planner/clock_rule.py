@@ -27,6 +27,7 @@ LONGEST_OUTAGE: Final = timedelta(days=92)
 BUILT: Final = datetime(2026, 1, 1, tzinfo=UTC)  # the year of this release: no true clock shows an earlier one
 NOTED: Final = timedelta(seconds=30)  # how often the ledger is told what the clock shows
 TICK, HELD, ACCEPTED = "clock_tick", "clock_held", "clock_accepted"  # keys of the ledger's notes
+APART: Final = timedelta(minutes=1)  # from the clock of a database, by which leases go
 ADVICE: Final = "set the clock, or say 'mmflow clock accept' if it is right"
 
 
@@ -94,6 +95,8 @@ class ClockRule:
         return list(words.items())
 
     def _believe(self, ledger: Ledger, now: datetime) -> None:
+        if self._wall is None:
+            warn_apart(ledger, now)
         expected = self._expect(ledger)
         if expected and expected - now > BACK:
             early = ledger.slots.take_back(now)
@@ -104,6 +107,16 @@ class ClockRule:
                 if ledger.noted(key) != value:
                     ledger.note(key, value)
             self._noted = now
+
+
+def warn_apart(ledger: Ledger, now: datetime) -> None:
+    """Warn of a clock that differs from that of the ledger's database: then machines plan at different times."""
+    apart = abs(ledger.slots.now() - now)
+    if apart > APART:
+        text = (
+            "the clocks of this machine and of the ledger's database are %.0f seconds apart; set both by a time server"
+        )
+        log.warning(text, apart.total_seconds())
 
 
 def read_notes(ledger: Ledger) -> tuple[datetime | None, bool]:
