@@ -6,6 +6,7 @@ import pytest
 
 from mmflow.ledger import NewSlot
 from mmflow.notices import follow_ends
+from tests.desk import KEY
 from tests.leased import make_task, open_ledger, plan, read_slot, write_jobs
 
 
@@ -40,12 +41,27 @@ def test_a_slot_that_asked_nothing_when_its_time_is_up_has_failed_and_does_not_c
         assert {job: row.failures for job, row in ledger.slots.read_jobs().items()} == {"a": 1, "b": 0}
 
 
-def test_a_key_that_is_accepted_by_hand_is_shown_by_all_again(bench, refused):
-    refused(timedelta(seconds=30))
+def test_a_key_that_is_accepted_by_hand_is_shown_at_once_by_all_that_wait_for_it(bench, refused):
+    assert refused(timedelta(hours=3)).next_at == bench.desk.clock.now() + timedelta(hours=1)
     assert bench.desk.mmflow("run", "a").code == 0
-    plan(bench.desk, "b", due=bench.desk.clock.now() + timedelta(seconds=1))
-    bench.desk.clock.sleep(1)
-    assert [one.run_state for one in bench.work()] == ["ok"]
+    assert read_slot(bench.desk, "b").next_at == bench.desk.clock.now()
+    assert refused(timedelta(hours=3)).state == "done"
+
+
+def test_another_key_that_is_accepted_in_its_place_is_shown_at_once_as_well(bench):
+    desk = bench.desk
+    write_jobs(desk, "a", "b")
+    desk.environ["MM_BOSTON_KEY"] = "a-key-that-nobody-knows-4711"
+    plan(desk, "a", "b")
+    bench.work()
+    assert read_slot(desk, "b").reason.startswith("parked: ")
+    desk.environ["MM_BOSTON_KEY"] = KEY
+    write_jobs(desk, "c")
+    plan(desk, "c")
+    bench.work()
+    assert read_slot(desk, "b").next_at == desk.clock.now()
+    bench.work()
+    assert {job: read_slot(desk, job).state for job in ("b", "c")} == {"b": "done", "c": "done"}
 
 
 def test_windows_that_are_filled_in_show_a_refused_key_once_and_wait_for_nobody(bench):

@@ -127,7 +127,7 @@ class BreakerBook:
         if not self._driver.do(sql.IN_TROUBLE, host, key).fetchone():
             return  # most of the time, and nothing is written
         with self._driver.transaction():
-            self._driver.do(sql.DROP_REFUSED, key, host)
+            self._drop_refused(host, key)
             if known := self._read(host):
                 self._note_answer(known, admitted)
 
@@ -135,20 +135,34 @@ class BreakerBook:
         """Have all ask again: it has answered somebody by hand, and accepted the key of this name."""
         if self._driver.do(sql.IN_TROUBLE, host, key).fetchone():
             with self._driver.transaction():
-                self._driver.do(sql.DROP_REFUSED, key, host)
-                self._driver.do(sql.DROP_BREAKER, host)
+                self._drop_refused(host, key)
+                if known := self._read(host):
+                    self._drop(known)
 
     def _note_answer(self, known: Trouble, admitted: datetime) -> None:
         recent = (known.recent + ANSWER)[-WINDOW:]
         if known.probe == admitted or not (known.pauses or FAILURE in recent):
-            self._driver.do(sql.DROP_BREAKER, known.host)
+            self._drop(known)
         elif not known.pauses:
             self._write(replace(known, recent=recent))
 
+    def _drop_refused(self, host: str, key: str) -> None:
+        # A key that is accepted ends the trouble of the one that stood in its place before, and has another host.
+        for trouble in self._read_refused():
+            if trouble.refused == key and trouble.host != host:
+                self._drop(trouble)
+
+    def _drop(self, known: Trouble) -> None:
+        now = as_text(self._clock.now())
+        self._driver.do(sql.DROP_BREAKER, known.host)
+        self._driver.do(sql.WAKE_PARKED, now, known.reason, now)
+
     def list_refused(self) -> dict[str, str]:
         """Give the keys that are refused, by name, each with the sentence about it."""
-        found = map(as_trouble, self._driver.do(sql.REFUSED_KEYS).fetchall())
-        return {trouble.refused: trouble.why for trouble in found}
+        return {trouble.refused: trouble.why for trouble in self._read_refused()}
+
+    def _read_refused(self) -> list[Trouble]:
+        return [as_trouble(row) for row in self._driver.do(sql.REFUSED_KEYS).fetchall()]
 
     def _read(self, host: str) -> Trouble | None:
         row = self._driver.do(sql.READ_BREAKER, host).fetchone()

@@ -411,9 +411,9 @@ PUT_BREAKER = """
 """
 PROBE_BREAKER = "UPDATE breaker SET resume_at = ?, probe = ? WHERE host = ? AND resume_at = ?"
 IN_TROUBLE = "SELECT 1 FROM breaker WHERE host = ? OR (refused <> '' AND refused = ?)"
-# A key that is accepted ends the trouble of the one that stood in its place before, and has another host.
-DROP_REFUSED = "DELETE FROM breaker WHERE refused <> '' AND refused = ? AND host <> ?"
 DROP_BREAKER = "DELETE FROM breaker WHERE host = ?"
+# What was put back for a trouble that is over need not wait for the end of its time.
+WAKE_PARKED = "UPDATE slot SET next_at = ? WHERE state = 'due' AND reason = ? AND next_at > ?"
 
 COUNT_STATES = {
     table: f"SELECT state, count(*) FROM {table} GROUP BY state ORDER BY state"
