@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from mmflow.job import Schedule
+from tests.ledgers import NOON, SLOT, plan
 from tests.plans import START, make_plan, open_planner
 
 
@@ -101,3 +102,14 @@ def test_one_that_waits_for_what_is_made_up_for_before_it_skips_nothing(desk):
     desk.ledger.slots.close(first, "done", "")
     stay(desk, 60)
     assert [state for _, state, _ in desk.told()] == ["done", *["due"] * 5]
+
+
+def test_only_what_could_be_leased_now_waits_for_a_worker_in_either_ledger(ledger):
+    plan(ledger, "waits", "follows", next_at=NOON)
+    plan(ledger, "follows", due=SLOT - timedelta(days=1), send=False, next_at=NOON)
+    plan(ledger, "later", next_at=NOON + timedelta(minutes=1))
+    plan(ledger, "runs", next_at=NOON)
+    assert set(ledger.slots.list_overlapping()) == {"waits", "runs"}
+    taken = ledger.slots.take("one", NOON + timedelta(days=9), 1000)
+    assert {slot.job for slot in taken} == {"waits", "follows", "runs"}
+    assert set(ledger.slots.list_overlapping()) == {"waits", "runs"}
