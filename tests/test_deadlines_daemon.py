@@ -76,7 +76,7 @@ def test_what_is_late_is_said_while_somebody_locks_the_ledger_and_the_heart_stan
         with closing(sqlite3.connect(ledger_file(desk.root), isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             daemon.wait_for(lambda: heard(hook).keys() >= {("daily", "late"), ("", "outage")}, 90)
-            daemon.wait_text("heartbeat: the ledger ", 60)
+            daemon.wait_text("no heartbeat: ledger: the ledger ", 60)
         beats = hook.bodies.count(b"")
         daemon.wait_for(lambda: hook.bodies.count(b"") > beats, 60)
         daemon.wait_for(lambda: ("", "state") in heard(hook), 60)
