@@ -25,6 +25,7 @@ from mmflow.logs import bind
 from mmflow.notices.verdict import Plans, judge_end, list_ways, make_notices
 from mmflow.options import convert_values
 from mmflow.sinks import NoticeItem
+from mmflow.text import join_lines
 
 log = logging.getLogger(__name__)
 
@@ -107,7 +108,7 @@ def log_item(item: NoticeItem) -> None:
     due = f", due {item.slot:%Y-%m-%d %H:%M} UTC" if item.slot else ""
     command = f"; {item.command}" if item.command else ""
     with bind(job=item.job, slot=item.slot, run=item.run):
-        log.log(LEVELS.get(item.kind, logging.WARNING), "%s%s: %s%s", item.kind, due, item.reason, command)
+        log.log(LEVELS.get(item.kind, logging.WARNING), "%s%s: %s%s", item.kind, due, join_lines(item.reason), command)
 
 
 def tell(
