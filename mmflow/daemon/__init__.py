@@ -25,7 +25,7 @@ from mmflow.daemon.later import ELSEWHERE, Later
 from mmflow.daemon.signals import Signals
 from mmflow.daemon.trouble import Trouble
 from mmflow.daemon.watchdog import STUCK, Watchdog
-from mmflow.daemon.work import MOST_LEASED, SHARED_LINE, STOPPED, Work
+from mmflow.daemon.work import MOST_LEASED, STOPPED, Work
 from mmflow.durations import parse_duration
 from mmflow.errors import EXIT_OK, EXIT_RUN, StateError
 from mmflow.leases import Executor, Leases
@@ -100,7 +100,8 @@ class Daemon:
             length=lease,
             replaced=self._planner.find_replacement,
         )
-        most = MOST_LEASED if alone else roster.settings.settings.daemon.workers * SHARED_LINE
+        # Where there are others, one of them may have a worker free for what would wait in line here.
+        most = MOST_LEASED if alone else roster.settings.settings.daemon.workers
         self._work = Work(root, clock, roster, self._planner, self._leases, most)
         self._later = Later.since(roster.settings)
         self._ledger: Ledger | None = None

@@ -19,7 +19,6 @@ from mmflow.tasks import Task
 log = logging.getLogger(__name__)
 
 MOST_LEASED: Final = 1000  # slots that a daemon holds at a time; those that wait in line are leased too
-SHARED_LINE: Final = 1  # slots for each worker, where another daemon could have one free for those in line
 UNUSABLE_PAUSE: Final = timedelta(minutes=1)  # until a slot whose job cannot run now is looked at again
 STOPPED: Final = "the daemon was stopped; it goes on when one runs again"
 

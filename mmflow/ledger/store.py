@@ -279,8 +279,8 @@ class Ledger(Known):
     ) -> None:
         """Record the end of a run, of its slot and of deliveries that have none; one that was under way is unknown.
 
-        ``skipped`` is the reason when nothing was to be delivered, or is any more. With a ``lease`` that somebody else has now,
-        :class:`Busy`: then nothing is changed. ``passing`` tells whether what ended it may be gone in a while.
+        ``skipped`` is the reason when nothing was to be delivered, or is any more. With a ``lease`` that somebody else
+        has now, :class:`Busy`: then nothing is changed. ``passing`` tells whether what ended it may be gone in a while.
 
         A time that had ended badly and is good now is an end from which something follows once more, when it was the
         job's latest: its run was sent again by hand, or one by hand for the same time made the ``whole`` of it.
