@@ -10,6 +10,7 @@ from mmflow.refs import Redactor, Resolver
 from mmflow.roster import Roster
 from tests.desk import KEY
 from tests.leased import CSV, Bench, plan
+from tests.ledgers import wait_until
 from tests.test_daemon import look
 
 # By name a secret, by its place alone (a name like any other), in a file, in an address, and of a job's own sink.
@@ -136,14 +137,14 @@ def test_a_worker_hides_also_what_mmflow_yaml_or_a_file_says_later(crowd, reques
     bench.worker.log_to(crowd.root / ".mmflow" / "logs")
     plan(crowd, "shout")
     assert [one.run_state for one in bench.work()] == ["ok"]
-    assert LATER in read_log(crowd)
+    wait_until(lambda: LATER in read_log(crowd))  # a thread writes it
     crowd.write("found.txt", f"now: {LATER} and th3-n3xt-one")
     crowd.environ["NOT_SET"] = LATER
     crowd.write("other.key", "th3-n3xt-one\n")
     crowd.clock.sleep(60)
     plan(crowd, "shout", due=crowd.clock.now())
     assert [one.run_state for one in bench.work()] == ["ok"]
-    assert "found now: *** and ***" in read_log(crowd)
+    wait_until(lambda: "found now: *** and ***" in read_log(crowd))
 
 
 def test_the_log_of_the_daemon_hides_the_secrets_of_all_that_is_in_force(crowd):
