@@ -226,6 +226,11 @@ def test_how_long_it_took_is_said_of_all():
     assert tell_group(group).endswith("gave up after 3 tries in 9 to 12.5 s")
 
 
+def test_what_was_cut_off_is_no_amount():
+    items = [item("failed", job, f"gave up after {what} s") for job, what in (("a", "3"), ("b", "…"), ("c", "12 in 9"))]
+    assert "  why: gave up after … s\n" in compose("id", items, (), NOON, ROOT).text
+
+
 def test_an_outage_of_very_many_jobs_is_a_few_lines():
     items = [item("missed", f"job-{n}", f"{n} times were missed while nothing ran") for n in range(2, 42)]
     text = compose("id", items, (), NOON, ROOT).text

@@ -66,6 +66,7 @@ _AMOUNT: Final = re.compile(r"\b\d[\d,]*(?:\.\d+)?(?= (?:s|min|h|seconds|minutes
 _TIMES: Final = re.compile(
     r"\b\d+(?= times\b)|\b(?:\d{4}-\d\d-\d\d )?\d\d:\d\d(?::\d\d)?(?: (?:[A-Z]{3,5}|[+-]\d\d(?:\d\d)?)\b)?"
 )
+_PLACE: Final = "\0"  # of such an amount or time, while reasons are held against each other; no text has it
 _INSTANT: Final = re.compile(r"\b(\d{4}-\d\d-\d\d \d\d:\d\d) UTC\b")
 
 
@@ -103,7 +104,7 @@ def group_items(items: Iterable[NoticeItem]) -> list[Group]:
     """
     groups: dict[tuple[str, str, bool], list[NoticeItem]] = {}
     for item in items:
-        reason = _TIMES.sub(VARIOUS, _AMOUNT.sub(VARIOUS, item.reason))
+        reason = _TIMES.sub(_PLACE, _AMOUNT.sub(_PLACE, item.reason))
         groups.setdefault((item.kind, reason, item.temporary), []).append(item)
     return sorted(groups.values(), key=lambda group: rank_item(group[0]))
 
@@ -217,7 +218,7 @@ def list_reasons(group: Group) -> list[tuple[str, Group]]:
     """Give the reasons in a group as people read them, that of the most first, each with what it is true of."""
     found: dict[str, list[NoticeItem]] = {}
     for item in group:
-        found.setdefault(_AMOUNT.sub(VARIOUS, localize(item)), []).append(item)
+        found.setdefault(_AMOUNT.sub(_PLACE, localize(item)), []).append(item)
     most = sorted(found.values(), key=len, reverse=True)
     return [(join_reasons([localize(item) for item in items]), items) for items in most]
 
