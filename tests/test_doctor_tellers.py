@@ -34,7 +34,7 @@ def test_a_way_that_failed_when_it_was_tried_is_named_until_it_has_sent_what_wai
         office = open_office(desk.root, desk.text("mmflow.yaml"), desk.clock, {}, Redactor())
         with Ledger.open(ledger_file(desk.root), desk.clock) as ledger:
             ledger.notices.add(notice("daily", desk.clock, to=(who,), wait=HOUR) for who in ("ann", "bob"))
-        assert look(desk)[1]["notices"] == (["ok"], "none waits since a way to tell people failed; ")
+        assert look(desk)[1]["notices"] == (["ok"], "none waits for a way that failed; ")
         began = f"{desk.clock.now():%Y-%m-%d %H:%M} UTC"
         desk.clock.sleep(3600)
         assert send_due(office) == 0

@@ -69,7 +69,7 @@ def check_unsent(patient: Patient) -> Iterator[Diagnosis]:
             f"{many}: {text}", advice or "see what keeps it; each try is in the log: mmflow logs --level warning"
         )
     if not ways:
-        yield ok("none waits since a way to tell people failed")
+        yield ok("none waits for a way that failed")
 
 
 def open_office(patient: Patient) -> Office:
