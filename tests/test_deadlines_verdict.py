@@ -3,27 +3,14 @@
 import msgspec
 import pytest
 
-from mmflow.clock import FixedClock
 from mmflow.job import Notify
-from mmflow.ledger import Ledger
 from mmflow.notices import follow_ends
 from mmflow.sinks import NoticeItem
 from tests.ends import HOOK, end_slot, skip_slot
-from tests.test_deadlines import LATE, MORNING, make_plan, watch
+from tests.test_deadlines import MORNING, clock, ledger, make_plan, watch
 
-__all__ = ["watch"]
+__all__ = ["clock", "ledger", "watch"]
 PLAN = make_plan(notify=Notify(on=("failed", "held", "skipped", "expired", "late"), via=(HOOK,)))
-
-
-@pytest.fixture
-def clock():
-    return FixedClock(LATE)
-
-
-@pytest.fixture
-def ledger(tmp_path, clock):
-    with Ledger.open(tmp_path / "ledger.sqlite", clock) as opened:
-        yield opened
 
 
 @pytest.fixture
