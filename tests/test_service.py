@@ -97,7 +97,8 @@ def test_a_service_of_the_system_stands_behind_walls(tmp_path):
 @posix
 def test_the_unit_lets_the_daemon_write_into_its_folders_alone():
     root = Path("/srv/plant one")
-    keys = keys_of(Systemd({}).render(make_service(root, grace=25.0)))
+    program = {"python": Path("/opt/mmflow/bin/python"), "code": ()}  # one in /tmp would need that as well
+    keys = keys_of(Systemd({}).render(make_service(root, grace=25.0, **program)))
     assert [value for key, value in keys if key == "ReadWritePaths"] == [
         '"/srv/plant one/.mmflow"',
         '"/srv/plant one/out"',
